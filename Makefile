@@ -1,0 +1,56 @@
+# journey-progress: every target installs what it needs into .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+SEEDS ?= 500
+
+.PHONY: help install demo test test-apache simulate check format bench lock docs clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/.installed: pyproject.toml requirements-dev.lock
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "journey-progress needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: .venv/.installed ## make .venv with the command in .venv/bin/journey-progress
+
+demo: install ## the main job on embedded Kafka and MongoDB (ARGS=--once ends by itself)
+	@$(BIN)/journey-progress demo $(ARGS)
+
+test: install ## every test, on real servers: yours, containers, or the embedded ones
+	$(BIN)/pytest $(ARGS)
+
+test-apache: install ## integration and acceptance tests against Apache Kafka 4 (needs Java 17 and Maven)
+	mvn --quiet --batch-mode -f tests/apache/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/tests/apache/jars
+	JOURNEY_PROGRESS_TEST_KAFKA=apache $(BIN)/pytest tests/integration tests/acceptance tests/contract $(ARGS)
+
+simulate: install ## the seeded simulation, longer: SEEDS=10000
+	JOURNEY_PROGRESS_SEEDS=$(SEEDS) $(BIN)/pytest tests/simulation $(ARGS)
+
+check: install ## ruff, mypy --strict, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## write the code as ruff formats it
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: install ## benchmarks, as ratios against floors measured in the same run
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+docs: install ## write the generated pages and schemas again
+	$(BIN)/python -m processor.settings > deploy/SETTINGS.md
+	$(BIN)/python -m schemas.export
+
+lock: install ## resolve the dependencies again, with hashes and without index addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --all-extras pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what was made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/apache/jars bench-results
