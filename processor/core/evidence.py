@@ -1,0 +1,81 @@
+"""The nouns between matching and the fold (semantics.md, section 4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from bson import ObjectId
+
+
+class Item(NamedTuple):
+    """A statement that counts towards a waypoint: its reference and its event time (UTC, milliseconds)."""
+
+    statement: ObjectId
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose progress it is (semantics.md, section 2).
+
+    `ident` is the full xAPI actor as first seen, or a persona's ObjectId; `identity` is what tells two owners
+    apart, as bytes without ambiguity.
+    """
+
+    track_by: str
+    ident: Any
+    identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """New evidence for one progress document, found under one version of its journey.
+
+    `items` has the waypoint id (24 hex digits) as key. Appending it twice is harmless: evidence is a set (I2).
+    """
+
+    progress: ObjectId
+    organisation: ObjectId
+    journey: ObjectId
+    version: int
+    owner: Owner
+    items: Mapping[str, tuple[Item, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """One revision of a progress document, as it waits in the outbox (R1, R2).
+
+    `data` is the event's data as JSON bytes: the public document after the change, and `changes`. Kept as bytes,
+    so that a repeat is the same to the letter.
+    """
+
+    progress: ObjectId
+    revision: int
+    time: datetime
+    data: bytes
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What a promoter decided about one claimed document; a store writes it in one update (P2).
+
+    - `consumed`: the pending items that were read, by waypoint; exactly these leave `pendingProgress` (trap 1).
+    - `changed`: public fields to set (`completions`, `startedAt`, `isCompleted`, `completedAt`, `duration`);
+      empty when the public state did not change.
+    - `removed`: public fields to unset.
+    - `processing`: fields under `processing` to set (surplus, sealed, newest, folded, waiting, …).
+    - `event`: what the outbox receives, `None` when the public state did not change; its `revision` is the
+      document's revision plus one.
+    - `dropped`: how many evidence items left for good, by reason, for the metrics.
+    """
+
+    progress: ObjectId
+    consumed: Mapping[str, tuple[Item, ...]]
+    changed: Mapping[str, Any]
+    removed: tuple[str, ...]
+    processing: Mapping[str, Any]
+    event: ProgressEvent | None
+    dropped: Mapping[str, int]

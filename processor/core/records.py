@@ -1,0 +1,91 @@
+"""The nouns of ingest: a Kafka record, and what becomes of it (semantics.md, section 1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from bson import ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record, as it lies in the topic; `timestamp` is in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    value: bytes | None
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that were polled together.
+
+    `offsets` is what a commit of exactly this batch writes: for each (topic, partition) the offset after
+    its last record.
+    """
+
+    records: tuple[Record, ...]
+    offsets: Mapping[tuple[str, int], int]
+
+    @property
+    def span(self) -> str:
+        """The covered ranges for the logs, e.g. `xapi.statements-0[10..19]`."""
+        firsts: dict[tuple[str, int], int] = {}
+        for record in self.records:
+            firsts.setdefault((record.topic, record.partition), record.offset)
+        return " ".join(
+            f"{topic}-{partition}[{first}..{self.offsets[topic, partition] - 1}]"
+            for (topic, partition), first in firsts.items()
+        )
+
+
+class Reason(StrEnum):
+    """Why a record was parked: the closed list behind the header `dead-letter-reason`."""
+
+    EMPTY = "empty"
+    NOT_JSON = "not-json"
+    TOO_DEEP = "too-deep"
+    WRONG_SHAPE = "wrong-shape"
+    NO_TENANT = "no-tenant"
+    INVALID_ID = "invalid-id"
+    INVALID_TIMESTAMP = "invalid-timestamp"
+    INVALID_ACTOR = "invalid-actor"
+    INVALID_VERB = "invalid-verb"
+    INVALID_OBJECT = "invalid-object"
+    INVALID_STATEMENT = "invalid-statement"
+    UNWRITABLE = "unwritable"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record, or one item of its array, that cannot be used: it goes to the dead letters (I3)."""
+
+    record: Record
+    reason: Reason
+    message: str
+    item: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRecord:
+    """A statement that passed the structural check, in Learning Locker's document shape.
+
+    `document` holds ObjectIds under `_id`, `organisation`, `lrs_id`, `client`, `person._id`, UTC datetimes under
+    `timestamp` and `stored`, and plain JSON under `statement`. `is_bare` tells that it came as a bare xAPI
+    statement, so that it has to be kept in collection `statements` once it matches.
+    """
+
+    document: Mapping[str, Any]
+    reference: ObjectId
+    organisation: ObjectId
+    store: ObjectId | None
+    timestamp: datetime
+    is_bare: bool
+    record: Record
+    item: int | None = None

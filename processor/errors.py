@@ -1,0 +1,69 @@
+"""Every error of the processor, as one tree; each class says what it means for the caller.
+
+::
+
+    JourneyProgressError
+    ├── Unavailable              retriable: wait and try again; nothing was decided
+    │   ├── StoreUnavailable     MongoDB does not answer, or has no primary
+    │   └── BrokerUnavailable    Kafka does not answer, or has no leader
+    ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
+    ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
+    ├── InvalidInput             a file or an argument of a command cannot be used
+    ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
+    └── LoopDied                 a loop ended with an error that nobody foresaw: a bug
+
+`retriable` is an attribute of the class, so that no caller keeps a list. `exit_code` is the process's exit
+status, after BSD's sysexits.h: 65 data, 69 unavailable, 70 software, 78 configuration.
+"""
+
+from typing import ClassVar
+
+
+class JourneyProgressError(Exception):
+    """Root of the tree. The message is one clear sentence with the remedy in it."""
+
+    retriable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 70
+
+
+class Unavailable(JourneyProgressError):
+    """A server did not answer. Whether the operation was done is unknown: every operation can be repeated."""
+
+    retriable = True
+    exit_code = 69
+
+
+class StoreUnavailable(Unavailable):
+    """MongoDB does not answer, or has no primary at the moment."""
+
+
+class BrokerUnavailable(Unavailable):
+    """Kafka does not answer, or a partition has no leader at the moment."""
+
+
+class InvalidSettings(JourneyProgressError):
+    """A setting is missing or wrong; the message names it and says how to mend it."""
+
+    exit_code = 78
+
+
+class Misfit(JourneyProgressError):
+    """A server answers but is not fit for the job: a topic is missing, mongod is standalone, rights are missing."""
+
+    exit_code = 78
+
+
+class InvalidInput(JourneyProgressError):
+    """A file or an argument given to a command cannot be used as it is."""
+
+    exit_code = 65
+
+
+class EmbeddedUnavailable(JourneyProgressError):
+    """The embedded servers cannot run here; the message names the alternatives."""
+
+    exit_code = 69
+
+
+class LoopDied(JourneyProgressError):
+    """A loop of the processor ended with an error that nobody foresaw; the log holds its traceback."""

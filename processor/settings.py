@@ -1,0 +1,195 @@
+"""Every setting of the processor: environment variables with prefix `JOURNEY_PROGRESS_`, or an `.env` file.
+
+`python -m processor.settings` prints the page `deploy/SETTINGS.md`.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from processor.errors import InvalidSettings
+
+PREFIX = "JOURNEY_PROGRESS_"
+
+ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The settings, validated as a whole; `load_settings` turns a fault into one clear sentence."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        validate_default=True,
+    )
+
+    # Kafka
+    kafka_bootstrap_servers: str = Field(
+        description="Kafka brokers to start from, `host:port` separated by commas.",
+        min_length=1,
+        examples=["localhost:9092"],
+    )
+    statements_topic: str = Field("xapi.statements", description="Topic that statements are read from.", min_length=1)
+    progress_topic: str = Field(
+        "journey.progress-updated", description="Topic that progress-updated events go to.", min_length=1
+    )
+    dead_letters_topic: str = Field(
+        "xapi.statements.dead-letters", description="Topic that unusable records are parked in.", min_length=1
+    )
+    consumer_group: str = Field("journey-progress", description="Consumer group of the ingesters.", min_length=1)
+    client_id: str = Field("journey-progress", description="Client id shown to Kafka and MongoDB.", min_length=1)
+    group_instance_id: str | None = Field(
+        None, description="Static group membership: a name of this very process that survives its restarts."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers."
+    )
+    kafka_tls_ca_file: Path | None = Field(None, description="CA certificates (PEM) that sign the brokers' ones.")
+    kafka_tls_certificate_file: Path | None = Field(None, description="Client certificate (PEM), for mutual TLS.")
+    kafka_tls_key_file: Path | None = Field(None, description="Private key (PEM) of the client certificate.")
+    kafka_tls_key_password: SecretStr | None = Field(None, description="Password of the private key.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism, with a SASL security protocol."
+    )
+    kafka_sasl_username: str | None = Field(None, description="SASL user name.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
+    kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "lz4", description="Compression of what is produced."
+    )
+    kafka_max_message_bytes: Count = Field(
+        10_485_760, description="Largest record that is fetched or produced, in bytes."
+    )
+    session_timeout: Seconds = Field(30.0, description="Seconds without a heartbeat after which a member is out.")
+    rebalance_timeout: Seconds = Field(
+        60.0, description="Seconds the group waits in a rebalance for a member to finish its batch."
+    )
+    max_poll_interval: Seconds = Field(
+        300.0, description="Seconds between two polls after which a member leaves the group by itself."
+    )
+    auto_offset_reset: Literal["earliest", "latest"] = Field(
+        "earliest", description="Where a group without committed offsets starts."
+    )
+    create_topics: bool = Field(False, description="Create missing topics at the start of `run` and its parts.")
+    topic_partitions: Count = Field(6, description="Partitions of a topic that `topics create` makes.")
+    topic_replication: int = Field(
+        -1, ge=-1, description="Replicas of a topic that `topics create` makes; -1: the broker's."
+    )
+
+    # MongoDB
+    mongo_url: SecretStr = Field(
+        description="MongoDB connection string of a replica set or a sharded cluster.",
+        examples=["mongodb://localhost:27017/?replicaSet=rs0"],
+    )
+    mongo_database: str = Field("learninglocker", description="Database of the collections.", min_length=1)
+    mongo_timeout: Seconds = Field(20.0, description="Seconds after which an operation on MongoDB counts as failed.")
+
+    # Tenants of bare statements
+    default_organisation: ObjectIdText | None = Field(
+        None, description="Organisation of bare statements whose record has no `organisation` header."
+    )
+    default_store: ObjectIdText | None = Field(
+        None, description="Store (`lrs_id`) of bare statements whose record has no `lrs_id` header."
+    )
+
+    # Meaning
+    duration_unit: Literal["microseconds", "milliseconds"] = Field(
+        "microseconds", description="Unit of `duration`: the seed's table says the one, its example shows the other."
+    )
+    surplus_limit: Annotated[int, Field(ge=0)] = Field(
+        100, description="Evidence kept per waypoint that is not usable yet (semantics.md, section 4)."
+    )
+    lateness_horizon: timedelta = Field(
+        timedelta(days=30),
+        gt=timedelta(0),
+        description="ISO 8601 duration: an attempt completed longer than this before the newest evidence is sealed.",
+    )
+    lowercase_actors: bool = Field(False, description="Fold the case of mbox, openid and account in identities.")
+    count_group_members: bool = Field(False, description="Count an anonymous Group's statement for each member.")
+
+    # The loops
+    batch_records: Count = Field(2_000, description="Most records in one batch of ingest.")
+    poll_timeout: Seconds = Field(0.5, description="Seconds that ingest waits for records before it looks around.")
+    promote_batch: Count = Field(500, description="Most documents claimed under one lockKey.")
+    relay_batch: Count = Field(500, description="Most documents whose events one relay claims at once.")
+    lease: Seconds = Field(
+        60.0, description="Seconds a claim lasts; longer than the slowest batch, or work is repeated (never doubled)."
+    )
+    idle_pause: Seconds = Field(0.25, description="Seconds between two looks of an idle promoter or relay.")
+    journeys_poll: Seconds = Field(
+        10.0, description="Seconds between two looks at the journeys without a change stream."
+    )
+    outage_backoff: Seconds = Field(15.0, description="Longest pause, in seconds, between two tries in an outage.")
+    shutdown_deadline: Seconds = Field(25.0, description="Seconds that SIGTERM gives the loops to finish.")
+
+    # Seen from outside
+    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        9464, description="Port of `/metrics` and `/health` served by `run`; 0: none."
+    )
+    http_host: str = Field("127.0.0.1", description="Address that `http_port` listens on; `0.0.0.0` in a container.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: JSON when not on a terminal.")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "Settings":
+        faults = [
+            (self.rebalance_timeout < self.session_timeout, "REBALANCE_TIMEOUT", "must be at least SESSION_TIMEOUT"),
+            (
+                self.max_poll_interval < self.rebalance_timeout,
+                "MAX_POLL_INTERVAL",
+                "must be at least REBALANCE_TIMEOUT",
+            ),
+            (self.lease <= self.mongo_timeout, "LEASE", "must be longer than MONGO_TIMEOUT, or slow writes are fenced"),
+            (
+                self.kafka_security_protocol.startswith("SASL")
+                and (self.kafka_sasl_username is None or self.kafka_sasl_password is None),
+                "KAFKA_SASL_USERNAME",
+                "and KAFKA_SASL_PASSWORD are needed with a SASL KAFKA_SECURITY_PROTOCOL",
+            ),
+            (
+                (self.kafka_tls_certificate_file is None) != (self.kafka_tls_key_file is None),
+                "KAFKA_TLS_CERTIFICATE_FILE",
+                "and KAFKA_TLS_KEY_FILE belong together",
+            ),
+            (
+                len({self.statements_topic, self.progress_topic, self.dead_letters_topic}) < 3,
+                "DEAD_LETTERS_TOPIC",
+                "STATEMENTS_TOPIC and PROGRESS_TOPIC must be three different topics, or the processor would eat its own output",
+            ),
+        ]
+        for is_fault, name, mend in faults:
+            if is_fault:
+                raise ValueError(f"{PREFIX}{name} {mend}")
+        return self
+
+
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Read the settings from the environment and `env_file` (default `.env`, which may be absent).
+
+    Raises `InvalidSettings` with one line per wrong or missing setting: its name, the fault and the mend; never
+    its value, as it may be a secret.
+    """
+    try:
+        return Settings(_env_file=env_file or ".env")
+    except ValidationError as error:
+        raise InvalidSettings("; ".join(map(_fault, error.errors()))) from None
+
+
+def _fault(error: object) -> str:
+    assert isinstance(error, dict)
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    field = str(error["loc"][0])
+    name = f"{PREFIX}{field.upper()}"
+    about = Settings.model_fields[field]
+    if error["type"] == "missing":
+        example = f", e.g. {name}={about.examples[0]}" if about.examples else ""
+        return f"{name} is not set: {about.description}{example}"
+    return f"{name} is wrong: {error['msg']}. {about.description}"
