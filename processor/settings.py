@@ -3,11 +3,13 @@
 `python -m processor.settings` prints the page `deploy/SETTINGS.md`.
 """
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processor.errors import InvalidSettings
@@ -131,7 +133,7 @@ class Settings(BaseSettings):
 
     # Seen from outside
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        9464, description="Port of `/metrics` and `/health` served by `run`; 0: none."
+        9464, description="Port of `/metrics`, served by `run` and its parts; 0: none."
     )
     http_host: str = Field("127.0.0.1", description="Address that `http_port` listens on; `0.0.0.0` in a container.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
@@ -161,7 +163,7 @@ class Settings(BaseSettings):
             (
                 len({self.statements_topic, self.progress_topic, self.dead_letters_topic}) < 3,
                 "DEAD_LETTERS_TOPIC",
-                "STATEMENTS_TOPIC and PROGRESS_TOPIC must be three different topics, or the processor would eat its own output",
+                "STATEMENTS_TOPIC and PROGRESS_TOPIC must differ, or the processor would eat its own output",
             ),
         ]
         for is_fault, name, mend in faults:
@@ -193,3 +195,36 @@ def _fault(error: object) -> str:
         example = f", e.g. {name}={about.examples[0]}" if about.examples else ""
         return f"{name} is not set: {about.description}{example}"
     return f"{name} is wrong: {error['msg']}. {about.description}"
+
+
+def settings_page() -> str:
+    """Return `deploy/SETTINGS.md`: every setting with its default and meaning, made from the model."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "Environment variables, or lines of an `.env` file in the working directory. Made by `make docs`; do not edit.",
+            "",
+            "| setting | default | meaning |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    if field.default is None:
+        return "none"
+    value = field.default
+    return f"`{TypeAdapter(timedelta).dump_python(value, mode='json') if isinstance(value, timedelta) else value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_page())

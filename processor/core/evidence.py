@@ -66,7 +66,7 @@ class Promotion:
     - `changed`: public fields to set (`completions`, `startedAt`, `isCompleted`, `completedAt`, `duration`);
       empty when the public state did not change.
     - `removed`: public fields to unset.
-    - `processing`: fields under `processing` to set (surplus, sealed, newest, folded, waiting, …).
+    - `processing`: fields under `processing` to set (surplus, sealed, newest, folded, waiting, …); None unsets one.
     - `event`: what the outbox receives, `None` when the public state did not change; its `revision` is the
       document's revision plus one.
     - `dropped`: how many evidence items left for good, by reason, for the metrics.

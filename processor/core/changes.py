@@ -1,0 +1,49 @@
+"""What an event says has changed: the difference of two states of the completions (semantics.md, section 7)."""
+
+from collections.abc import Iterator, Sequence
+
+from processor.core.fold import Attempt
+
+Change = dict[str, str | int]
+"""`{type, attempt, waypoint?}`; `attempt` is the position in `completions`, from 0."""
+
+
+def changes_between(before: Sequence[Attempt], after: Sequence[Attempt]) -> list[Change]:
+    """Return the changes from one state of the attempts to the next, in the order a reader would tell them.
+
+    Per attempt: `started` when it is new; per waypoint `waypoint-completed` when it became complete,
+    `progressed` when its counted statements differ otherwise, `reverted` when it lost its completion or all its
+    evidence; last `completed`, or `reverted` when the attempt lost its completion or is gone.
+    """
+    changes: list[Change] = []
+    for number in range(max(len(before), len(after))):
+        old = before[number] if number < len(before) else None
+        new = after[number] if number < len(after) else None
+        if new is None:
+            changes.append({"type": "reverted", "attempt": number})
+        else:
+            changes.extend(_attempt_changes(number, old, new))
+    return changes
+
+
+def _attempt_changes(number: int, old: Attempt | None, new: Attempt) -> Iterator[Change]:
+    if old is None:
+        yield {"type": "started", "attempt": number}
+    old = old or Attempt()
+    for waypoint in {**new.counted, **old.counted}:
+        kind = _waypoint_change(waypoint, old, new)
+        if kind:
+            yield {"type": kind, "attempt": number, "waypoint": waypoint}
+    if old.completed_at is None and new.completed_at is not None:
+        yield {"type": "completed", "attempt": number}
+    if old.completed_at is not None and new.completed_at is None:
+        yield {"type": "reverted", "attempt": number}
+
+
+def _waypoint_change(waypoint: str, old: Attempt, new: Attempt) -> str | None:
+    was, is_ = waypoint in old.waypoints_completed, waypoint in new.waypoints_completed
+    if is_ and not was:
+        return "waypoint-completed"
+    if (was and not is_) or waypoint not in new.counted:
+        return "reverted"
+    return "progressed" if old.counted.get(waypoint) != new.counted[waypoint] else None

@@ -1,0 +1,162 @@
+"""The fold: evidence to completions, one pure function (semantics.md, section 4).
+
+F1: the same evidence gives the same completions, whatever its order, duplication or partitioning: the items are
+put into one total order before anything is decided. Exactly so while no surplus was cut, lateness stays within
+the horizon, and a statement keeps its timestamp.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from bson import ObjectId
+
+from processor.core.evidence import Item
+from processor.core.journey import JourneyRules
+
+Evidence = Mapping[str, Sequence[Item]]
+"""Items by waypoint id."""
+
+
+class Key(NamedTuple):
+    """The total order of evidence: the time, then the waypoint's order, the statement, the waypoint."""
+
+    timestamp: datetime
+    order: int
+    statement: ObjectId
+    waypoint: str
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt: counted items by waypoint, ascending; `orders` keeps each waypoint's order at its time.
+
+    `completed_at` is None while the attempt is open; `waypoints_completed` maps a complete waypoint to its date.
+    """
+
+    counted: dict[str, list[Item]] = field(default_factory=dict)
+    orders: dict[str, int] = field(default_factory=dict)
+    waypoints_completed: dict[str, datetime] = field(default_factory=dict)
+    completed_at: datetime | None = None
+
+    @property
+    def last(self) -> Key:
+        """The last counted item in the total order; the one that completed a completed attempt."""
+        return max(
+            Key(item.timestamp, self.orders[waypoint], item.statement, waypoint)
+            for waypoint, items in self.counted.items()
+            for item in items
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What the evidence amounts to.
+
+    `attempts`: the sealed ones as they were given, then the folded ones; only the last can be open.
+    `surplus`: kept for later, by waypoint, ascending. `dropped`: items that left for good, by reason:
+    `sealed` (not later than a sealed attempt), `after-completion` (can change nothing), `unknown-waypoint`.
+    """
+
+    attempts: list[Attempt]
+    surplus: dict[str, list[Item]]
+    dropped: dict[str, int]
+
+
+def fold(rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = ()) -> Fold:
+    """Fold evidence (counted, surplus and pending, in any order, with repeats) under a journey's rules.
+
+    `sealed` attempts, oldest first, are never changed; evidence they counted is passed over, and other evidence
+    not later than their last counted item is dropped.
+    """
+    union = _union(evidence)
+    result = Fold(list(sealed), {}, {})
+    items: list[Key] = []
+    frontier = sealed[-1].last if sealed else None
+    for waypoint, times in union.items():
+        if waypoint not in rules.waypoints:
+            _count(result.dropped, "unknown-waypoint", len(times))
+            continue
+        order = rules.waypoints[waypoint].order
+        for statement, timestamp in times.items():
+            key = Key(timestamp, order, statement, waypoint)
+            if frontier is None or key > frontier:
+                items.append(key)
+            elif not _is_counted(sealed, waypoint, statement):
+                _count(result.dropped, "sealed", 1)
+    items.sort()
+    _fold_items(rules, items, result)
+    return result
+
+
+def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold) -> None:
+    """The loop of semantics.md, section 4: `attempts`, `surplus` and `dropped` of the result grow."""
+    attempts = result.attempts
+    is_open = False
+    completing = attempts[-1].last.statement if attempts else None
+    for key in items:
+        if not is_open and attempts and not rules.is_repeatable:
+            _count(result.dropped, "after-completion", 1)
+            continue
+        attempt = attempts[-1] if is_open else Attempt()
+        if (
+            key.waypoint not in rules.active_waypoints
+            or (not is_open and key.statement == completing)
+            or _is_full(rules, attempt, key.waypoint)
+            or _is_early(rules, attempt, key)
+        ):
+            _keep(result.surplus, key)
+            continue
+        if not is_open:
+            attempts.append(attempt)
+        _count_item(rules, attempt, key)
+        is_open = attempt.completed_at is None
+        completing = None if is_open else key.statement
+
+
+def _count_item(rules: JourneyRules, attempt: Attempt, key: Key) -> None:
+    counted = attempt.counted.setdefault(key.waypoint, [])
+    attempt.orders[key.waypoint] = key.order
+    counted.append(Item(key.statement, key.timestamp))
+    if len(counted) == rules.waypoints[key.waypoint].count:
+        attempt.waypoints_completed[key.waypoint] = key.timestamp
+        if len(attempt.waypoints_completed) == len(rules.active_waypoints):
+            attempt.completed_at = key.timestamp
+
+
+def _is_full(rules: JourneyRules, attempt: Attempt, waypoint: str) -> bool:
+    return len(attempt.counted.get(waypoint, ())) >= rules.waypoints[waypoint].count
+
+
+def _is_early(rules: JourneyRules, attempt: Attempt, key: Key) -> bool:
+    """In a sequential journey: a waypoint of lower order is not complete yet."""
+    return rules.is_sequential and any(
+        waypoint.order < key.order and waypoint.id not in attempt.waypoints_completed
+        for waypoint in rules.active_waypoints.values()
+    )
+
+
+def _union(evidence: Iterable[Evidence]) -> dict[str, dict[ObjectId, datetime]]:
+    """One set of items: identity is (waypoint, statement), and of two copies the earlier counts."""
+    union: dict[str, dict[ObjectId, datetime]] = {}
+    for part in evidence:
+        for waypoint, items in part.items():
+            times = union.setdefault(waypoint, {})
+            for statement, timestamp in items:
+                known = times.get(statement)
+                if known is None or timestamp < known:
+                    times[statement] = timestamp
+    return union
+
+
+def _is_counted(sealed: Sequence[Attempt], waypoint: str, statement: ObjectId) -> bool:
+    return any(item.statement == statement for attempt in sealed for item in attempt.counted.get(waypoint, ()))
+
+
+def _keep(surplus: dict[str, list[Item]], key: Key) -> None:
+    surplus.setdefault(key.waypoint, []).append(Item(key.statement, key.timestamp))
+
+
+def _count(dropped: dict[str, int], reason: str, number: int) -> None:
+    dropped[reason] = dropped.get(reason, 0) + number

@@ -1,0 +1,98 @@
+"""Whose progress a statement is, and where it is kept (semantics.md, section 2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from bson import ObjectId
+
+from processor.core.evidence import Owner
+
+
+class Uncounted(StrEnum):
+    """Why a statement that matches is nobody's progress; a metric counts each."""
+
+    ANONYMOUS_GROUP = "anonymous-group"
+    NO_PERSONA = "no-persona"
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """How actors are told apart: the settings `lowercase_actors` and `count_group_members`."""
+
+    lowercase_actors: bool = False
+    count_group_members: bool = False
+
+
+def inverse_functional_identifier(actor: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the one identifier of an Agent or Group as a tuple, or None when it has none.
+
+    The order only matters for data that nobody validated; it is Learning Locker's
+    (learning-locker-behaviour.md, section 8.1). `mbox` and its `mbox_sha1sum` are two identities.
+    """
+    for key in ("mbox", "mbox_sha1sum", "openid"):
+        value = actor.get(key)
+        if isinstance(value, str) and value:
+            return key, value
+    account = actor.get("account")
+    if isinstance(account, Mapping):
+        home_page, name = account.get("homePage"), account.get("name")
+        if isinstance(home_page, str) and isinstance(name, str) and home_page and name:
+            return "account", home_page, name
+    return None
+
+
+def is_group(actor: Mapping[str, Any]) -> bool:
+    """Tell a Group; without an objectType an actor is an Agent (xAPI 1.0.3, Data 2.4.2)."""
+    return actor.get("objectType") == "Group"
+
+
+def owners_of(
+    document: Mapping[str, Any], track_by: str, identification: Identification
+) -> tuple[Owner, ...] | Uncounted:
+    """Return whose progress the statement document counts for under a journey's `trackBy`.
+
+    One owner, or one per distinct member of an anonymous Group when that is set; else why there is none.
+    """
+    if track_by == "persona":
+        person = document.get("person")
+        persona = person.get("_id") if isinstance(person, Mapping) else None
+        if not isinstance(persona, ObjectId):
+            return Uncounted.NO_PERSONA
+        return (Owner("persona", persona, _identity("persona", str(persona))),)
+
+    actor = document["statement"]["actor"]
+    owner = _actor_owner(actor, identification)
+    if owner:
+        return (owner,)
+    if not identification.count_group_members:
+        return Uncounted.ANONYMOUS_GROUP
+    members = (_actor_owner(member, identification) for member in actor.get("member", ()))
+    distinct = {member.identity: member for member in members if member}
+    return tuple(distinct.values()) or Uncounted.ANONYMOUS_GROUP
+
+
+def progress_id(organisation: ObjectId, journey: ObjectId, owner: Owner) -> ObjectId:
+    """Derive the `_id` of the one progress document of these three, so that two writers never create twins."""
+    return ObjectId(sha256(organisation.binary + journey.binary + owner.identity).digest()[:12])
+
+
+def statement_reference(statement_id: str) -> ObjectId:
+    """Derive the reference of a bare statement from its UUID (semantics.md, section 1)."""
+    return ObjectId(sha256(statement_id.lower().encode()).digest()[:12])
+
+
+def _actor_owner(actor: Mapping[str, Any], identification: Identification) -> Owner | None:
+    identifier = inverse_functional_identifier(actor)
+    if identifier is None:
+        return None
+    if identification.lowercase_actors and identifier[0] != "mbox_sha1sum":
+        identifier = tuple(part.lower() if index else part for index, part in enumerate(identifier))
+    return Owner("actor", actor, _identity("actor", *identifier))
+
+
+def _identity(*parts: str) -> bytes:
+    return orjson.dumps(parts)

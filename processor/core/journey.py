@@ -1,0 +1,103 @@
+"""A journey as the matcher and the fold need it: compiled once, immutable (semantics.md, section 3)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bson import ObjectId
+from pydantic import ValidationError
+from schemas.journey import Journey, journey_from
+
+from processor.core.conditions import Conditions, InvalidConditions, compile_conditions
+
+
+class InvalidJourney(ValueError):
+    """A journey that cannot run; the message has the path of each fault in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaypointRules:
+    """One waypoint: when it is met, and in which order. A waypoint with empty conditions counts as inactive."""
+
+    id: str
+    order: int
+    count: int
+    is_active: bool
+    conditions: Conditions
+
+
+@dataclass(frozen=True)
+class JourneyRules:
+    """One journey, ready to be matched and folded under; `waypoints` has the waypoint id (hex) as key."""
+
+    id: ObjectId
+    organisation: ObjectId
+    version: int
+    description: str
+    is_active: bool
+    is_sequential: bool
+    is_repeatable: bool
+    track_by: str
+    sources: frozenset[ObjectId]
+    waypoints: Mapping[str, WaypointRules]
+
+    @cached_property
+    def active_waypoints(self) -> Mapping[str, WaypointRules]:
+        """The waypoints that count; without one the journey never completes."""
+        return {key: waypoint for key, waypoint in self.waypoints.items() if waypoint.is_active}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether evidence is folded at all; otherwise documents keep theirs and wait (section 4)."""
+        return self.is_active and bool(self.active_waypoints)
+
+
+def compile_journey(document: Mapping[str, Any]) -> JourneyRules:
+    """Turn a journey document (as stored, or as written in a file) into its rules.
+
+    Raises `InvalidJourney` naming every fault with its path, e.g. `waypoints[0].conditions.$where: …`.
+    """
+    try:
+        journey = journey_from(document)
+    except ValidationError as error:
+        raise InvalidJourney("; ".join(_faults(error))) from None
+    waypoints: dict[str, WaypointRules] = {}
+    faults: list[str] = []
+    for position, waypoint in enumerate(journey.waypoints):
+        try:
+            conditions = compile_conditions(waypoint.conditions)
+        except InvalidConditions as error:
+            faults.append(f"waypoints[{position}].conditions{error.path.removeprefix('$')}: {error.reason}")
+            continue
+        waypoints[str(waypoint.id)] = WaypointRules(
+            id=str(waypoint.id),
+            order=waypoint.order,
+            count=waypoint.count,
+            is_active=waypoint.isActive and not conditions.is_empty,
+            conditions=conditions,
+        )
+    if faults:
+        raise InvalidJourney("; ".join(faults))
+    return _rules(journey, waypoints)
+
+
+def _rules(journey: Journey, waypoints: Mapping[str, WaypointRules]) -> JourneyRules:
+    return JourneyRules(
+        id=journey.id,
+        organisation=journey.organisation,
+        version=journey.version,
+        description=journey.description or "",
+        is_active=journey.isActive,
+        is_sequential=journey.isSequential,
+        is_repeatable=journey.isRepeatable,
+        track_by=journey.trackBy,
+        sources=frozenset(journey.sources),
+        waypoints=waypoints,
+    )
+
+
+def _faults(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors():
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+        yield f"{path}: {fault['msg'].removeprefix('Value error, ')}" if path else fault["msg"]

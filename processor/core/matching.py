@@ -1,0 +1,105 @@
+"""Statements to evidence, against one snapshot of the journeys (semantics.md, sections 2 and 3)."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import bson
+from bson import ObjectId
+from pydantic import ValidationError
+from schemas.dots import decode_dots
+from schemas.statement import first_fault, validate_statement
+
+from processor.core.evidence import Append, Item, Owner
+from processor.core.identity import Identification, Uncounted, owners_of, progress_id
+from processor.core.index import JourneyIndex, Match
+from processor.core.journey import JourneyRules
+from processor.core.records import Reason, Rejected, StatementRecord
+
+
+@dataclass(slots=True)
+class Matched:
+    """What a batch of statements comes to: evidence to append, bare statements to keep, rejects, and counts."""
+
+    appends: list[Append] = field(default_factory=list)
+    kept: list[StatementRecord] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    matches: int = 0
+    uncounted: Counter[str] = field(default_factory=Counter)
+
+
+def match(records: Iterable[StatementRecord], index: JourneyIndex, identification: Identification) -> Matched:
+    """Match a batch of statements; the evidence for one progress document comes as one append.
+
+    A statement that matches must pass the full xAPI model, and a bare one must be writable; else it is rejected
+    and counts nowhere.
+    """
+    matched = Matched()
+    evidence: dict[ObjectId, _Evidence] = {}
+    for record in records:
+        matches = index.matches(record)
+        if not matches:
+            continue
+        rejected = _fault(record)
+        if rejected:
+            matched.rejected.append(rejected)
+            continue
+        matched.matches += len(matches)
+        counted = [_add(evidence, record, found, identification, matched) for found in matches]
+        if record.is_bare and any(counted):
+            matched.kept.append(record)
+    matched.appends = [collected.append(progress) for progress, collected in evidence.items()]
+    return matched
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What a batch holds for one progress document; a dict keeps items once and in order."""
+
+    journey: JourneyRules
+    owner: Owner
+    items: dict[str, dict[Item, None]] = field(default_factory=dict)
+
+    def append(self, progress: ObjectId) -> Append:
+        return Append(
+            progress=progress,
+            organisation=self.journey.organisation,
+            journey=self.journey.id,
+            version=self.journey.version,
+            owner=self.owner,
+            items={waypoint: tuple(items) for waypoint, items in self.items.items()},
+        )
+
+
+def _add(
+    evidence: dict[ObjectId, _Evidence],
+    record: StatementRecord,
+    found: Match,
+    identification: Identification,
+    matched: Matched,
+) -> bool:
+    """Add one match to the evidence of each owner; say whether it is anybody's."""
+    journey, waypoint = found
+    owners = owners_of(record.document, journey.track_by, identification)
+    if isinstance(owners, Uncounted):
+        matched.uncounted[owners] += 1
+        return False
+    item = Item(record.reference, record.timestamp)
+    for owner in owners:
+        progress = progress_id(journey.organisation, journey.id, owner)
+        collected = evidence.setdefault(progress, _Evidence(journey, owner))
+        collected.items.setdefault(waypoint.id, {})[item] = None
+    return True
+
+
+def _fault(record: StatementRecord) -> Rejected | None:
+    """Hold a matching statement to the full xAPI model, and a bare one to what MongoDB can store."""
+    try:
+        validate_statement(decode_dots(record.document["statement"]))
+        if record.is_bare:
+            bson.encode(record.document)
+    except ValidationError as error:
+        return Rejected(record.record, Reason.INVALID_STATEMENT, first_fault(error), record.item)
+    except (bson.errors.InvalidDocument, OverflowError, RecursionError) as error:
+        return Rejected(record.record, Reason.UNWRITABLE, f"MongoDB cannot hold it: {error}", record.item)
+    return None

@@ -1,0 +1,54 @@
+"""Every metric of the processor: the closed list, and nothing else creates one.
+
+A `Metrics` belongs to one process and its own registry, so that tests and several instances do not share state.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The instruments, by name; each is described where it is made."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"journey_progress_{name}", about, labels, registry=self.registry)
+
+        def gauge(name: str, about: str, *labels: str) -> Gauge:
+            return Gauge(f"journey_progress_{name}", about, labels, registry=self.registry)
+
+        def histogram(name: str, about: str) -> Histogram:
+            return Histogram(f"journey_progress_{name}", about, buckets=SECONDS, registry=self.registry)
+
+        # Ingest
+        self.records = counter("records", "Kafka records read.")
+        self.statements = counter("statements", "Statements that passed the structural check.")
+        self.matches = counter("matches", "Waypoints that statements counted towards.")
+        self.appends = counter("appends", "Progress documents that evidence was appended to.")
+        self.dead_letters = counter("dead_letters", "Records parked, by reason.", "reason")
+        self.uncounted = counter("uncounted", "Matches that are nobody's progress, by reason.", "reason")
+        self.lost_commits = counter("lost_commits", "Batches whose partitions had moved on: they come again.")
+        self.ingest_seconds = histogram("ingest_seconds", "From a polled batch to its commit.")
+        self.lag = gauge("lag", "Records not read yet, by topic and partition.", "topic", "partition")
+
+        # Journeys
+        self.journeys = gauge("journeys", "Journeys in the snapshot, by state (running, idle, broken).", "state")
+        self.scanned_waypoints = gauge("scanned_waypoints", "Waypoints whose conditions allow no index.")
+
+        # Promotion
+        self.promotions = counter("promotions", "Documents promoted.")
+        self.fenced = counter("fenced", "Promotions that found their lockKey gone (P1).")
+        self.failed_promotions = counter("failed_promotions", "Documents whose promotion raised: see the log.")
+        self.dropped = counter("dropped_evidence", "Evidence that left for good, by reason.", "reason")
+        self.promote_seconds = histogram("promote_seconds", "From a claim to its apply; must stay below the lease.")
+
+        # Relay
+        self.events = counter("events", "Progress-updated events acknowledged by the broker.")
+        self.relay_seconds = histogram("relay_seconds", "From a claim of outboxes to their clearing.")
+
+        # Health
+        self.outages = counter("outages", "Tries that found a server unavailable, by loop.", "loop")
+        self.progressed = gauge("loop_progressed_timestamp_seconds", "When a loop last came round.", "loop")

@@ -1,0 +1,88 @@
+"""The journeys in force: an immutable snapshot, swapped whole while the stream runs (semantics.md, section 3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from bson import ObjectId
+
+from processor.core.index import JourneyIndex, index_journeys
+from processor.core.journey import JourneyRules
+from processor.ports import JourneyCatalog, ProgressStore
+from processor.services.surroundings import Surroundings
+
+LOOP = "journeys"
+
+
+class Journeys:
+    """Holds the current snapshot in `index`; `refresh` replaces it. Loops read `index` once per batch."""
+
+    def __init__(self, catalog: JourneyCatalog, surroundings: Surroundings) -> None:
+        self._catalog = catalog
+        self._around = surroundings
+        self._known: dict[ObjectId, tuple[Mapping[str, Any], JourneyRules]] = {}
+        self.index = JourneyIndex(())
+
+    async def refresh(self) -> None:
+        """Read all journeys and swap the snapshot; journeys that did not change are not compiled again.
+
+        A broken journey is set aside alone: the log names it with the path of the fault, the others run on.
+        """
+        documents = await self._catalog.load()
+        index, self._known = index_journeys(documents, self._known)
+        log = structlog.get_logger(__name__)
+        for journey, fault in index.broken.items():
+            if self.index.broken.get(journey) != fault:
+                log.error("journey set aside: mend it, the others run on", journey=str(journey), fault=fault)
+        self._account(index)
+        self.index = index
+
+    def _account(self, index: JourneyIndex) -> None:
+        running = sum(rules.is_running for rules in index.journeys.values())
+        journeys = self._around.metrics.journeys
+        journeys.labels("running").set(running)
+        journeys.labels("idle").set(len(index.journeys) - running)
+        journeys.labels("broken").set(len(index.broken))
+        self._around.metrics.scanned_waypoints.set(len(index.scanned))
+        structlog.get_logger(__name__).info(
+            "journeys in force", running=running, journeys=len(index.journeys), broken=len(index.broken)
+        )
+
+
+class JourneyWatch:
+    """The loop that keeps `Journeys` fresh and, with a store, wakes the documents a change concerns.
+
+    A document that waits for an inactive journey, or was folded under an older version, is marked due, so that
+    a promoter folds it under the journey in force. Every process with a promoter does it after its own refresh:
+    the last one to learn of a change catches what others folded under the old version meanwhile.
+    """
+
+    def __init__(
+        self, journeys: Journeys, catalog: JourneyCatalog, surroundings: Surroundings, store: ProgressStore | None
+    ) -> None:
+        self._journeys = journeys
+        self._catalog = catalog
+        self._around = surroundings
+        self._store = store
+        self._woken: dict[ObjectId, int] = {}
+
+    async def step(self) -> int:
+        """Wake what the snapshot concerns, wait for a change, refresh; always returns 1 (it waits by itself)."""
+        if self._store:
+            await self._wake_documents(self._store)
+        await self._catalog.changed()
+        await self._journeys.refresh()
+        return 1
+
+    async def _wake_documents(self, store: ProgressStore) -> None:
+        running = {rules.id: rules.version for rules in self._journeys.index.journeys.values() if rules.is_running}
+        self._woken = {journey: version for journey, version in self._woken.items() if journey in running}
+        for journey, version in running.items():
+            if self._woken.get(journey) == version:
+                continue
+            marked = await store.mark_due(journey, version, self._around.clock.now())
+            self._woken[journey] = version
+            if marked:
+                structlog.get_logger(__name__).info(
+                    "documents to fold again", journey=str(journey), version=version, documents=marked
+                )

@@ -1,0 +1,109 @@
+"""Promotion: claimed documents to completions and outbox, one conditional update a document.
+
+1. claim a batch of due documents under one fresh lockKey with a lease (clears the due mark, then reads pending),
+2. promote each (pure),
+3. apply all in one bulk write filtered by the lockKey; what matched nothing was fenced.
+
+P1: a promotion lands only while the document carries this worker's lockKey. P2: completions, consumed pending and
+outbox change in one update. P3: an append that lands in between marks the document due again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from processor.core.evidence import Promotion
+from processor.core.promotion import FoldingPolicy, needed_version, promote
+from processor.ports import Applied, Claim, ProgressStore
+from processor.services.journeys import Journeys
+from processor.services.surroundings import Surroundings, new_lock_key
+
+LOOP = "promote"
+
+
+class Promoter:
+    """One worker of any number. `promoted` is set when a relay has something to publish (only a hint)."""
+
+    def __init__(
+        self,
+        store: ProgressStore,
+        journeys: Journeys,
+        policy: FoldingPolicy,
+        surroundings: Surroundings,
+        *,
+        lease: timedelta = timedelta(seconds=60),
+        batch: int = 500,
+        lock_keys: Callable[[], str] = new_lock_key,
+    ) -> None:
+        self._store = store
+        self._journeys = journeys
+        self._policy = policy
+        self._around = surroundings
+        self._lease = lease
+        self._batch = batch
+        self._lock_keys = lock_keys
+        self.promoted = asyncio.Event()
+
+    async def step(self) -> int:
+        """Claim, promote, apply; return how many documents were claimed.
+
+        Raises `Unavailable` when the store failed: what was claimed is claimed again when its lease runs out.
+        """
+        now = self._around.clock.now()
+        # 1. claim
+        claim = await self._store.claim(self._lock_keys(), now, now + self._lease, self._batch)
+        if not claim.documents:
+            return 0
+        with self._around.metrics.promote_seconds.time():
+            await self._catch_up(claim)
+            # 2. promote
+            promotions = [promotion for document in claim.documents if (promotion := self._promote(document))]
+            # 3. apply; repeatable, so an outage is waited out with the decisions at hand
+            applied = await self._around.outlast(
+                LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now())
+            )
+        if any(promotion.event for promotion in promotions):
+            self.promoted.set()
+        self._account(claim, promotions, applied)
+        return len(claim.documents)
+
+    async def _catch_up(self, claim: Claim) -> None:
+        """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""
+        journeys = self._journeys.index.journeys
+        for document in claim.documents:
+            rules = journeys.get(document["journey"])
+            if rules is None or rules.version < needed_version(document):
+                await self._journeys.refresh()
+                return
+
+    def _promote(self, document: Mapping[str, Any]) -> Promotion | None:
+        """One document that cannot be promoted must not hold up the others; it comes back after its lease."""
+        rules = self._journeys.index.journeys.get(document["journey"])
+        try:
+            return promote(document, rules, self._policy, self._around.clock.now())
+        except Exception:  # noqa: BLE001 - a document edited by hand can break in any way
+            self._around.metrics.failed_promotions.inc()
+            structlog.get_logger(__name__).exception("promotion failed", progress=str(document["_id"]))
+            return None
+
+    def _account(self, claim: Claim, promotions: list[Promotion], applied: Applied) -> None:
+        metrics = self._around.metrics
+        metrics.promotions.inc(applied.landed)
+        metrics.fenced.inc(applied.fenced)
+        dropped: Counter[str] = Counter()
+        for promotion in promotions:
+            dropped.update(promotion.dropped)
+        for reason, number in dropped.items():
+            metrics.dropped.labels(reason).inc(number)
+        structlog.get_logger(__name__).info(
+            "batch promoted",
+            lockKey=claim.lock_key,
+            documents=len(claim.documents),
+            events=sum(promotion.event is not None for promotion in promotions),
+            **({"fenced": applied.fenced} if applied.fenced else {}),
+            **({"dropped": dict(dropped)} if dropped else {}),
+        )

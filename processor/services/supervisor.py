@@ -1,0 +1,63 @@
+"""Runs the loops of one process until it is asked to stop, then drains them within one deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from processor.errors import JourneyProgressError, LoopDied
+from processor.services.surroundings import Surroundings, is_retriable
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A named step that is repeated; when it found nothing to do it rests until `wake` is set or `rest` is over.
+
+    `step` returns how much it did, 0 for nothing. A step that waits by itself has `rest` 0.
+    """
+
+    name: str
+    step: Callable[[], Awaitable[int]]
+    rest: float = 0.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: float) -> None:
+    """Run the loops until `stop` is set, then give them `deadline` seconds to finish their step.
+
+    What is not finished by then is cancelled: it is redelivered, or its lease runs out, and nothing is lost. An
+    error that waiting cannot mend stops all loops: a known one is raised as it is, an unforeseen one as `LoopDied`.
+    """
+    log = structlog.get_logger(__name__)
+    tasks = {asyncio.create_task(_repeat(loop, surroundings), name=loop.name): loop for loop in loops}
+    stopping = asyncio.create_task(surroundings.stop.wait())
+    try:
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        surroundings.stop.set()
+        log.info("stopping", deadline_seconds=deadline)
+        _, late = await asyncio.wait(tasks, timeout=deadline)
+        if late:
+            log.warning("cancelled at the deadline: its work is done again", loops=[task.get_name() for task in late])
+    finally:
+        for task in (stopping, *tasks):
+            task.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+    for task in tasks:
+        error = None if task.cancelled() else task.exception()
+        if error and not is_retriable(error):
+            raise (
+                error
+                if isinstance(error, JourneyProgressError)
+                else LoopDied(f"loop {task.get_name()!r} died: {error!r}; this is a bug, its traceback is above")
+            ) from error
+
+
+async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
+    structlog.contextvars.bind_contextvars(loop=loop.name)
+    progressed = surroundings.metrics.progressed.labels(loop.name)
+    while not surroundings.stop.is_set():
+        done = await surroundings.outlast(loop.name, loop.step)
+        progressed.set_to_current_time()
+        if not done and loop.rest:
+            await surroundings.pause(loop.rest, loop.wake)
