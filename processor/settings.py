@@ -207,7 +207,7 @@ def settings_page() -> str:
         [
             "# Settings",
             "",
-            "Environment variables, or lines of an `.env` file in the working directory. Made by `make docs`; do not edit.",
+            "Environment variables, or lines of `.env` in the working directory. Made by `make docs`; do not edit.",
             "",
             "| setting | default | meaning |",
             "| --- | --- | --- |",
