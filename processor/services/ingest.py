@@ -46,6 +46,7 @@ class Ingest:
         journeys: Journeys,
         policy: IngestPolicy,
         surroundings: Surroundings,
+        appended: asyncio.Event,
     ) -> None:
         self._source = source
         self._store = store
@@ -53,7 +54,7 @@ class Ingest:
         self._journeys = journeys
         self._policy = policy
         self._around = surroundings
-        self.appended = asyncio.Event()
+        self._appended = appended
 
     async def step(self) -> int:
         """Take one batch through the three effects; return how many records it had.
@@ -71,7 +72,7 @@ class Ingest:
                 # 1. append
                 if matched.appends:
                     await self._store.append(matched.appends, matched.kept, self._around.clock.now())
-                    self.appended.set()
+                    self._appended.set()
                 # 2. park
                 if rejected:
                     await self._dead_letters.park(rejected)

@@ -10,8 +10,7 @@ outbox change in one update. P3: an append that lands in between marks the docum
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -20,7 +19,7 @@ from processor.core.evidence import Promotion
 from processor.core.promotion import FoldingPolicy, needed_version, promote
 from processor.ports import Applied, Claim, ProgressStore
 from processor.services.journeys import Journeys
-from processor.services.surroundings import Surroundings, new_lock_key
+from processor.services.surroundings import Leasing, Surroundings
 
 LOOP = "promote"
 
@@ -34,28 +33,24 @@ class Promoter:
         journeys: Journeys,
         policy: FoldingPolicy,
         surroundings: Surroundings,
-        *,
-        lease: timedelta = timedelta(seconds=60),
-        batch: int = 500,
-        lock_keys: Callable[[], str] = new_lock_key,
+        leasing: Leasing,
+        promoted: asyncio.Event,
     ) -> None:
         self._store = store
         self._journeys = journeys
         self._policy = policy
         self._around = surroundings
-        self._lease = lease
-        self._batch = batch
-        self._lock_keys = lock_keys
-        self.promoted = asyncio.Event()
+        self._leasing = leasing
+        self._promoted = promoted
 
     async def step(self) -> int:
         """Claim, promote, apply; return how many documents were claimed.
 
         Raises `Unavailable` when the store failed: what was claimed is claimed again when its lease runs out.
         """
-        now = self._around.clock.now()
+        now, leasing = self._around.clock.now(), self._leasing
         # 1. claim
-        claim = await self._store.claim(self._lock_keys(), now, now + self._lease, self._batch)
+        claim = await self._store.claim(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         if not claim.documents:
             return 0
         with self._around.metrics.promote_seconds.time():
@@ -67,7 +62,7 @@ class Promoter:
                 LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now())
             )
         if any(promotion.event for promotion in promotions):
-            self.promoted.set()
+            self._promoted.set()
         self._account(claim, promotions, applied)
         return len(claim.documents)
 

@@ -8,14 +8,13 @@ R1: every change of public state is published at least once: a crash between 2 a
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
 
 import structlog
 from bson import ObjectId
 
 from processor.ports import EventSink, OutboxClaim, ProgressStore
-from processor.services.surroundings import Surroundings, new_lock_key
+from processor.services.surroundings import Leasing, Surroundings
 
 LOOP = "relay"
 
@@ -23,31 +22,20 @@ LOOP = "relay"
 class Relay:
     """One relay of any number."""
 
-    def __init__(
-        self,
-        store: ProgressStore,
-        sink: EventSink,
-        surroundings: Surroundings,
-        *,
-        lease: timedelta = timedelta(seconds=60),
-        batch: int = 500,
-        lock_keys: Callable[[], str] = new_lock_key,
-    ) -> None:
+    def __init__(self, store: ProgressStore, sink: EventSink, surroundings: Surroundings, leasing: Leasing) -> None:
         self._store = store
         self._sink = sink
         self._around = surroundings
-        self._lease = lease
-        self._batch = batch
-        self._lock_keys = lock_keys
+        self._leasing = leasing
 
     async def step(self) -> int:
         """Claim, publish, forget; return how many documents had something to publish.
 
         Raises `Unavailable` when the store failed: the outboxes are claimed again when the lease runs out.
         """
-        now = self._around.clock.now()
+        now, leasing = self._around.clock.now(), self._leasing
         # 1. claim
-        claim = await self._store.claim_events(self._lock_keys(), now, now + self._lease, self._batch)
+        claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         if not claim.outboxes:
             return 0
         with self._around.metrics.relay_seconds.time():

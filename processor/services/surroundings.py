@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 from uuid import uuid4
 
@@ -17,9 +18,16 @@ from processor.ports import Clock
 Answer = TypeVar("Answer")
 
 
-def new_lock_key() -> str:
-    """Return a fresh lockKey: a UUID v4, as in the seed's example; each is used for one claim only (P1)."""
-    return str(uuid4())
+@dataclass(frozen=True, slots=True)
+class Leasing:
+    """How a worker claims: for how long, how many documents at once, and under which keys.
+
+    A key is a UUID v4, as the seed's example shows `lockKey`; each is used for one claim only (P1).
+    """
+
+    duration: timedelta = timedelta(seconds=60)
+    batch: int = 500
+    new_key: Callable[[], str] = lambda: str(uuid4())
 
 
 def is_retriable(error: BaseException) -> bool:
