@@ -1,0 +1,61 @@
+"""`journey-progress`: the commands, and what their exit codes mean."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from processor.cli import dead_letters, demo, journeys, looking, running, statements, topics
+from processor.errors import JourneyProgressError
+
+app = typer.Typer(
+    name="journey-progress",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Turns a Kafka stream of xAPI statements into live, trustworthy progress through journeys.
+
+    Begin with `journey-progress demo`: everything on this machine, nothing else needed.
+
+    For real: set `JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS` and `JOURNEY_PROGRESS_MONGO_URL` (in the environment
+    or in `.env`), then `topics create`, `journeys apply FILE`, `run`; look with `status` and `progress show`.
+
+    Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file) · 69 a server is unavailable · 70 a bug ·
+    78 wrong setting, or a server that is not fit · 130 interrupted.""",
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Settings file to read instead of `.env`.", exists=True, dir_okay=False)
+    ] = None,
+) -> None:
+    """Keep the settings file for the command that follows."""
+    context.obj = env_file
+
+
+running.add_to(app)
+app.add_typer(topics.app, name="topics")
+app.add_typer(journeys.app, name="journeys")
+app.add_typer(statements.app, name="statements")
+looking.add_to(app)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command("demo")(demo.demo)
+
+
+def main() -> None:
+    """Run a command; an error of ours is one sentence on stderr and its exit code, never a traceback."""
+    try:
+        app()
+    except JourneyProgressError as error:
+        typer.secho(f"journey-progress: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""`topics create`."""
+
+import typer
+
+from processor.app import create_all_topics
+from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+
+app = typer.Typer(no_args_is_help=True, help="The Kafka topics that the processor reads and writes.")
+
+
+@app.command()
+def create(context: typer.Context, as_json: AsJson = False) -> None:
+    """Create the statements, progress and dead-letter topics where they are missing. Running it again is harmless."""
+    topics = run(create_all_topics(settings_of(context)))
+    if as_json:
+        print_json([{"topic": topic, "created": created} for topic, created in topics.items()])
+        return
+    print_table(
+        ["topic", ""], [(topic, "created" if created else "was there") for topic, created in topics.items()]
+    )
