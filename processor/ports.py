@@ -154,8 +154,8 @@ class JourneyCatalog(Protocol):
     async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Insert or replace journey documents by `_id`."""
 
-    async def changed(self) -> None:
-        """Return when the collection has changed since the last call, or when it is time to look (polling)."""
+    async def changed(self) -> bool:
+        """Wait a moment (a second at most); tell whether the collection has changed, or it is time to look."""
 
 
 class EventSink(Protocol):

@@ -67,10 +67,11 @@ class JourneyWatch:
         self._woken: dict[ObjectId, int] = {}
 
     async def step(self) -> int:
-        """Wake what the snapshot concerns, wait for a change, refresh; always returns 1 (it waits by itself)."""
+        """Wake what the snapshot concerns, wait a moment for a change, refresh; return how many refreshes."""
         if self._store:
             await self._wake_documents(self._store)
-        await self._catalog.changed()
+        if not await self._catalog.changed():
+            return 0
         await self._journeys.refresh()
         return 1
 

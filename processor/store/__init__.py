@@ -1,0 +1,1 @@
+"""MongoDB: progress documents, their locks and outboxes, and the journeys."""

@@ -1,0 +1,31 @@
+"""Every index, as data. Each is paid at every write, so there are few, and those of the marks are partial.
+
+`due`, `lease`, `publish` and `relayLease` let a claim find its documents; a document at rest is in none of them.
+"""
+
+from pymongo import ASCENDING, IndexModel
+
+from processor.store.connect import PROGRESSES, Database, translated
+
+MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
+
+INDEXES: dict[str, list[IndexModel]] = {
+    PROGRESSES: [
+        *(IndexModel([(mark, ASCENDING)], name=mark.replace(".", "_"), sparse=True) for mark in MARKS),
+        # By journey, for readers; with the folded version, to find what a changed journey has to fold again.
+        IndexModel([("journey", ASCENDING), ("processing.folded", ASCENDING)], name="journey_folded"),
+        # The documents that wait for an inactive journey.
+        IndexModel(
+            [("journey", ASCENDING)],
+            name="journey_waiting",
+            partialFilterExpression={"processing.waiting": True},
+        ),
+    ],
+}
+
+
+async def ensure_indexes(database: Database) -> None:
+    """Create what is missing; running it again is harmless."""
+    with translated():
+        for collection, indexes in INDEXES.items():
+            await database[collection].create_indexes(indexes)

@@ -1,0 +1,83 @@
+"""Collection `journeys`: `ports.JourneyCatalog`."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from pymongo import ReplaceOne
+from pymongo.asynchronous.change_stream import AsyncCollectionChangeStream
+from pymongo.errors import PyMongoError
+
+from processor.store.connect import JOURNEYS, Database, Document, translated
+
+MOMENT = 1.0
+"""Seconds that `changed` waits at most, so that whoever asks can stop."""
+
+TRUST = 30
+"""Polling intervals after which the journeys are read again even if the change stream said nothing."""
+
+
+class MongoJourneyCatalog:
+    """The journeys of one database. Changes are heard through a change stream; without one, looked for."""
+
+    def __init__(self, database: Database, *, poll: float = 10.0) -> None:
+        self._journeys = database[JOURNEYS]
+        self._poll = poll
+        self._looked = float("-inf")
+        self._stream: AsyncCollectionChangeStream[Document] | None = None
+
+    async def load(self) -> Sequence[Mapping[str, Any]]:
+        """Return every journey document. What changes from here on is heard by `changed`."""
+        await self._listen()
+        self._looked = asyncio.get_running_loop().time()
+        with translated():
+            return await self._journeys.find().to_list()
+
+    async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
+        """Insert or replace by `_id`."""
+        if journeys:
+            with translated():
+                await self._journeys.bulk_write(
+                    [ReplaceOne({"_id": journey["_id"]}, dict(journey), upsert=True) for journey in journeys]
+                )
+
+    async def changed(self) -> bool:
+        """Wait a moment; tell whether a journey has changed, or whether it is time to look anyway.
+
+        It is time after the polling interval when there is no change stream, and after thirty of them when there
+        is one: a stream that has fallen silent is not trusted for ever.
+        """
+        stream = self._stream
+        patience = self._poll if stream is None else self._poll * TRUST
+        if asyncio.get_running_loop().time() - self._looked > patience:
+            return True
+        if stream is None:
+            await asyncio.sleep(min(self._poll, MOMENT))
+            return False
+        try:
+            if await stream.try_next() is None:
+                return False
+            while await stream.try_next() is not None:  # one edit of many journeys costs one refresh
+                pass
+        except PyMongoError as error:
+            structlog.get_logger(__name__).warning("journey change stream lost, looking", error=str(error)[:200])
+            await self.close()
+        return True
+
+    async def close(self) -> None:
+        """Give the change stream back."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with suppress(PyMongoError):
+                await stream.close()
+
+    async def _listen(self) -> None:
+        """Open the change stream before reading, so that no change falls in between. Without one, poll."""
+        if self._stream is not None:
+            return
+        try:
+            self._stream = await self._journeys.watch(max_await_time_ms=int(MOMENT * 1000))
+        except PyMongoError as error:
+            structlog.get_logger(__name__).warning("no change stream, polling the journeys", error=str(error)[:200])

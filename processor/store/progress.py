@@ -1,0 +1,155 @@
+"""Progress documents in MongoDB: `ports.ProgressStore`. The writes themselves stand in `updates.py`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo.errors import BulkWriteError
+
+from processor.core.evidence import Append, Promotion
+from processor.core.records import StatementRecord
+from processor.ports import Applied, Backlog, Claim, OutboxClaim
+from processor.store import updates
+from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document, is_passing, translated
+from schemas.dots import encode_dots
+
+CHUNK = 1_000
+"""Documents that `mark_due` touches in one write."""
+
+DUPLICATE_KEY = 11_000
+
+
+class MongoProgressStore:
+    """One database's progress documents. Any number of stores may work on the same database."""
+
+    def __init__(self, database: Database) -> None:
+        self._progresses = database[PROGRESSES]
+        self._statements = database[STATEMENTS]
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+        """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
+        with translated():
+            if statements:
+                await self._keep(statements)
+            if appends:
+                await self._upsert(appends, now)
+
+    async def _keep(self, statements: Sequence[StatementRecord]) -> None:
+        """Insert what is not there yet. Inserts, as updates do not take every key that a statement may have."""
+        documents: list[Document] = [
+            {**record.document, "statement": encode_dots(record.document["statement"])} for record in statements
+        ]
+        try:
+            await self._statements.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if any(entry.get("code") != DUPLICATE_KEY for entry in error.details.get("writeErrors", [])):
+                raise
+
+    async def _upsert(self, appends: Sequence[Append], now: datetime) -> None:
+        writes = [updates.append_update(append, now) for append in appends]
+        try:
+            await self._progresses.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            if not is_passing(error):
+                raise
+            # Two writers inserted the same document at once: now it is there, and the append is repeatable.
+            await self._progresses.bulk_write(writes, ordered=False)
+
+    async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
+        """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
+        update = updates.claim_update(lock_key, until)
+        with translated():
+            ids = await self._claim("processing.due", "processing.lease", update, now, limit)
+            found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
+            documents = await found.to_list() if found else []
+        return Claim(lock_key, until, tuple(documents))
+
+    async def _claim(self, mark: str, lease: str, update: Document, now: datetime, limit: int) -> list[ObjectId]:
+        """Claim marked documents, oldest mark first, and those left behind by a worker that died.
+
+        Candidates are found through the mark's index; whether each is still free is decided by the update.
+        """
+        free = {mark: {"$exists": True}, **updates.is_free(lease, now)}
+        ids = [found["_id"] async for found in self._progresses.find(free, {"_id": 1}).sort(mark).limit(limit)]
+        if len(ids) < limit:
+            expired = self._progresses.find({lease: {"$lt": now}}, {"_id": 1}).sort(lease).limit(limit - len(ids))
+            ids += [found["_id"] async for found in expired]
+        if ids:
+            await self._progresses.update_many(updates.claimable(mark, lease, ids, now), update)
+        return ids
+
+    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+        """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
+        writes = [updates.apply_update(promotion, claim.lock_key, claim.until, now) for promotion in promotions]
+        if not writes:
+            return Applied(0, 0)
+        with translated():
+            result = await self._progresses.bulk_write(writes, ordered=False)
+        return Applied(landed=result.matched_count, fenced=len(writes) - result.matched_count)
+
+    async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
+        """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
+        update = updates.claim_events_update(lock_key, until)
+        with translated():
+            ids = await self._claim("processing.publish", "processing.relayLease", update, now, limit)
+            outboxes = {
+                document["_id"]: tuple(
+                    updates.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
+                )
+                async for document in self._progresses.find(
+                    {"_id": {"$in": ids}, "processing.relayKey": lock_key}, {"processing.outbox": 1}
+                )
+            }
+        return OutboxClaim(lock_key, until, outboxes)
+
+    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+        """Remove published events; see `ports.ProgressStore.forget`."""
+        writes = [updates.forget_update(progress, revision, claim.lock_key) for progress, revision in published.items()]
+        if writes:
+            with translated():
+                await self._progresses.bulk_write(writes, ordered=False)
+
+    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
+        """Mark due what waits or was folded under an older version; see `ports.ProgressStore.mark_due`."""
+        stale: list[Document] = [
+            {"journey": journey, "processing.waiting": True},
+            {"journey": journey, "processing.folded": {"$lt": version}},
+        ]
+        marked = 0
+        with translated():
+            for condition in stale:
+                last = ObjectId("0" * 24)
+                while ids := await self._stale_after(condition, last):
+                    result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
+                    marked += result.modified_count
+                    last = ids[-1]
+        return marked
+
+    async def _stale_after(self, condition: Document, last: ObjectId) -> list[ObjectId]:
+        """The next chunk of documents that are not due already."""
+        query = {**condition, "_id": {"$gt": last}, "processing.due": None}
+        found = self._progresses.find(query, {"_id": 1}).sort("_id").limit(CHUNK)
+        return [document["_id"] async for document in found]
+
+    async def backlog(self, now: datetime) -> Backlog:
+        """Count what waits."""
+        count = self._progresses.count_documents
+        with translated():
+            return Backlog(
+                documents=await self._progresses.estimated_document_count(),
+                due=await count({"processing.due": {"$exists": True}}),
+                claimed=await count({"processing.lease": {"$exists": True}}),
+                expired=await count({"processing.lease": {"$lt": now}}),
+                waiting=await count({"processing.waiting": True}),
+                outbox=await count({"processing.publish": {"$exists": True}})
+                + await count({"processing.relayLease": {"$exists": True}}),
+                oldest_due=await self._oldest("processing.due"),
+                oldest_outbox=await self._oldest("processing.publish"),
+            )
+
+    async def _oldest(self, mark: str) -> datetime | None:
+        found: Any = await self._progresses.find_one({mark: {"$exists": True}}, {mark: 1}, sort=[(mark, 1)])
+        section, name = mark.split(".")
+        oldest: datetime | None = found[section][name] if found else None
+        return oldest

@@ -1,0 +1,30 @@
+"""Progress documents for people: `ports.ProgressReader`."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from bson import ObjectId
+
+from processor.store.connect import PROGRESSES, Database, translated
+
+
+class MongoProgressReader:
+    """Reads one database's progress documents."""
+
+    def __init__(self, database: Database) -> None:
+        self._progresses = database[PROGRESSES]
+
+    async def find(
+        self,
+        *,
+        organisation: ObjectId | None = None,
+        journey: ObjectId | None = None,
+        identity: ObjectId | None = None,
+        limit: int = 20,
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield documents, last updated first; see `ports.ProgressReader.find`."""
+        named = {"organisation": organisation, "journey": journey, "_id": identity}
+        query = {key: value for key, value in named.items() if value is not None}
+        with translated():
+            async for document in self._progresses.find(query).sort("updatedAt", -1).limit(limit):
+                yield document

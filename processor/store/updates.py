@@ -1,0 +1,133 @@
+"""Every write to a progress document, as a pure value: filter and update. Where the guarantees meet MongoDB.
+
+The marks under `processing`:
+
+- `due`: there is something to promote, since then. Set by an append, cleared by a claim.
+- `lockKey` (public) and `lease`: claimed by the owner of the key until then. `lockKey` stays after use, as Learning
+  Locker's does; it is the lease's going that uses it up.
+- `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim.
+- `relayKey` and `relayLease`: claimed by a relay until then.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from processor.core.completions import items_to
+from processor.core.evidence import Append, ProgressEvent, Promotion
+
+Filter = dict[str, Any]
+Update = dict[str, Any]
+
+
+def append_update(append: Append, now: datetime) -> UpdateOne:
+    """Add evidence and mark the document due; the derived `_id` makes it the only one of its kind (trap 4).
+
+    `$addToSet`, so that a redelivery adds nothing (I2). `$max` tells promoters which journey version they must
+    know (trap 7).
+    """
+    pending = {
+        f"pendingProgress.{waypoint}.statements": {"$each": items_to(items)} for waypoint, items in append.items.items()
+    }
+    return UpdateOne(
+        {"_id": append.progress},
+        {
+            "$setOnInsert": {
+                "journey": append.journey,
+                "organisation": append.organisation,
+                "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
+                "createdAt": now,
+                "isCompleted": False,
+                "completions": [],
+                "processing.revision": 0,
+            },
+            "$addToSet": pending,
+            "$set": {"updatedAt": now, "processing.due": now},
+            "$max": {"processing.version": append.version},
+        },
+        upsert=True,
+    )
+
+
+def is_free(lease: str, now: datetime) -> Filter:
+    """Match documents whose lease was never taken, was given back, or ran out."""
+    return {"$or": [{lease: None}, {lease: {"$lt": now}}]}
+
+
+def claimable(mark: str, lease: str, ids: Sequence[ObjectId], now: datetime) -> Filter:
+    """Match those of `ids` that still may be claimed: marked and free, or with a lease that ran out."""
+    return {
+        "_id": {"$in": list(ids)},
+        "$or": [{mark: {"$exists": True}, lease: None}, {lease: {"$lt": now}}],
+    }
+
+
+def claim_update(lock_key: str, until: datetime) -> Update:
+    """Take the lock and clear the due mark, before anybody reads pending (trap 2, P3)."""
+    return {"$set": {"lockKey": lock_key, "processing.lease": until}, "$unset": {"processing.due": ""}}
+
+
+def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: datetime) -> UpdateOne:
+    """Write one promotion, all or nothing (P2), only under the worker's own lock (P1).
+
+    The lease in the filter, and its unsetting in the update, make the lock single use: the same write again
+    matches nothing, so that the outbox is never pushed twice (trap 3). Exactly the pending items that were read
+    are pulled (trap 1), and the due mark is left alone: an append that came in between has set it again (P3).
+    """
+    processing = {f"processing.{key}": value for key, value in promotion.processing.items()}
+    sets: Update = {key: value for key, value in processing.items() if value is not None}
+    sets.update(promotion.changed)
+    unsets = {"processing.lease": "", **dict.fromkeys(promotion.removed, "")}
+    unsets.update({key: "" for key, value in processing.items() if value is None})
+    update: Update = {}
+    if promotion.consumed:
+        update["$pullAll"] = {
+            f"pendingProgress.{waypoint}.statements": items_to(items) for waypoint, items in promotion.consumed.items()
+        }
+    if promotion.consumed or promotion.event:
+        sets["updatedAt"] = now
+    if promotion.event:
+        update["$push"] = {"processing.outbox": outbox_entry(promotion.event)}
+        sets["processing.revision"] = promotion.event.revision
+        sets["processing.publish"] = now
+    if sets:
+        update["$set"] = sets
+    update["$unset"] = unsets
+    return UpdateOne({"_id": promotion.progress, "lockKey": lock_key, "processing.lease": until}, update)
+
+
+def outbox_entry(event: ProgressEvent) -> dict[str, Any]:
+    """Write an event as it waits in the outbox: its data as bytes, so that a repeat is the same to the letter."""
+    return {"revision": event.revision, "time": event.time, "replay": event.replay, "data": event.data}
+
+
+def event_from(progress: ObjectId, entry: Mapping[str, Any]) -> ProgressEvent:
+    """Read an entry of the outbox."""
+    return ProgressEvent(progress, entry["revision"], entry["time"], bytes(entry["data"]), entry["replay"])
+
+
+def claim_events_update(relay_key: str, until: datetime) -> Update:
+    """Take the relay's lock and clear the publish mark, before anybody reads the outbox."""
+    return {
+        "$set": {"processing.relayKey": relay_key, "processing.relayLease": until},
+        "$unset": {"processing.publish": ""},
+    }
+
+
+def forget_update(progress: ObjectId, revision: int, relay_key: str) -> UpdateOne:
+    """Remove published events, never a later one, and give the lease back, under the relay's own key."""
+    return UpdateOne(
+        {"_id": progress, "processing.relayKey": relay_key},
+        {
+            "$pull": {"processing.outbox": {"revision": {"$lte": revision}}},
+            "$unset": {"processing.relayKey": "", "processing.relayLease": ""},
+        },
+    )
+
+
+def due_update(now: datetime) -> Update:
+    """Mark a document due without an append: its journey has changed."""
+    return {"$set": {"processing.due": now}}
