@@ -1,0 +1,1 @@
+"""Kafka: the consumer group with its rebalance gate, the producer, the topics."""

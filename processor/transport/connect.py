@@ -1,0 +1,82 @@
+"""How to reach Kafka, and what its errors mean."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiokafka import errors as kafka
+
+from processor.errors import BrokerUnavailable, InvalidSettings, Misfit
+from processor.settings import PREFIX, Settings
+
+_REFUSALS = (
+    kafka.AuthenticationFailedError,
+    kafka.SaslAuthenticationFailed,
+    kafka.UnsupportedSaslMechanismError,
+    kafka.IllegalSaslStateError,
+    kafka.TopicAuthorizationFailedError,
+    kafka.GroupAuthorizationFailedError,
+    kafka.ClusterAuthorizationFailedError,
+    kafka.UnsupportedVersionError,
+    kafka.IncompatibleBrokerVersion,
+)
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """Return the arguments that every aiokafka client shares. Raises `InvalidSettings` on unusable TLS files."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "client_id": settings.client_id,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_security_protocol in ("SSL", "SASL_SSL"):
+        arguments["ssl_context"] = _tls(settings)
+    if settings.kafka_security_protocol.startswith("SASL"):
+        assert settings.kafka_sasl_password is not None
+        arguments["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        arguments["sasl_plain_username"] = settings.kafka_sasl_username
+        arguments["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    return arguments
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_tls_ca_file)
+        if settings.kafka_tls_certificate_file and settings.kafka_tls_key_file:
+            password = settings.kafka_tls_key_password
+            context.load_cert_chain(
+                settings.kafka_tls_certificate_file,
+                settings.kafka_tls_key_file,
+                password.get_secret_value() if password else None,
+            )
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidSettings(
+            f"{PREFIX}KAFKA_TLS_CA_FILE, _CERTIFICATE_FILE or _KEY_FILE cannot be used ({error}): give PEM files"
+        ) from None
+    return context
+
+
+# Not retriable by aiokafka's book, but mended by waiting and, for a producer, by a new one.
+_PASSING = (kafka.KafkaConnectionError, kafka.KafkaTimeoutError, kafka.ProducerClosed, kafka.OutOfOrderSequenceNumber)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn aiokafka's errors into ours: what waiting can mend is `BrokerUnavailable`, wrong rights are `Misfit`.
+
+    Whether a produce that ended in `BrokerUnavailable` was done is unknown. All other errors go on as they are.
+    """
+    try:
+        yield
+    except _REFUSALS as error:
+        raise Misfit(
+            f"Kafka refuses us: {error}; check {PREFIX}KAFKA_SECURITY_PROTOCOL, SASL and TLS settings, and the ACLs "
+            "(read on the statements topic and group, write on the progress and dead-letter topics)"
+        ) from None
+    except kafka.KafkaError as error:
+        if error.retriable or isinstance(error, _PASSING):
+            raise BrokerUnavailable(f"Kafka: {error}"[:300]) from error
+        raise
+    except (ConnectionError, TimeoutError) as error:
+        raise BrokerUnavailable(f"Kafka: {error!r}"[:300]) from error

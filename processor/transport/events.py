@@ -1,0 +1,86 @@
+"""Progress-updated events as CloudEvents on Kafka: `ports.EventSink` (semantics.md, section 7)."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
+import structlog
+from bson import ObjectId
+from cloudevents.core.bindings.kafka import KafkaMessage, to_binary
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from processor.core.evidence import ProgressEvent
+from processor.errors import BrokerUnavailable
+from processor.transport.producer import Message, Producer
+from schemas.events import EVENT_SCHEMA, EVENT_SOURCE, EVENT_TYPE
+
+
+class _AsWritten(JSONFormat):
+    """The outbox holds the data as JSON bytes already: a repeat is the same to the letter (R1)."""
+
+    def write_data(self, data: object, datacontenttype: str | None = None) -> bytes:  # noqa: ARG002
+        assert isinstance(data, bytes)
+        return data
+
+
+_FORMAT = _AsWritten()
+
+
+def message_of(event: ProgressEvent) -> Message:
+    """Return the Kafka message of an event: CloudEvents 1.0, binary binding, key = progress id.
+
+    The attributes `id` (progress id and revision) and `sequence` (the revision) tell a repeat (R1, R2).
+    """
+    progress = str(event.progress)
+    attributes = {
+        "id": f"{progress}-{event.revision}",
+        "source": EVENT_SOURCE,
+        "type": EVENT_TYPE,
+        "specversion": "1.0",
+        "subject": progress,
+        "time": event.time,
+        "datacontenttype": "application/json",
+        "dataschema": EVENT_SCHEMA,
+        "sequence": str(event.revision),
+        **({"replay": "true"} if event.replay else {}),
+    }
+    bound: KafkaMessage = to_binary(CloudEvent(attributes, event.data), _FORMAT)
+    return Message(bound.value, progress.encode(), list(bound.headers.items()))
+
+
+class KafkaEventSink:
+    """Publishes to one topic."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self._producer = producer
+        self._topic = topic
+
+    async def publish(self, outboxes: Mapping[ObjectId, Sequence[ProgressEvent]]) -> Mapping[ObjectId, int]:
+        """Publish each document's events in revision order; see `ports.EventSink.publish` (R2).
+
+        In waves: the first event of every document, then the second, …; a document whose event failed is left
+        out of the later ones. An outage after the first wave ends the work with what was acknowledged.
+        """
+        published: dict[ObjectId, int] = {}
+        failed: set[ObjectId] = set()
+        for wave in zip_longest(*outboxes.values()):
+            events = [event for event in wave if event and event.progress not in failed]
+            try:
+                outcomes = await self._producer.produce(self._topic, [message_of(event) for event in events])
+            except BrokerUnavailable:
+                if not published:
+                    raise
+                return published
+            for event, failure in zip(events, outcomes, strict=True):
+                if failure is None:
+                    published[event.progress] = event.revision
+                    continue
+                failed.add(event.progress)
+                structlog.get_logger(__name__).error(
+                    "event not published, tried again after the lease",
+                    progress=str(event.progress),
+                    revision=event.revision,
+                    bytes=len(event.data),
+                    error=str(failure),
+                )
+        return published
