@@ -1,0 +1,95 @@
+"""A server process that cannot outlive us."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from processor.embedded import watchdog
+from processor.errors import EmbeddedUnavailable
+
+START_DEADLINE = 60.0
+STOP_DEADLINE = 20.0
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess:
+    """One server under a watchdog, restartable on the same port and data. `is_ready` says when it answers."""
+
+    def __init__(self, name: str, command: Sequence[str], directory: Path, is_ready: Callable[[], bool]) -> None:
+        self.name = name
+        self._command = list(command)
+        self._directory = directory
+        self._is_ready = is_ready
+        self._watchdog: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises `EmbeddedUnavailable` with the end of its log when it does not."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._watchdog = subprocess.Popen(  # noqa: S603 - our own watchdog
+            [sys.executable, watchdog.__file__, str(self._directory), *self._command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        deadline = time.monotonic() + START_DEADLINE
+        while not self._is_ready():
+            if self._watchdog.poll() is not None or time.monotonic() > deadline:
+                log = self._log()
+                self.stop()
+                raise EmbeddedUnavailable(
+                    f"the embedded {self.name} did not start: {log}; use Docker Compose (deploy/compose.yaml) or "
+                    "your own servers (JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS, JOURNEY_PROGRESS_MONGO_URL)"
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it in an orderly way, then by force."""
+        if self._watchdog is None:
+            return
+        assert self._watchdog.stdin is not None
+        self._watchdog.stdin.close()
+        self._watchdog.wait(STOP_DEADLINE)
+        self._watchdog = None
+
+    def kill(self) -> None:
+        """End it as a power cut would (SIGKILL to its group); `start` brings it back with its data."""
+        self._order("kill")
+        assert self._watchdog is not None
+        self._watchdog.wait(STOP_DEADLINE)
+        self.stop()
+
+    def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers."""
+        self._order("stop")
+
+    def thaw(self) -> None:
+        """Let a frozen one go on (SIGCONT)."""
+        self._order("cont")
+
+    def _order(self, word: str) -> None:
+        assert self._watchdog is not None
+        assert self._watchdog.stdin is not None
+        self._watchdog.stdin.write(f"{word}\n")
+        self._watchdog.stdin.flush()
+
+    def _log(self) -> str:
+        path = self._directory / "server.log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return " | ".join(line[:200] for line in lines[-5:]) or "it wrote no log"
+
+
+def answers(port: int) -> bool:
+    """Tell whether somebody accepts connections on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
