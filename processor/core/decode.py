@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 from bson import ObjectId
-from schemas.ids import parse_object_id, parse_timestamp
 
 from processor.core.identity import inverse_functional_identifier, is_group, statement_reference
 from processor.core.records import Reason, Record, Rejected, StatementRecord
+from schemas.ids import parse_object_id, parse_timestamp
 
 DEPTH_LIMIT = 64
 """Nesting that a record may have: MongoDB stops at 100, and a document wraps the statement."""

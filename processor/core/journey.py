@@ -7,9 +7,9 @@ from typing import Any
 
 from bson import ObjectId
 from pydantic import ValidationError
-from schemas.journey import Journey, journey_from
 
 from processor.core.conditions import Conditions, InvalidConditions, compile_conditions
+from schemas.journey import Journey, journey_from
 
 
 class InvalidJourney(ValueError):

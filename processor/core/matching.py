@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import bson
 from bson import ObjectId
 from pydantic import ValidationError
-from schemas.dots import decode_dots
-from schemas.statement import first_fault, validate_statement
 
 from processor.core.evidence import Append, Item, Owner
 from processor.core.identity import Identification, Uncounted, owners_of, progress_id
 from processor.core.index import JourneyIndex, Match
 from processor.core.journey import JourneyRules
 from processor.core.records import Reason, Rejected, StatementRecord
+from schemas.dots import decode_dots
+from schemas.statement import first_fault, validate_statement
 
 
 @dataclass(slots=True)

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from schemas.progress import render_progress
 
 from processor.core.changes import changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt, fold
 from processor.core.journey import JourneyRules
+from schemas.progress import render_progress
 
 DATES = ("startedAt", "completedAt", "duration")
 
@@ -36,7 +36,7 @@ def needed_version(document: Mapping[str, Any]) -> int:
     An older snapshot could drop evidence of a waypoint that it has never heard of.
     """
     processing = document["processing"]
-    return max(processing.get("version", 0), processing.get("folded", 0))
+    return int(max(processing.get("version", 0), processing.get("folded", 0)))
 
 
 def promote(document: Mapping[str, Any], rules: JourneyRules | None, policy: FoldingPolicy, now: datetime) -> Promotion:
@@ -141,7 +141,7 @@ def _event(
     attempts: tuple[Sequence[Attempt], Sequence[Attempt]],
     now: datetime,
 ) -> ProgressEvent:
-    after = {key: value for key, value in document.items() if key not in removed} | changed | {"updatedAt": now}
+    after = {key: value for key, value in document.items() if key not in removed} | {**changed, "updatedAt": now}
     data = {**render_progress(after, with_pending=False), "changes": changes_between(*attempts)}
     return ProgressEvent(
         progress=document["_id"],

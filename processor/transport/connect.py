@@ -1,14 +1,22 @@
 """How to reach Kafka, and what its errors mean."""
 
+import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from aiokafka import errors as kafka
 
 from processor.errors import BrokerUnavailable, InvalidSettings, Misfit
 from processor.settings import PREFIX, Settings
+
+REQUEST_TIMEOUT = 15.0
+"""Seconds after which a request that Kafka did not answer counts as failed."""
+
+STOP_TIMEOUT = 5.0
+"""Seconds that a client is given to disconnect in an orderly way."""
 
 _REFUSALS = (
     kafka.AuthenticationFailedError,
@@ -28,6 +36,7 @@ def connection(settings: Settings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
         "client_id": settings.client_id,
+        "request_timeout_ms": int(REQUEST_TIMEOUT * 1000),
         "security_protocol": settings.kafka_security_protocol,
     }
     if settings.kafka_security_protocol in ("SSL", "SASL_SSL"):
@@ -58,7 +67,19 @@ def _tls(settings: Settings) -> ssl.SSLContext:
 
 
 # Not retriable by aiokafka's book, but mended by waiting and, for a producer, by a new one.
-_PASSING = (kafka.KafkaConnectionError, kafka.KafkaTimeoutError, kafka.ProducerClosed, kafka.OutOfOrderSequenceNumber)
+_PASSING = (
+    kafka.KafkaConnectionError,
+    kafka.KafkaTimeoutError,
+    kafka.KafkaUnavailableError,
+    kafka.BrokerNotAvailableError,
+    kafka.ReplicaNotAvailableError,
+    kafka.UnknownError,
+    kafka.ProducerClosed,
+    kafka.OutOfOrderSequenceNumber,
+    kafka.UnknownProducerId,
+    kafka.InvalidProducerEpoch,
+    kafka.ProducerFenced,
+)
 
 
 @contextmanager
@@ -75,8 +96,24 @@ def translated() -> Iterator[None]:
             "(read on the statements topic and group, write on the progress and dead-letter topics)"
         ) from None
     except kafka.KafkaError as error:
-        if error.retriable or isinstance(error, _PASSING):
+        if is_passing(error):
             raise BrokerUnavailable(f"Kafka: {error}"[:300]) from error
         raise
-    except (ConnectionError, TimeoutError) as error:
+    except TimeoutError as error:
+        raise BrokerUnavailable("Kafka: no answer in time") from error
+    except OSError as error:
         raise BrokerUnavailable(f"Kafka: {error!r}"[:300]) from error
+
+
+def is_passing(error: kafka.KafkaError) -> bool:
+    """Tell whether waiting can mend it. A bare `KafkaError` is what aiokafka makes of an answer it did not expect."""
+    return error.retriable or isinstance(error, _PASSING) or type(error) is kafka.KafkaError
+
+
+async def stop_within(stopping: Awaitable[None], name: str, seconds: float = STOP_TIMEOUT) -> None:
+    """Disconnect a client, but not for longer than `seconds`: in an outage aiokafka would go on trying."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping
+    except (TimeoutError, OSError, kafka.KafkaError) as error:
+        structlog.get_logger(__name__).warning("not stopped cleanly", client=name, error=repr(error))

@@ -3,24 +3,29 @@
 aiokafka 0.14, learnt from its source:
 
 - `getmany` waits for a rebalance to end, and the rebalance waits for the listener: so `getmany` never runs inside
-  the gate that the listener takes, or both wait for ever (architecture.md, trap 5);
+  the gate that the listener takes, or both wait for ever (architecture.md, trap 5). It runs as a task of its own,
+  because a long rebalance would hold the loop back from its other duties, and because it must not be cancelled: it
+  would count as polling for ever, and `max_poll_interval` would never be noticed;
 - exceptions in the listener are swallowed: it only waits, counts and logs;
-- one partition that is not assigned fails a whole commit: they are left out;
-- its rebalance timeout is the session timeout unless set;
-- when `getmany` returns records, they belong to the assignment of that instant.
+- one partition that is not assigned fails a whole commit: a batch from before a revocation is not committed at all;
+- its rebalance timeout is the session timeout unless set, and joining a group is one request that lasts as long as
+  the rebalance: the request timeout must be longer;
+- a commit is tried again for as long as an outage lasts: it needs a deadline.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka import errors as kafka
 
-from processor.core.records import Batch, Record
+from processor.core.records import Batch
 from processor.settings import Settings
-from processor.transport.connect import connection, translated
+from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within, translated
+from processor.transport.records import batch_of
 
 REVOCATION_SHARE = 0.5
 """Share of the rebalance timeout that a revocation waits for the batch in hand."""
@@ -28,14 +33,19 @@ REVOCATION_SHARE = 0.5
 
 @asynccontextmanager
 async def open_source(settings: Settings) -> AsyncIterator["KafkaRecordSource"]:
-    """Join the consumer group; leave it at the end. Raises `BrokerUnavailable`, `Misfit` or `InvalidSettings`."""
+    """Join the consumer group; leave it at the end. Raises `BrokerUnavailable`, `Misfit` or `InvalidSettings`.
+
+    Returns once connected, without waiting for partitions: batches are empty until the group has settled.
+    """
+    join_timeout = max(REQUEST_TIMEOUT, settings.rebalance_timeout + 5)
     consumer = AIOKafkaConsumer(
-        **connection(settings),
+        **connection(settings) | {"request_timeout_ms": int(join_timeout * 1000)},
         group_id=settings.consumer_group,
         group_instance_id=settings.group_instance_id,
         enable_auto_commit=False,
         auto_offset_reset=settings.auto_offset_reset,
         isolation_level="read_committed",
+        check_crcs=True,
         session_timeout_ms=int(settings.session_timeout * 1000),
         heartbeat_interval_ms=int(settings.session_timeout * 1000 / 10),
         rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
@@ -44,13 +54,27 @@ async def open_source(settings: Settings) -> AsyncIterator["KafkaRecordSource"]:
         fetch_max_wait_ms=100,
     )
     source = KafkaRecordSource(consumer, settings)
-    consumer.subscribe([settings.statements_topic], listener=source.listener)
     try:
         with translated():
             await consumer.start()
+        consumer.subscribe([settings.statements_topic], listener=source.gate)
         yield source
     finally:
-        await consumer.stop()
+        await source.close()
+
+
+class _Polled(NamedTuple):
+    """Records, and the generation of the assignment that they were polled under."""
+
+    generation: int
+    messages: Mapping[TopicPartition, list[ConsumerRecord]]
+
+
+class _InHand(NamedTuple):
+    """The batch whose context is open, not committed yet."""
+
+    generation: int
+    batch: Batch
 
 
 class KafkaRecordSource:
@@ -58,11 +82,18 @@ class KafkaRecordSource:
 
     def __init__(self, consumer: AIOKafkaConsumer, settings: Settings) -> None:
         self._consumer = consumer
-        self._timeout_ms = int(settings.poll_timeout * 1000)
+        self._poll_timeout = settings.poll_timeout
+        self._commit_timeout = settings.session_timeout  # after that the group has moved on anyway
         self._most = settings.batch_records
-        self.listener = _Gate(settings.rebalance_timeout * REVOCATION_SHARE)
-        self._committed: Batch | None = None
+        self._polling: asyncio.Task[_Polled] | None = None
+        self._in_hand: _InHand | None = None
         self._positions: dict[TopicPartition, int] = {}
+        self.gate = Gate(settings.rebalance_timeout * REVOCATION_SHARE)
+
+    @property
+    def assignment(self) -> frozenset[tuple[str, int]]:
+        """The partitions that this member has at the moment, as (topic, number)."""
+        return frozenset((partition.topic, partition.partition) for partition in self._consumer.assignment())
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[Batch]:
@@ -70,62 +101,90 @@ class KafkaRecordSource:
 
         A batch that is left without a commit is taken again: the positions go back to its first records.
         """
-        with translated():
-            fetched = await self._consumer.getmany(timeout_ms=self._timeout_ms, max_records=self._most)
-        async with self.listener.gate:
-            generation = self.listener.generation
-            batch = batch_of(fetched)
+        polled = await self._poll()
+        async with self.gate.lock:
+            # What was polled before a revocation is dropped: the positions have gone back to the committed offsets.
+            messages = polled.messages if polled and polled.generation == self.gate.generation else {}
+            batch = batch_of(messages)
+            self._in_hand = _InHand(self.gate.generation, batch)
             self._positions.update({TopicPartition(*key): offset for key, offset in batch.offsets.items()})
             try:
                 yield batch
             finally:
-                is_ours_still = generation == self.listener.generation
-                if batch.records and self._committed is not batch and is_ours_still:
-                    self._rewind(fetched)
-                self._committed = None
+                if self._is_ours(batch):
+                    self._rewind(messages)
+                self._in_hand = None
 
     async def commit(self, batch: Batch) -> bool:
-        """Commit exactly this batch; see `ports.RecordSource.commit` (I1)."""
-        assigned = self._consumer.assignment()
-        offsets = {
-            partition: offset
-            for (topic, number), offset in batch.offsets.items()
-            if (partition := TopicPartition(topic, number)) in assigned
-        }
-        self._committed = batch  # whatever comes of it, these records need not be taken again by this member
-        if not offsets:
+        """Commit exactly this batch; see `ports.RecordSource.commit` (I1). Only within the batch's context."""
+        if not self._is_ours(batch):
             return False
+        offsets = {TopicPartition(*key): offset for key, offset in batch.offsets.items()}
         try:
             with translated():
-                await self._consumer.commit(offsets)
+                async with asyncio.timeout(self._commit_timeout):
+                    await self._consumer.commit(offsets)
         except (kafka.CommitFailedError, kafka.IllegalStateError) as error:
             structlog.get_logger(__name__).warning(
-                "the group has moved on, the records come again", span=batch.span, error=str(error)
+                "the group has moved on, the records come again", span=batch.span, error=type(error).__name__
             )
             return False
-        return len(offsets) == len(batch.offsets)
+        self._in_hand = None
+        return True
 
     def lag(self) -> Mapping[tuple[str, int], int]:
         """Return how many records of each partition were not polled yet, as far as this member has heard."""
         lags = {}
+        assigned = self._consumer.assignment()
         for partition, position in self._positions.items():
-            end = self._consumer.highwater(partition) if partition in self._consumer.assignment() else None
+            end = self._consumer.highwater(partition) if partition in assigned else None
             if end is not None:
                 lags[partition.topic, partition.partition] = max(end - position, 0)
         return lags
 
-    def _rewind(self, fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
+    async def close(self) -> None:
+        """Leave the group and disconnect; the group waits for the session timeout if that takes too long."""
+        if self._polling:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+        await stop_within(self._consumer.stop(), "consumer")
+
+    async def _poll(self) -> _Polled | None:
+        """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again."""
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._fetch())
+        done, _ = await asyncio.wait([self._polling], timeout=self._poll_timeout)
+        if not done:
+            return None
+        polling, self._polling = self._polling, None
+        with translated():
+            return polling.result()
+
+    async def _fetch(self) -> _Polled:
+        messages = await self._consumer.getmany(timeout_ms=int(self._poll_timeout * 1000), max_records=self._most)
+        # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
+        return _Polled(self.gate.generation, messages)
+
+    def _is_ours(self, batch: Batch) -> bool:
+        """Tell whether this is the batch in hand, and no revocation has passed it.
+
+        Each revocation takes all partitions: aiokafka rebalances eagerly.
+        """
+        return self._in_hand == (self.gate.generation, batch)
+
+    def _rewind(self, messages: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         assigned = self._consumer.assignment()
-        for partition, records in fetched.items():
+        for partition, records in messages.items():
             if partition in assigned:
                 self._consumer.seek(partition, records[0].offset)
+                self._positions[partition] = records[0].offset
 
 
-class _Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's class is untyped
+class Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's class is untyped
     """Makes a revocation wait for the batch in hand, up to a deadline; `generation` counts revocations."""
 
     def __init__(self, deadline: float) -> None:
-        self.gate = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self.generation = 0
         self._deadline = deadline
 
@@ -133,7 +192,7 @@ class _Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
         """Called by aiokafka before it rejoins; the group waits meanwhile."""
         log = structlog.get_logger(__name__)
         try:
-            async with asyncio.timeout(self._deadline), self.gate:
+            async with asyncio.timeout(self._deadline), self.lock:
                 pass
         except TimeoutError:
             log.warning("partitions go with a batch in hand: its records come again", partitions=_names(revoked))
@@ -144,30 +203,6 @@ class _Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's clas
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Called by aiokafka when the group has settled."""
         structlog.get_logger(__name__).info("partitions assigned", partitions=_names(assigned))
-
-
-def batch_of(fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> Batch:
-    """Turn what aiokafka polled into a `Batch`."""
-    records = tuple(record_of(message) for messages in fetched.values() for message in messages)
-    offsets = {
-        (partition.topic, partition.partition): messages[-1].offset + 1
-        for partition, messages in fetched.items()
-        if messages
-    }
-    return Batch(records, offsets)
-
-
-def record_of(message: ConsumerRecord) -> Record:
-    """Turn aiokafka's record into ours."""
-    return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp=message.timestamp,
-        value=message.value,
-        key=message.key,
-        headers=tuple(message.headers),
-    )
 
 
 def _names(partitions: set[TopicPartition]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 import structlog
+from aiokafka.errors import KafkaError
 from bson import ObjectId
 from cloudevents.core.bindings.kafka import KafkaMessage, to_binary
 from cloudevents.core.formats.json import JSONFormat
@@ -11,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from processor.core.evidence import ProgressEvent
 from processor.errors import BrokerUnavailable
-from processor.transport.producer import Message, Producer
+from processor.transport.producer import Message, Producer, is_about_the_message
 from schemas.events import EVENT_SCHEMA, EVENT_SOURCE, EVENT_TYPE
 
 
@@ -76,11 +77,15 @@ class KafkaEventSink:
                     published[event.progress] = event.revision
                     continue
                 failed.add(event.progress)
-                structlog.get_logger(__name__).error(
-                    "event not published, tried again after the lease",
-                    progress=str(event.progress),
-                    revision=event.revision,
-                    bytes=len(event.data),
-                    error=str(failure),
-                )
+                _tell(event, failure)
         return published
+
+
+def _tell(event: ProgressEvent, failure: KafkaError) -> None:
+    """Log what waiting mends as a warning, and what it does not (the event is too large) as an error."""
+    log = structlog.get_logger(__name__)
+    about = {"progress": str(event.progress), "revision": event.revision, "bytes": len(event.data)}
+    if is_about_the_message(failure):
+        log.error("event refused, its document publishes nothing more until it fits", **about, error=str(failure))
+    else:
+        log.warning("event not acknowledged, tried again after the lease", **about, error=str(failure))

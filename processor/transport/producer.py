@@ -1,20 +1,30 @@
-"""One idempotent producer per process (acks=all), replaced by a new one when it broke."""
+"""One idempotent producer per process (acks=all), replaced by a new one when it broke.
+
+aiokafka 0.14, learnt from its source:
+
+- an idempotent producer never gives up: what it was handed is tried again for as long as an outage lasts, and `stop`
+  waits for it. Here every batch has a deadline, and what is reported as failed is not sent later;
+- a batch that the broker refused leaves a gap in the sequence, after which every batch of that partition is refused:
+  so any failure but a message found too large beforehand costs the producer;
+- it cannot produce a message with neither key nor value.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 
-from processor.errors import BrokerUnavailable
 from processor.settings import Settings
-from processor.transport.connect import connection, translated
+from processor.transport.connect import connection, stop_within, translated
 
 ENVELOPE = 65_536
 """Bytes that a dead letter's headers may add to the record it carries."""
+
+DELIVERY_SHARE = 0.5
+"""Share of a lease that a delivery may take: what a relay gave up must not be sent after its lease ran out (R2)."""
 
 
 class Message(NamedTuple):
@@ -26,42 +36,40 @@ class Message(NamedTuple):
 
 
 class Producer:
-    """Produces batches of messages and says for each whether the broker has it.
-
-    An idempotent producer whose batch expired in an outage cannot go on in sequence (aiokafka 0.14), so that a
-    failure closes it, and the next batch gets a new one.
-    """
+    """Produces batches of messages and says for each whether the broker has it. Made by `open_producer`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
-        self._lock = asyncio.Lock()
+        self._deadline = settings.lease * DELIVERY_SHARE
+        self._client: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
 
     async def produce(self, topic: str, messages: Sequence[Message]) -> list[kafka.KafkaError | None]:
         """Produce messages in their order; return for each None once acknowledged by all in-sync replicas, or why not.
 
-        Raises `BrokerUnavailable` when not one was acknowledged because Kafka cannot be reached.
+        Raises `BrokerUnavailable` when not one was acknowledged because Kafka cannot be reached, `Misfit` when it
+        refuses us.
         """
-        producer = await self._started()
-        with translated():
-            try:
-                sent = [
-                    await producer.send(topic, message.value, key=message.key, headers=list(message.headers))
-                    if _fits(message, self._settings)
-                    else _too_large()
-                    for message in messages
-                ]
-            except kafka.KafkaError:
-                await self._replace(producer)
-                raise
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        failures = [outcome if isinstance(outcome, kafka.KafkaError) else None for outcome in outcomes]
-        broken = [failure for failure in failures if failure and not is_about_the_message(failure)]
-        if broken:
-            await self._replace(producer)
-            if not any(failure is None for failure in failures):
-                with translated():
-                    raise broken[0]
+        client = await self._started()
+        sent: list[asyncio.Future[Any]] = []
+        broken: kafka.KafkaError | None = None
+        try:
+            async with asyncio.timeout(self._deadline):
+                for message in messages:
+                    sent.append(await _send(client, topic, message))  # noqa: PERF401 - a timeout keeps what was sent
+                if sent:
+                    await asyncio.wait(sent)
+        except TimeoutError:
+            broken = kafka.KafkaTimeoutError(f"not acknowledged within {self._deadline:g} seconds")
+        except kafka.KafkaError as error:
+            broken = error
+        if broken or not all(map(_is_sequence_whole, sent)):
+            await self._give_up(client)
+        failures = [_failure(future) for future in sent] + [broken] * (len(messages) - len(sent))
+        fatal = next((failure for failure in failures if failure and not is_about_the_message(failure)), None)
+        if fatal and None not in failures:
+            with translated():
+                raise broken or fatal
         return failures
 
     async def open(self) -> None:
@@ -69,48 +77,33 @@ class Producer:
         await self._started()
 
     async def close(self) -> None:
-        """Flush and disconnect."""
-        if self._producer:
-            await self._replace(self._producer)
+        """Flush within the delivery deadline, and disconnect."""
+        if self._client:
+            await stop_within(self._client.flush(), "producer", self._deadline)
+            await self._give_up(self._client)
 
     async def _started(self) -> AIOKafkaProducer:
-        async with self._lock:
-            if self._producer is None:
-                fresh = AIOKafkaProducer(
-                    **connection(self._settings),
-                    acks="all",
-                    enable_idempotence=True,
-                    compression_type=None
-                    if self._settings.kafka_compression == "none"
-                    else self._settings.kafka_compression,
-                    max_request_size=self._settings.kafka_max_message_bytes + ENVELOPE,
-                    max_batch_size=131_072,
-                    linger_ms=2,
-                    request_timeout_ms=15_000,
-                )
+        async with self._starting:
+            if self._client is None:
+                client = _client(self._settings)
                 try:
                     with translated():
-                        await fresh.start()
+                        async with asyncio.timeout(self._deadline):
+                            await client.start()
                 except BaseException:
-                    await fresh.stop()
+                    await stop_within(client.stop(), "producer")
                     raise
-                self._producer = fresh
-            return self._producer
+                self._client = client
+            return self._client
 
-    async def _replace(self, producer: AIOKafkaProducer) -> None:
-        async with self._lock:
-            if self._producer is not producer:
-                return
-            self._producer = None
-        try:
-            await producer.stop()
-        except (kafka.KafkaError, BrokerUnavailable) as error:
-            structlog.get_logger(__name__).info("the broken producer did not stop cleanly", error=str(error))
-
-
-def is_about_the_message(failure: kafka.KafkaError) -> bool:
-    """Tell a failure of this very message from one of the connection."""
-    return isinstance(failure, kafka.MessageSizeTooLargeError | kafka.RecordTooLargeError | kafka.InvalidMessageError)
+    async def _give_up(self, client: AIOKafkaProducer) -> None:
+        """Drop what the client still holds, disconnect it; the next batch gets a new one."""
+        if self._client is client:
+            self._client = None
+        # aiokafka has no public way to drop it, and its stop() would wait until it is delivered.
+        client._message_accumulator.fail_all(kafka.ProducerClosed("given up"))  # noqa: SLF001
+        await stop_within(client.stop(), "producer")
+        await client.client.close()
 
 
 @asynccontextmanager
@@ -124,12 +117,43 @@ async def open_producer(settings: Settings) -> AsyncIterator[Producer]:
         await producer.close()
 
 
-def _fits(message: Message, settings: Settings) -> bool:
-    size = len(message.value or b"") + len(message.key or b"") + sum(len(k) + len(v) for k, v in message.headers)
-    return size + 512 <= settings.kafka_max_message_bytes + ENVELOPE
+def is_about_the_message(failure: kafka.KafkaError) -> bool:
+    """Tell a failure of this very message from one of the connection."""
+    return isinstance(failure, kafka.MessageSizeTooLargeError | kafka.RecordListTooLargeError)
 
 
-def _too_large() -> "asyncio.Future[object]":
-    refused: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    refused.set_exception(kafka.MessageSizeTooLargeError("the message is larger than KAFKA_MAX_MESSAGE_BYTES"))
-    return refused
+class _TooLargeToSend(kafka.MessageSizeTooLargeError):  # type: ignore[misc]  # aiokafka's class is untyped
+    """Refused before it was sent: the sequence is whole."""
+
+
+def _client(settings: Settings) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        **connection(settings),
+        acks="all",
+        enable_idempotence=True,
+        compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
+        max_request_size=settings.kafka_max_message_bytes + ENVELOPE,
+        max_batch_size=131_072,
+        linger_ms=2,
+    )
+
+
+async def _send(client: AIOKafkaProducer, topic: str, message: Message) -> "asyncio.Future[Any]":
+    value = b"" if message.value is None and message.key is None else message.value
+    try:
+        future: asyncio.Future[Any] = await client.send(topic, value, key=message.key, headers=list(message.headers))
+    except kafka.MessageSizeTooLargeError as error:
+        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        refused.set_exception(_TooLargeToSend(*error.args))
+        return refused
+    return future
+
+
+def _is_sequence_whole(future: "asyncio.Future[Any]") -> bool:
+    return future.done() and (future.exception() is None or isinstance(future.exception(), _TooLargeToSend))
+
+
+def _failure(future: "asyncio.Future[Any]") -> kafka.KafkaError | None:
+    error = future.exception() if future.done() else kafka.KafkaTimeoutError("given up")
+    assert error is None or isinstance(error, kafka.KafkaError)
+    return error

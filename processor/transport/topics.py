@@ -37,7 +37,7 @@ async def create_topics(settings: Settings) -> Mapping[str, bool]:
     async with _admin(settings) as admin:
         present = set(await admin.list_topics())
         wanted = [
-            NewTopic(name, settings.topic_partitions, settings.topic_replication, topic_configs=config)
+            _new_topic(name, settings, config)
             for name, config in configs.items()
             if name not in present
         ]
@@ -83,6 +83,12 @@ async def group_lag(settings: Settings) -> Mapping[str, int]:
         start = known.offset if known and known.offset >= 0 else begins[partition]
         lags[f"{partition.topic}-{partition.partition}"] = max(ends[partition] - start, 0)
     return lags
+
+
+def _new_topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:
+    # aiokafka takes -1 ("the broker's own default") only together with an explicit assignment; an empty one means none.
+    assignments = {} if settings.topic_replication == -1 else None
+    return NewTopic(name, settings.topic_partitions, settings.topic_replication, assignments, config)
 
 
 @asynccontextmanager

@@ -1,0 +1,22 @@
+"""The condition language: Mongo queries over a statement document, compiled (semantics.md, section 3).
+
+`compile_conditions` turns a query into a predicate that means what a mongod would say; `required` tells an index what
+a match makes necessary; `explain` says clause by clause what was asked and found, through the same predicates.
+"""
+
+from processor.core.conditions.compiled import Clause, Conditions, Finding
+from processor.core.conditions.invalid import InvalidConditions
+from processor.core.conditions.parse import compile_conditions
+from processor.core.conditions.required import Requirement, keys_at
+from processor.core.conditions.warnings import warnings_of
+
+__all__ = [
+    "Clause",
+    "Conditions",
+    "Finding",
+    "InvalidConditions",
+    "Requirement",
+    "compile_conditions",
+    "keys_at",
+    "warnings_of",
+]

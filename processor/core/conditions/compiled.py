@@ -1,0 +1,82 @@
+"""What a query compiles to: a tree of clauses, each with its predicate; the live matcher and explain share it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from processor.core.conditions.paths import parse_path, values_at
+from processor.core.conditions.required import Requirement
+from processor.core.conditions.values import MISSING
+
+Predicate = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One clause: `path` and `asked` for a leaf, `parts` for `$and`, `$or`, `$nor`."""
+
+    operator: str
+    predicate: Predicate
+    required: tuple[Requirement, ...] = ()
+    path: str | None = None
+    asked: Any = None
+    parts: tuple["Clause", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a clause found in a document: the first values at its path, and the verdict."""
+
+    operator: str
+    path: str | None
+    asked: Any
+    found: tuple[Any, ...]
+    verdict: bool
+    parts: tuple["Finding", ...] = ()
+
+
+FOUND = 10
+"""Values that a finding shows at most."""
+
+
+class Conditions:
+    """A compiled query, callable as `(document) -> bool`. Made by `compile_conditions`.
+
+    `source` is the query as an object; `required` what a match makes necessary, for an index.
+    """
+
+    __slots__ = ("_predicate", "clause", "required", "source")
+
+    def __init__(self, source: Mapping[str, Any], clause: Clause) -> None:
+        self.source = source
+        self.clause = clause
+        self.required = clause.required
+        self._predicate = clause.predicate
+
+    def __call__(self, document: Mapping[str, Any]) -> bool:
+        """Tell whether the document matches. Never raises, whatever JSON the document holds."""
+        return self._predicate(document)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked: a waypoint with empty conditions counts as inactive."""
+        return not self.clause.parts
+
+    def explain(self, document: Mapping[str, Any]) -> tuple[Finding, ...]:
+        """Say clause by clause what was asked, what was found, and the verdict."""
+        return tuple(_finding(part, document) for part in self.clause.parts)
+
+
+def _finding(clause: Clause, document: Mapping[str, Any]) -> Finding:
+    found: tuple[Any, ...] = ()
+    if clause.path is not None:
+        values = [value for value in values_at(document, parse_path(clause.path)) if value is not MISSING]
+        found = tuple(values[:FOUND])
+    return Finding(
+        operator=clause.operator,
+        path=clause.path,
+        asked=clause.asked,
+        found=found,
+        verdict=clause.predicate(document),
+        parts=tuple(_finding(part, document) for part in clause.parts),
+    )
