@@ -1,12 +1,14 @@
 """The composition root: settings to running loops. The only module that knows stores and transports by name."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from bson import ObjectId
 from prometheus_client import start_http_server
@@ -14,10 +16,11 @@ from prometheus_client import start_http_server
 from processor.clock import SystemClock
 from processor.core.decode import Tenancy
 from processor.core.identity import Identification
+from processor.core.index import index_journeys
 from processor.core.promotion import FoldingPolicy
-from processor.errors import InvalidSettings, Unavailable
+from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
 from processor.metrics import Metrics
-from processor.ports import JourneyCatalog, ProgressReader, ProgressStore
+from processor.ports import Backlog, JourneyCatalog, ProgressReader, ProgressStore
 from processor.services import ingest, journeys, promoter, relay
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
@@ -32,12 +35,14 @@ from processor.store.journeys import MongoJourneyCatalog
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
 from processor.transport.consumer import open_source
-from processor.transport.dead_letters import KafkaDeadLetters
+from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
 from processor.transport.events import KafkaEventSink
-from processor.transport.producer import open_producer
-from processor.transport.topics import check_topics, create_topics
+from processor.transport.producer import Message, open_producer
+from processor.transport.topics import check_topics, create_topics, group_lag
+from schemas.journey import journey_document, journey_from, revision_of
 
 START = "start"
+PUBLISH_CHUNK = 2_000
 
 Thing = TypeVar("Thing")
 
@@ -96,6 +101,14 @@ async def run_processor(
 
 
 @dataclass(frozen=True, slots=True)
+class _Hints:
+    """One loop tells the next that there is work; a lost hint only costs a pause."""
+
+    appended: asyncio.Event = field(default_factory=asyncio.Event)
+    promoted: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
 class _Assembly:
     """Opens what the asked parts need, waiting out outages, and makes their loops."""
 
@@ -109,40 +122,149 @@ class _Assembly:
         await around.outlast(START, lambda: _prepare_topics(settings))
         known = Journeys(stores.catalog, around)
         await around.outlast(START, known.refresh)
+        hints = _Hints()
 
         loops: list[Loop] = []
         if Part.INGEST in parts or Part.PROMOTE in parts:
             woken = stores.progress if Part.PROMOTE in parts else None
             loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken).step))
-        producer = None
+        if Part.PROMOTE in parts:
+            leasing = self._leasing(settings.promote_batch)
+            worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.promoted)
+            loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended))
         if Part.INGEST in parts or Part.RELAY in parts:
-            producer = await self._open(lambda: open_producer(settings))
+            loops += await self._kafka_loops(parts, stores, known, hints)
+        return loops
 
-        appended, promoted = asyncio.Event(), asyncio.Event()
+    async def _kafka_loops(self, parts: Sequence[Part], stores: Stores, known: Journeys, hints: _Hints) -> list[Loop]:
+        settings, around = self.settings, self.around
+        producer = await self._open(lambda: open_producer(settings))
+        loops: list[Loop] = []
+        if Part.RELAY in parts:
+            sink = KafkaEventSink(producer, settings.progress_topic)
+            publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch))
+            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.promoted))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
-            member = Ingest(source, stores.progress, letters, known, _ingest_policy(settings), around, appended)
+            member = Ingest(source, stores.progress, letters, known, _ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, member.step))
-        lease = timedelta(seconds=settings.lease)
-        if Part.PROMOTE in parts:
-            worker = Promoter(
-                stores.progress,
-                known,
-                folding_policy(settings),
-                around,
-                Leasing(lease, settings.promote_batch),
-                promoted,
-            )
-            loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, appended))
-        if Part.RELAY in parts:
-            sink = KafkaEventSink(producer, settings.progress_topic)
-            publisher = Relay(stores.progress, sink, around, Leasing(lease, settings.relay_batch))
-            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, promoted))
         return loops
+
+    def _leasing(self, batch: int) -> Leasing:
+        return Leasing(timedelta(seconds=self.settings.lease), batch)
 
     async def _open(self, opened: Callable[[], AbstractAsyncContextManager[Thing]]) -> Thing:
         return await self.around.outlast(START, lambda: self.stack.enter_async_context(opened()))
+
+
+async def create_all_topics(settings: Settings) -> Mapping[str, bool]:
+    """Create the topics that are missing; return for each whether it was made now."""
+    return await create_topics(settings)
+
+
+async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, Any]]) -> dict[ObjectId, str]:
+    """Save journeys that were found fine; return for each `created`, `updated` or `unchanged`.
+
+    `version` grows when what is computed changes; what did not change at all is not written.
+    """
+    now = SystemClock().now()
+    outcome: dict[ObjectId, str] = {}
+    saved: list[dict[str, Any]] = []
+    async with open_stores(settings) as stores:
+        known = {document["_id"]: document for document in await stores.catalog.load()}
+        for document in documents:
+            journey = journey_from(document)
+            before = known.get(journey.id)
+            revised = revision_of(journey, journey_from(before) if before else None, now)
+            outcome[journey.id] = "created" if before is None else "updated" if revised else "unchanged"
+            if revised:
+                saved.append(journey_document(revised))
+        await stores.catalog.save(saved)
+    return outcome
+
+
+async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
+    """Return what `journeys list` shows: id, description, version, number of waypoints, state."""
+    async with open_stores(settings) as stores:
+        index, _ = index_journeys(await stores.catalog.load(), {})
+    rows = [
+        {
+            "journey": str(rules.id),
+            "description": rules.description,
+            "version": rules.version,
+            "waypoints": len(rules.waypoints),
+            "state": "running" if rules.is_running else "inactive",
+        }
+        for rules in index.journeys.values()
+    ]
+    broken = [
+        {"journey": str(key), "description": "", "version": "", "waypoints": "", "state": f"broken: {fault}"}
+        for key, fault in index.broken.items()
+    ]
+    return rows + broken
+
+
+async def publish_statements(
+    settings: Settings, lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
+) -> int:
+    """Produce (key, value, headers) to the statements topic; return how many once all are acknowledged."""
+    published = 0
+    waiting = iter(lines)
+    async with open_producer(settings) as producer:
+        await check_topics(settings)
+        while chunk := list(islice(waiting, PUBLISH_CHUNK)):
+            messages = [Message(value, key, headers) for key, value, headers in chunk]
+            outcomes = await producer.produce(settings.statements_topic, messages)
+            failures = [failure for failure in outcomes if failure]
+            if failures:
+                raise BrokerUnavailable(
+                    f"{len(failures)} statements after the first {published} were not acknowledged: {failures[0]}"
+                )
+            published += len(chunk)
+    return published
+
+
+async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, Any]]:
+    """Return progress documents as `ports.ProgressReader.find` yields them."""
+    async with open_stores(settings) as stores:
+        return [document async for document in stores.reader.find(**wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What waits, all over: records per partition, documents, dead letters."""
+
+    lag: Mapping[str, int]
+    backlog: Backlog
+    dead_letters: int
+
+
+async def read_status(settings: Settings) -> Status:
+    """Ask both servers what waits."""
+    async with open_stores(settings) as stores:
+        backlog = await stores.progress.backlog(SystemClock().now())
+    return Status(await group_lag(settings), backlog, await count_dead_letters(settings))
+
+
+async def list_dead_letters(settings: Settings, *, limit: int, reason: str | None) -> list[dict[str, Any]]:
+    """Return the newest parked records, oldest of them first, as `dead-letters list` shows them."""
+    newest: deque[dict[str, Any]] = deque(maxlen=limit)
+    async for letter in read_dead_letters(settings):
+        if reason is None or letter.why.get("reason") == reason:
+            why = letter.why
+            record = f"{why.get('topic')}-{why.get('partition')}@{why.get('offset')}"
+            newest.append(
+                {
+                    "time": why.get("time"),
+                    "reason": why.get("reason"),
+                    "record": record,
+                    "item": why.get("item"),
+                    "message": why.get("message"),
+                    "letter": f"{letter.partition}@{letter.offset}",
+                }
+            )
+    return sorted(newest, key=lambda entry: str(entry["time"]))
 
 
 def folding_policy(settings: Settings) -> FoldingPolicy:

@@ -5,6 +5,7 @@ Unknown fields survive a round trip. Defaults are those of learning-locker-behav
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, Self
 
@@ -118,9 +119,19 @@ def render_journey(journey: Journey) -> dict[str, Any]:
     return rendered
 
 
-def has_same_meaning(one: Journey, other: Journey) -> bool:
-    """Tell whether two states of a journey compute the same, so that `version` need not grow."""
-    return all(getattr(one, name) == getattr(other, name) for name in MEANING)
+def revision_of(journey: Journey, before: Journey | None, now: datetime) -> Journey | None:
+    """Return the journey as it is to be saved over `before`, or None when nothing has changed.
+
+    `version` grows when waypoints, sequence, repeat, trackBy or sources change, and never falls.
+    """
+    if before is None:
+        return journey.model_copy(update={"createdAt": journey.createdAt or now, "updatedAt": now})
+    kept = {"createdAt": before.createdAt, "updatedAt": before.updatedAt, "version": before.version}
+    if journey.model_copy(update=kept) == before:
+        return None
+    is_same = all(getattr(journey, name) == getattr(before, name) for name in MEANING)
+    version = before.version if is_same else max(before.version + 1, journey.version)
+    return journey.model_copy(update={"createdAt": before.createdAt, "updatedAt": now, "version": version})
 
 
 def with_ids(document: Mapping[str, Any]) -> dict[str, Any]:

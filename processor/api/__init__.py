@@ -1,0 +1,1 @@
+"""The HTTP interfaces (http.md) come here."""

@@ -34,9 +34,7 @@ def publish(
 
     Lines go as they are: the processor judges them, and parks what it cannot use in the dead letters.
     """
-    headers = [
-        (name, value.encode()) for name, value in (("organisation", organisation), ("lrs_id", store)) if value
-    ]
+    headers = [(name, value.encode()) for name, value in (("organisation", organisation), ("lrs_id", store)) if value]
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -15,6 +15,4 @@ def create(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"topic": topic, "created": created} for topic, created in topics.items()])
         return
-    print_table(
-        ["topic", ""], [(topic, "created" if created else "was there") for topic, created in topics.items()]
-    )
+    print_table(["topic", ""], [(topic, "created" if created else "was there") for topic, created in topics.items()])

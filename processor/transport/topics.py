@@ -36,11 +36,7 @@ async def create_topics(settings: Settings) -> Mapping[str, bool]:
     }
     async with _admin(settings) as admin:
         present = set(await admin.list_topics())
-        wanted = [
-            _new_topic(name, settings, config)
-            for name, config in configs.items()
-            if name not in present
-        ]
+        wanted = [_new_topic(name, settings, config) for name, config in configs.items() if name not in present]
         if wanted:
             response = await admin.create_topics(wanted)
             for name, code, *message in response.topic_errors:
@@ -87,7 +83,7 @@ async def group_lag(settings: Settings) -> Mapping[str, int]:
 
 def _new_topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:
     # aiokafka takes -1 ("the broker's own default") only together with an explicit assignment; an empty one means none.
-    assignments = {} if settings.topic_replication == -1 else None
+    assignments: dict[int, list[int]] | None = {} if settings.topic_replication == -1 else None
     return NewTopic(name, settings.topic_partitions, settings.topic_replication, assignments, config)
 
 

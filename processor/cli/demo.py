@@ -1,0 +1,7 @@
+"""`demo`."""
+
+import typer
+
+
+def demo(context: typer.Context) -> None:
+    """The demo."""
