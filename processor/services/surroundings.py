@@ -58,8 +58,10 @@ class Surroundings:
             before_sleep=lambda state: self._tell(loop, state),
             reraise=True,
         )
-        answer: Answer = await retrying(operation)
-        return answer
+        async for attempt in retrying:
+            with attempt:
+                return await operation()
+        raise AssertionError("tenacity raises the last error or tries again")
 
     async def pause(self, seconds: float, *wakes: asyncio.Event) -> None:
         """Wait until `stop` or one of `wakes` is set, at most `seconds`; `wakes` that were set are cleared."""

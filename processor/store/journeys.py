@@ -9,6 +9,7 @@ import structlog
 from pymongo import ReplaceOne
 from pymongo.asynchronous.change_stream import AsyncCollectionChangeStream
 from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from processor.store.connect import JOURNEYS, Database, Document, translated
 
@@ -78,6 +79,7 @@ class MongoJourneyCatalog:
         if self._stream is not None:
             return
         try:
-            self._stream = await self._journeys.watch(max_await_time_ms=int(MOMENT * 1000))
+            majority = self._journeys.with_options(read_concern=ReadConcern("majority"))
+            self._stream = await majority.watch(max_await_time_ms=int(MOMENT * 1000))
         except PyMongoError as error:
             structlog.get_logger(__name__).warning("no change stream, polling the journeys", error=str(error)[:200])

@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
 from processor.core.records import Rejected
 from processor.errors import BrokerUnavailable, Misfit
 from processor.ports import Clock
 from processor.settings import PREFIX, Settings
-from processor.transport.connect import connection, translated
 from processor.transport.producer import Message, Producer, is_about_the_message
+from processor.transport.reading import read_all, spans_of
+from processor.transport.records import record_of
 from schemas.ids import format_timestamp
 
 HEADER = "dead-letter-"
@@ -70,49 +71,22 @@ class DeadLetter:
 
 
 async def read_dead_letters(settings: Settings) -> AsyncIterator[DeadLetter]:
-    """Yield every letter from the beginning to the present end, partition by partition, without a group."""
-    consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
-    try:
-        with translated():
-            await consumer.start()
-            partitions = await _partitions(consumer, settings.dead_letters_topic)
-            ends = await consumer.end_offsets(partitions) if partitions else {}
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            left = {partition for partition in partitions if await consumer.position(partition) < ends[partition]}
-            while left:
-                for partition, messages in (await consumer.getmany(timeout_ms=1_000)).items():
-                    for message in messages:
-                        if message.offset < ends[partition]:
-                            yield _dead_letter(message)
-                left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
-    finally:
-        await consumer.stop()
+    """Yield every letter from the beginning to the present end, without a group; none when there is no topic."""
+    async for message in read_all(settings, settings.dead_letters_topic):
+        yield _dead_letter(message)
 
 
 async def count_dead_letters(settings: Settings) -> int:
     """Return how many letters the topic holds."""
-    consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False)
-    try:
-        with translated():
-            await consumer.start()
-            partitions = await _partitions(consumer, settings.dead_letters_topic)
-            if not partitions:
-                return 0
-            begins = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            return sum(ends[partition] - begins[partition] for partition in partitions)
-    finally:
-        await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    if topic not in await consumer.topics():
-        return []
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    return sum(span.end - span.begin for span in (await spans_of(settings, settings.dead_letters_topic)).values())
 
 
 def _dead_letter(message: ConsumerRecord) -> DeadLetter:
-    why = {name.removeprefix(HEADER): value.decode() for name, value in message.headers if name.startswith(HEADER)}
-    headers = tuple((name, value) for name, value in message.headers if not name.startswith(HEADER))
-    return DeadLetter(message.partition, message.offset, message.value, message.key, headers, why)
+    record = record_of(message)
+    why = {
+        name.removeprefix(HEADER): value.decode("utf-8", "replace")
+        for name, value in record.headers
+        if name.startswith(HEADER)
+    }
+    headers = tuple((name, value) for name, value in record.headers if not name.startswith(HEADER))
+    return DeadLetter(record.partition, record.offset, record.value, record.key, headers, why)

@@ -1,18 +1,18 @@
 """The three topics: made, checked, and how far the group is behind."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
-from processor.errors import BrokerUnavailable, Misfit
+from processor.errors import Misfit
 from processor.settings import PREFIX, Settings
-from processor.transport.connect import connection, translated
+from processor.transport.admin import open_admin
+from processor.transport.connect import is_passing, translated
 from processor.transport.producer import ENVELOPE
+from processor.transport.reading import spans_of
 
-TOPIC_ALREADY_EXISTS = kafka.TopicAlreadyExistsError.errno
+DONE = (kafka.NoError.errno, kafka.TopicAlreadyExistsError.errno)
 
 
 def topic_names(settings: Settings) -> tuple[str, str, str]:
@@ -21,9 +21,10 @@ def topic_names(settings: Settings) -> tuple[str, str, str]:
 
 
 async def create_topics(settings: Settings) -> Mapping[str, bool]:
-    """Create the topics that are missing; return for each whether it was made now.
+    """Create the topics that are missing; return for each whether it was made now. Repeating is harmless.
 
-    Dead letters are kept for ever and may be a little larger than what they carry.
+    Dead letters are kept for ever and may be a little larger than what they carry. Raises `Misfit` when the broker
+    will not have them so, or `BrokerUnavailable`.
     """
     largest = str(settings.kafka_max_message_bytes)
     configs = {
@@ -34,21 +35,19 @@ async def create_topics(settings: Settings) -> Mapping[str, bool]:
             "retention.ms": "-1",
         },
     }
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         present = set(await admin.list_topics())
-        wanted = [_new_topic(name, settings, config) for name, config in configs.items() if name not in present]
-        if wanted:
-            response = await admin.create_topics(wanted)
-            for name, code, *message in response.topic_errors:
-                if code not in (0, TOPIC_ALREADY_EXISTS):
-                    error = kafka.for_code(code)
-                    raise error(f"topic {name}: {' '.join(filter(None, message))}")
+        missing = [_new_topic(name, settings, config) for name, config in configs.items() if name not in present]
+        response = await admin.create_topics(missing) if missing else None
+    for name, code, *message in response.topic_errors if response else ():
+        if code not in DONE:
+            _refuse(name, kafka.for_code(code)(*filter(None, message)))
     return {name: name not in present for name in topic_names(settings)}
 
 
 async def check_topics(settings: Settings) -> None:
-    """Raise `Misfit` naming the topics that are missing, and the remedy."""
-    async with _admin(settings) as admin:
+    """Raise `Misfit` naming the topics that are missing, and the remedy; or `BrokerUnavailable`."""
+    async with open_admin(settings) as admin:
         present = set(await admin.list_topics())
     missing = [name for name in topic_names(settings) if name not in present]
     if missing:
@@ -59,44 +58,31 @@ async def check_topics(settings: Settings) -> None:
 
 
 async def group_lag(settings: Settings) -> Mapping[str, int]:
-    """Return for each partition (`topic-number`) how many records the group has not committed yet."""
-    async with _admin(settings) as admin:
+    """Return for each partition (`topic-number`) how many records the group has not committed yet, without joining it.
+
+    Where it has not committed anything, everything counts.
+    """
+    async with open_admin(settings) as admin:
         committed = await admin.list_consumer_group_offsets(settings.consumer_group)
-    consumer = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False)
-    try:
-        with translated():
-            await consumer.start()
-            await consumer.topics()
-            numbers = consumer.partitions_for_topic(settings.statements_topic) or ()
-            partitions = [TopicPartition(settings.statements_topic, number) for number in sorted(numbers)]
-            begins = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-    finally:
-        await consumer.stop()
     lags = {}
-    for partition in partitions:
+    for partition, span in (await spans_of(settings, settings.statements_topic)).items():
         known = committed.get(partition)
-        start = known.offset if known and known.offset >= 0 else begins[partition]
-        lags[f"{partition.topic}-{partition.partition}"] = max(ends[partition] - start, 0)
+        reached = max(known.offset, span.begin) if known else span.begin
+        lags[f"{partition.topic}-{partition.partition}"] = max(span.end - reached, 0)
     return lags
 
 
 def _new_topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:
-    # aiokafka takes -1 ("the broker's own default") only together with an explicit assignment; an empty one means none.
+    # aiokafka takes -1 (the broker's own default) only together with an assignment of replicas; {} assigns none.
     assignments: dict[int, list[int]] | None = {} if settings.topic_replication == -1 else None
     return NewTopic(name, settings.topic_partitions, settings.topic_replication, assignments, config)
 
 
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**connection(settings))
-    try:
+def _refuse(name: str, error: kafka.KafkaError) -> None:
+    if is_passing(error):
         with translated():
-            await admin.start()
-            yield admin
-    except (kafka.InvalidTopicError, kafka.InvalidReplicationFactorError, kafka.InvalidPartitionsError) as error:
-        raise Misfit(f"Kafka cannot make the topics: {error}") from None
-    except OSError as error:
-        raise BrokerUnavailable(f"Kafka: {error}") from error
-    finally:
-        await admin.close()
+            raise error
+    raise Misfit(
+        f"Kafka does not make topic {name}: {error}; check {PREFIX}TOPIC_PARTITIONS, {PREFIX}TOPIC_REPLICATION, "
+        f"{PREFIX}KAFKA_MAX_MESSAGE_BYTES and our right to create topics"
+    )

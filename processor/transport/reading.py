@@ -1,0 +1,67 @@
+"""Looking into topics without joining a group."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from processor.settings import Settings
+from processor.transport.admin import open_admin, partitions_of
+from processor.transport.connect import connection, stop_within, translated
+
+
+class Span(NamedTuple):
+    """The offset of the first record that a partition holds, and the one after its last."""
+
+    begin: int
+    end: int
+
+
+async def spans_of(settings: Settings, topic: str) -> Mapping[TopicPartition, Span]:
+    """Return what each partition holds at the moment; empty when there is no such topic."""
+    async with _open_reader(settings) as reader:
+        return await _spans(reader, await _partitions(settings, topic))
+
+
+async def read_all(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+    """Yield every record from the beginning to the present end, in partition order only.
+
+    Raises `BrokerUnavailable` or `Misfit`. Close it (`contextlib.aclosing`) if you leave before its end.
+    """
+    partitions = await _partitions(settings, topic)
+    async with _open_reader(settings) as reader:
+        spans = await _spans(reader, partitions)
+        left = {partition for partition, span in spans.items() if span.begin < span.end}
+        reader.assign(sorted(left))
+        for partition in left:
+            reader.seek(partition, spans[partition].begin)
+        while left:
+            fetched = await reader.getmany(timeout_ms=500)
+            for partition, messages in fetched.items():
+                for message in messages:
+                    if message.offset < spans[partition].end:
+                        yield message
+            left = {partition for partition in left if await reader.position(partition) < spans[partition].end}
+
+
+@asynccontextmanager
+async def _open_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    reader = AIOKafkaConsumer(**connection(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        with translated():
+            await reader.start()
+            yield reader
+    finally:
+        await stop_within(reader.stop(), "reader")
+
+
+async def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:
+    async with open_admin(settings) as admin:
+        return await partitions_of(admin, topic)
+
+
+async def _spans(reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, Span]:
+    begins = await reader.beginning_offsets(partitions)
+    ends = await reader.end_offsets(partitions)
+    return {partition: Span(begins[partition], ends[partition]) for partition in partitions}
