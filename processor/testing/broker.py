@@ -1,0 +1,238 @@
+"""Kafka in memory: one process, no real time, every durable effect announced so that a test can crash around it.
+
+The three adapters pass the same contract tests as those of `processor.transport` (tests/contract).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from itertools import zip_longest
+from zlib import crc32
+
+from bson import ObjectId
+
+from processor.core.evidence import ProgressEvent
+from processor.core.records import Batch, Record, Rejected
+from processor.errors import BrokerUnavailable
+
+Header = tuple[str, bytes]
+
+
+def no_faults(effect: str) -> None:
+    """Let every effect happen."""
+
+
+class MemoryBroker:
+    """Append-only topics of `partitions` partitions each.
+
+    `faults` is called with the name of every durable effect right before and right after it: `commit.before`,
+    `commit.after`, and likewise `park` (each letter) and `publish` (each event). What it raises is a crash there,
+    or an outage when it raises `BrokerUnavailable`.
+    """
+
+    def __init__(self, partitions: int = 3, faults: Callable[[str], None] = no_faults) -> None:
+        self.partitions = partitions
+        self.faults = faults
+        self._logs: dict[tuple[str, int], list[Record]] = {}
+
+    def append(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        headers: Iterable[Header] = (),
+        partition: int | None = None,
+    ) -> Record:
+        """Append a record, by default to the partition of its key, and return it as it lies there."""
+        if partition is None:
+            partition = crc32(key or b"") % self.partitions
+        log = self._logs.setdefault((topic, partition), [])
+        record = Record(topic, partition, len(log), 0, value, key, tuple(headers))
+        log.append(record)
+        return record
+
+    def log(self, topic: str, partition: int) -> Sequence[Record]:
+        """Return what a partition holds."""
+        return tuple(self._logs.get((topic, partition), ()))
+
+    def records(self, topic: str) -> Sequence[Record]:
+        """Return what a topic holds, partition by partition."""
+        return tuple(record for number in range(self.partitions) for record in self.log(topic, number))
+
+    @contextmanager
+    def effect(self, name: str) -> Iterator[None]:
+        """Announce a durable effect to `faults`, before and after."""
+        self.faults(f"{name}.before")
+        yield
+        self.faults(f"{name}.after")
+
+
+class MemoryGroup:
+    """A consumer group over one topic: its committed offsets, and which member has which partitions."""
+
+    def __init__(self, broker: MemoryBroker, topic: str, most: int = 100) -> None:
+        self.broker = broker
+        self.topic = topic
+        self.most = most
+        self.committed: dict[int, int] = {}
+        self.members: list[MemoryRecordSource] = []
+
+    async def join(self) -> "MemoryRecordSource":
+        """Add a member and rebalance."""
+        member = MemoryRecordSource(self)
+        self.members.append(member)
+        await self.rebalance()
+        return member
+
+    async def leave(self, member: "MemoryRecordSource") -> None:
+        """Remove a member, alive or crashed, and rebalance; what it has in hand can no longer be committed."""
+        self.members.remove(member)
+        member.take([])
+        await self.rebalance()
+
+    async def rebalance(self) -> None:
+        """Spread the partitions anew, after the batches in hand are done."""
+        async with AsyncExitStack() as stack:
+            for member in self.members:
+                await stack.enter_async_context(member.gate)
+            self.spread()
+
+    def spread(self) -> None:
+        """Spread the partitions anew at once, as when the members' deadline passed with batches in hand."""
+        for place, member in enumerate(self.members):
+            member.take(range(place, self.broker.partitions, len(self.members)))
+
+    def assign(self, member: "MemoryRecordSource", partitions: Iterable[int]) -> None:
+        """Give partitions to a member at once, taking them from who has them."""
+        taken = set(partitions)
+        for other in self.members:
+            if other is not member and taken & other.partitions:
+                other.take(other.partitions - taken)
+        member.take(member.partitions | taken)
+
+    def revoke(self, member: "MemoryRecordSource") -> None:
+        """Take all partitions from a member at once, and give them to nobody."""
+        member.take([])
+
+    def redeliver(self, member: "MemoryRecordSource") -> None:
+        """Let a member begin again at the committed offsets, as after a rebalance that changed nothing."""
+        member.take(member.partitions)
+
+
+class MemoryRecordSource:
+    """`ports.RecordSource`: one member of a `MemoryGroup`, made by `join`."""
+
+    def __init__(self, group: MemoryGroup) -> None:
+        self.gate = asyncio.Lock()
+        self._group = group
+        self._generation = 0
+        self._positions: dict[int, int] = {}
+        self._in_hand: tuple[int, Batch] | None = None
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that the member has."""
+        return frozenset(self._positions)
+
+    @property
+    def assignment(self) -> frozenset[tuple[str, int]]:
+        """The same as (topic, number)."""
+        return frozenset((self._group.topic, number) for number in self._positions)
+
+    def take(self, partitions: Iterable[int]) -> None:
+        """Called by the group: have exactly these partitions, from their committed offsets on."""
+        self._generation += 1
+        self._positions = {number: self._group.committed.get(number, 0) for number in sorted(partitions)}
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[Batch]:
+        """Poll once; see `ports.RecordSource.batch`. Never waits for records."""
+        generation, records = await self._poll()
+        async with self.gate:
+            batch = _batch_of(records if generation == self._generation else ())
+            self._in_hand = self._generation, batch
+            try:
+                yield batch
+            finally:
+                if self._in_hand == (self._generation, batch):
+                    for record in reversed(batch.records):
+                        self._positions[record.partition] = record.offset
+                self._in_hand = None
+
+    async def commit(self, batch: Batch) -> bool:
+        """Commit exactly this batch; see `ports.RecordSource.commit` (I1)."""
+        if self._in_hand != (self._generation, batch):
+            return False
+        with self._group.broker.effect("commit"):
+            for (_, number), offset in batch.offsets.items():
+                self._group.committed[number] = offset
+        self._in_hand = None
+        return True
+
+    async def _poll(self) -> tuple[int, Sequence[Record]]:
+        records: list[Record] = []
+        for number, position in self._positions.items():
+            records += self._group.broker.log(self._group.topic, number)[position:][: self._group.most - len(records)]
+        for record in records:
+            self._positions[record.partition] = record.offset + 1
+        generation = self._generation
+        await asyncio.sleep(0)  # where a rebalance can come between
+        return generation, records
+
+
+class MemoryDeadLetters:
+    """`ports.DeadLetters` into a topic of the broker."""
+
+    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+        self._broker = broker
+        self._topic = topic
+
+    async def park(self, rejected: Sequence[Rejected]) -> None:
+        """Append every letter; see `ports.DeadLetters.park` (I3)."""
+        for entry in rejected:
+            record = entry.record
+            why = {"reason": entry.reason, "message": entry.message, "topic": record.topic}
+            why |= {"partition": str(record.partition), "offset": str(record.offset)}
+            if entry.item is not None:
+                why["item"] = str(entry.item)
+            added = [(f"dead-letter-{name}", text.encode()) for name, text in why.items()]
+            with self._broker.effect("park"):
+                self._broker.append(self._topic, record.value, record.key, [*record.headers, *added])
+
+
+class MemoryEventSink:
+    """`ports.EventSink` into a topic of the broker, with the attributes that tell a repeat."""
+
+    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+        self._broker = broker
+        self._topic = topic
+
+    async def publish(self, outboxes: Mapping[ObjectId, Sequence[ProgressEvent]]) -> Mapping[ObjectId, int]:
+        """Append in waves; see `ports.EventSink.publish` (R2)."""
+        published: dict[ObjectId, int] = {}
+        failed: dict[ObjectId, BrokerUnavailable] = {}
+        for wave in zip_longest(*outboxes.values()):
+            for event in wave:
+                if event is None or event.progress in failed:
+                    continue
+                try:
+                    with self._broker.effect("publish"):
+                        self._broker.append(self._topic, event.data, str(event.progress).encode(), _attributes(event))
+                except BrokerUnavailable as error:
+                    failed[event.progress] = error
+                else:
+                    published[event.progress] = event.revision
+        if failed and not published:
+            raise next(iter(failed.values()))
+        return published
+
+
+def _batch_of(records: Sequence[Record]) -> Batch:
+    return Batch(tuple(records), {(record.topic, record.partition): record.offset + 1 for record in records})
+
+
+def _attributes(event: ProgressEvent) -> list[Header]:
+    attributes = {"ce_id": f"{event.progress}-{event.revision}", "ce_sequence": str(event.revision)}
+    if event.replay:
+        attributes["ce_replay"] = "true"
+    return [(name, text.encode()) for name, text in attributes.items()]
