@@ -38,6 +38,7 @@ from processor.transport.consumer import open_source
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
 from processor.transport.events import KafkaEventSink
 from processor.transport.producer import Message, open_producer
+from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
 from schemas.journey import journey_document, journey_from, revision_of
 
@@ -265,6 +266,13 @@ async def list_dead_letters(settings: Settings, *, limit: int, reason: str | Non
                 }
             )
     return sorted(newest, key=lambda entry: str(entry["time"]))
+
+
+@asynccontextmanager
+async def open_events(settings: Settings) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
+    """Subscribe to progress-updated events from the topic's beginning, without a group; yields each as a mapping."""
+    async with subscription(settings) as events:
+        yield events
 
 
 def folding_policy(settings: Settings) -> FoldingPolicy:

@@ -119,6 +119,8 @@ class KafkaRecordSource:
         """Commit exactly this batch; see `ports.RecordSource.commit` (I1). Only within the batch's context."""
         if not self._is_ours(batch):
             return False
+        if not batch.offsets:
+            return True
         offsets = {TopicPartition(*key): offset for key, offset in batch.offsets.items()}
         try:
             with translated():
@@ -148,6 +150,7 @@ class KafkaRecordSource:
             self._polling.cancel()
             await asyncio.gather(self._polling, return_exceptions=True)
         await stop_within(self._consumer.stop(), "consumer")
+        await self._consumer._client.close()  # noqa: SLF001 - what a stop that took too long has left open
 
     async def _poll(self) -> _Polled | None:
         """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again."""

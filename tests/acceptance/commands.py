@@ -1,0 +1,80 @@
+"""The command as a user has it: a process of its own, its settings in the environment."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+from pydantic import SecretStr
+
+from processor.settings import PREFIX, Settings
+
+COMMAND = Path(sys.executable).with_name("journey-progress")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Spell the settings as environment variables."""
+    values = settings.model_dump(mode="json", exclude_none=True)
+    values["mongo_url"] = settings.mongo_url.get_secret_value()
+    assert not any(isinstance(value, SecretStr) for value in values.values())
+    ours = {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**kept, **ours}
+
+
+def journey_progress(
+    settings: Settings, *arguments: str, stdin: bytes | None = None, cwd: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    done = subprocess.run(
+        [str(COMMAND), *arguments],
+        env=environment(settings),
+        capture_output=True,
+        input=stdin,
+        timeout=120,
+        cwd=cwd,
+        check=False,
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class Running:
+    """A `journey-progress run` (or one of its parts) in the background; its log in a file."""
+
+    def __init__(self, settings: Settings, log: Path, part: str = "run") -> None:
+        self.log = log
+        self._file = log.open("ab")
+        self.process = subprocess.Popen([str(COMMAND), part], env=environment(settings), stderr=self._file)
+
+    def assigned(self) -> int:
+        """Return how many partitions the log last said were assigned."""
+        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
+        return next((len(it["partitions"]) for it in reversed(lines) if it["event"] == "partitions assigned"), 0)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait(10)
+        self._file.close()
+
+    def stop(self) -> int:
+        """SIGTERM, and wait for the drain; return the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(40)
+        self._file.close()
+        return status
+
+
+@contextmanager
+def running(settings: Settings, log: Path, part: str = "run") -> Iterator[Running]:
+    """Keep a process running; stop it at the end, by force if it must be."""
+    process = Running(settings, log, part)
+    try:
+        yield process
+    finally:
+        if process.process.poll() is None:
+            process.stop()
