@@ -51,7 +51,7 @@ def settings(servers: Servers) -> Settings:
         default_organisation="59198183d8ea540933227033",
         duration_unit="milliseconds",
         session_timeout=6,
-        rebalance_timeout=12,
+        rebalance_timeout=6,
         poll_timeout=0.2,
         idle_pause=0.05,
         mongo_timeout=5,
