@@ -19,12 +19,13 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka import errors as kafka
 
 from processor.core.records import Batch
 from processor.settings import Settings
 from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within, translated
+from processor.transport.gate import Gate
 from processor.transport.records import batch_of
 
 REVOCATION_SHARE = 0.5
@@ -37,27 +38,9 @@ async def open_source(settings: Settings) -> AsyncIterator["KafkaRecordSource"]:
 
     Returns once connected, without waiting for partitions: batches are empty until the group has settled.
     """
-    join_timeout = max(REQUEST_TIMEOUT, settings.rebalance_timeout + 5)
-    consumer = AIOKafkaConsumer(
-        **connection(settings) | {"request_timeout_ms": int(join_timeout * 1000)},
-        group_id=settings.consumer_group,
-        group_instance_id=settings.group_instance_id,
-        enable_auto_commit=False,
-        auto_offset_reset=settings.auto_offset_reset,
-        isolation_level="read_committed",
-        check_crcs=True,
-        session_timeout_ms=int(settings.session_timeout * 1000),
-        heartbeat_interval_ms=int(settings.session_timeout * 1000 / 10),
-        rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
-        max_poll_interval_ms=int(settings.max_poll_interval * 1000),
-        max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, 1_048_576),
-        fetch_max_wait_ms=100,
-    )
-    source = KafkaRecordSource(consumer, settings)
+    source = KafkaRecordSource(settings)
     try:
-        with translated():
-            await consumer.start()
-        consumer.subscribe([settings.statements_topic], listener=source.gate)
+        await source.open()
         yield source
     finally:
         await source.close()
@@ -80,11 +63,9 @@ class _InHand(NamedTuple):
 class KafkaRecordSource:
     """One member of the group. Made by `open_source`."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, settings: Settings) -> None:
-        self._consumer = consumer
-        self._poll_timeout = settings.poll_timeout
-        self._commit_timeout = settings.session_timeout  # after that the group has moved on anyway
-        self._most = settings.batch_records
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: AIOKafkaConsumer | None = None
         self._polling: asyncio.Task[_Polled] | None = None
         self._in_hand: _InHand | None = None
         self._positions: dict[TopicPartition, int] = {}
@@ -93,7 +74,7 @@ class KafkaRecordSource:
     @property
     def assignment(self) -> frozenset[tuple[str, int]]:
         """The partitions that this member has at the moment, as (topic, number)."""
-        return frozenset((partition.topic, partition.partition) for partition in self._consumer.assignment())
+        return frozenset((partition.topic, partition.partition) for partition in self._assigned())
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[Batch]:
@@ -121,10 +102,11 @@ class KafkaRecordSource:
             return False
         if not batch.offsets:
             return True
+        assert self._consumer is not None
         offsets = {TopicPartition(*key): offset for key, offset in batch.offsets.items()}
         try:
             with translated():
-                async with asyncio.timeout(self._commit_timeout):
+                async with asyncio.timeout(self._settings.session_timeout):  # after that the group has moved on anyway
                     await self._consumer.commit(offsets)
         except (kafka.CommitFailedError, kafka.IllegalStateError) as error:
             structlog.get_logger(__name__).warning(
@@ -137,36 +119,68 @@ class KafkaRecordSource:
     def lag(self) -> Mapping[tuple[str, int], int]:
         """Return how many records of each partition were not polled yet, as far as this member has heard."""
         lags = {}
-        assigned = self._consumer.assignment()
-        for partition, position in self._positions.items():
-            end = self._consumer.highwater(partition) if partition in assigned else None
+        for partition in self._assigned() & self._positions.keys():
+            assert self._consumer is not None
+            end = self._consumer.highwater(partition)
             if end is not None:
-                lags[partition.topic, partition.partition] = max(end - position, 0)
+                lags[partition.topic, partition.partition] = max(end - self._positions[partition], 0)
         return lags
 
+    async def open(self) -> None:
+        """Connect and ask to join. Raises `BrokerUnavailable`, `Misfit` or `InvalidSettings`."""
+        self._consumer = _consumer(self._settings)
+        with translated():
+            await self._consumer.start()
+        self._consumer.subscribe([self._settings.statements_topic], listener=self.gate)
+
     async def close(self) -> None:
-        """Leave the group and disconnect; the group waits for the session timeout if that takes too long."""
-        if self._polling:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
-        await stop_within(self._consumer.stop(), "consumer")
-        await self._consumer._client.close()  # noqa: SLF001 - what a stop that took too long has left open
+        """Leave the group and disconnect; if that takes too long, the group waits for the session timeout."""
+        consumer, self._consumer = self._consumer, None
+        polling, self._polling = self._polling, None
+        if polling:
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
+        if consumer:
+            await stop_within(consumer.stop(), "consumer")
+            await consumer._client.close()  # noqa: SLF001 - what a stop that took too long has left open
 
     async def _poll(self) -> _Polled | None:
-        """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again."""
+        """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again.
+
+        What `getmany` raises is nothing that aiokafka recovers from, outages it waits out by itself: so an error
+        costs the consumer, and the next poll joins with a new one.
+        """
+        if self._consumer is None:
+            await self._reopen()
         if self._polling is None:
             self._polling = asyncio.create_task(self._fetch())
-        done, _ = await asyncio.wait([self._polling], timeout=self._poll_timeout)
+        done, _ = await asyncio.wait([self._polling], timeout=self._settings.poll_timeout)
         if not done:
             return None
         polling, self._polling = self._polling, None
-        with translated():
-            return polling.result()
+        try:
+            with translated():
+                return polling.result()
+        except Exception:
+            await self.close()
+            raise
+
+    async def _reopen(self) -> None:
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
 
     async def _fetch(self) -> _Polled:
-        messages = await self._consumer.getmany(timeout_ms=int(self._poll_timeout * 1000), max_records=self._most)
+        assert self._consumer is not None
+        timeout_ms = int(self._settings.poll_timeout * 1000)
+        messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
         # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
         return _Polled(self.gate.generation, messages)
+
+    def _assigned(self) -> frozenset[TopicPartition]:
+        return frozenset(self._consumer.assignment()) if self._consumer else frozenset()
 
     def _is_ours(self, batch: Batch) -> bool:
         """Tell whether this is the batch in hand, and no revocation has passed it.
@@ -176,37 +190,27 @@ class KafkaRecordSource:
         return self._in_hand == (self.gate.generation, batch)
 
     def _rewind(self, messages: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
-        assigned = self._consumer.assignment()
-        for partition, records in messages.items():
-            if partition in assigned:
-                self._consumer.seek(partition, records[0].offset)
-                self._positions[partition] = records[0].offset
+        for partition in self._assigned() & messages.keys():
+            assert self._consumer is not None
+            first = messages[partition][0].offset
+            self._consumer.seek(partition, first)
+            self._positions[partition] = first
 
 
-class Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's class is untyped
-    """Makes a revocation wait for the batch in hand, up to a deadline; `generation` counts revocations."""
-
-    def __init__(self, deadline: float) -> None:
-        self.lock = asyncio.Lock()
-        self.generation = 0
-        self._deadline = deadline
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Called by aiokafka before it rejoins; the group waits meanwhile."""
-        log = structlog.get_logger(__name__)
-        try:
-            async with asyncio.timeout(self._deadline), self.lock:
-                pass
-        except TimeoutError:
-            log.warning("partitions go with a batch in hand: its records come again", partitions=_names(revoked))
-        self.generation += 1
-        if revoked:
-            log.info("partitions revoked", partitions=_names(revoked))
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Called by aiokafka when the group has settled."""
-        structlog.get_logger(__name__).info("partitions assigned", partitions=_names(assigned))
-
-
-def _names(partitions: set[TopicPartition]) -> list[str]:
-    return sorted(f"{partition.topic}-{partition.partition}" for partition in partitions)
+def _consumer(settings: Settings) -> AIOKafkaConsumer:
+    join_timeout = max(REQUEST_TIMEOUT, settings.rebalance_timeout + 5)
+    return AIOKafkaConsumer(
+        **connection(settings) | {"request_timeout_ms": int(join_timeout * 1000)},
+        group_id=settings.consumer_group,
+        group_instance_id=settings.group_instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset=settings.auto_offset_reset,
+        isolation_level="read_committed",
+        check_crcs=True,
+        session_timeout_ms=int(settings.session_timeout * 1000),
+        heartbeat_interval_ms=int(settings.session_timeout * 1000 / 10),
+        rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
+        max_poll_interval_ms=int(settings.max_poll_interval * 1000),
+        max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, 1_048_576),
+        fetch_max_wait_ms=100,
+    )
