@@ -20,8 +20,11 @@ class Span(NamedTuple):
 
 async def spans_of(settings: Settings, topic: str) -> Mapping[TopicPartition, Span]:
     """Return what each partition holds at the moment; empty when there is no such topic."""
+    partitions = await _partitions(settings, topic)
+    if not partitions:  # aiokafka 0.14 raises CancelledError when it is stopped without having done anything
+        return {}
     async with _open_reader(settings) as reader:
-        return await _spans(reader, await _partitions(settings, topic))
+        return await _spans(reader, partitions)
 
 
 async def read_all(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
@@ -30,6 +33,8 @@ async def read_all(settings: Settings, topic: str) -> AsyncIterator[ConsumerReco
     Raises `BrokerUnavailable` or `Misfit`. Close it (`contextlib.aclosing`) if you leave before its end.
     """
     partitions = await _partitions(settings, topic)
+    if not partitions:
+        return
     async with _open_reader(settings) as reader:
         spans = await _spans(reader, partitions)
         left = {partition for partition, span in spans.items() if span.begin < span.end}

@@ -1,0 +1,139 @@
+"""`ports.DeadLetters`: one suite for the letters in memory and those on a real broker (I3)."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import pytest
+
+from processor.core.records import Reason, Record, Rejected
+from processor.errors import Misfit
+from processor.ports import DeadLetters
+from processor.settings import Settings
+from processor.testing.broker import MemoryBroker, MemoryDeadLetters
+from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
+from processor.transport.producer import open_producer
+from processor.transport.reading import read_all
+from processor.transport.records import record_of
+from processor.transport.topics import create_topics
+
+
+class StoppedClock:
+    def now(self) -> datetime:
+        return datetime(2024, 5, 6, 7, 8, 9, 120000, tzinfo=UTC)
+
+
+class Rig(Protocol):
+    @property
+    def letters(self) -> DeadLetters: ...
+    async def parked(self) -> Sequence[Record]: ...
+
+
+class MemoryRig:
+    def __init__(self) -> None:
+        self._broker = MemoryBroker()
+        self.letters = MemoryDeadLetters(self._broker, "dead")
+
+    async def parked(self) -> Sequence[Record]:
+        return self._broker.records("dead")
+
+
+class KafkaRig:
+    def __init__(self, settings: Settings, letters: KafkaDeadLetters) -> None:
+        self._settings = settings
+        self.letters = letters
+
+    async def parked(self) -> Sequence[Record]:
+        return [record_of(found) async for found in read_all(self._settings, self._settings.dead_letters_topic)]
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.servers)])
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    if request.param == "memory":
+        yield MemoryRig()
+        return
+    settings: Settings = request.getfixturevalue("settings")
+    await create_topics(settings)
+    async with open_producer(settings) as producer:
+        yield KafkaRig(settings, KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock()))
+
+
+def a_rejected(
+    value: bytes | None = b"{",
+    key: bytes | None = None,
+    headers: tuple[tuple[str, bytes], ...] = (),
+    reason: Reason = Reason.NOT_JSON,
+    item: int | None = None,
+    offset: int = 12,
+) -> Rejected:
+    return Rejected(Record("xapi.statements", 3, offset, 1, value, key, headers), reason, "why — in words", item)
+
+
+async def test_i3_a_letter_is_the_record_to_the_byte_and_why(rig: Rig) -> None:
+    headers = (("organisation", b"\x00\xff"), ("twice", b"1"), ("twice", b"2"))
+    await rig.letters.park([a_rejected(b"\xff\x00{not json", b"\x80key", headers, item=4)])
+    (letter,) = await rig.parked()
+    assert (letter.value, letter.key) == (b"\xff\x00{not json", b"\x80key")
+    assert letter.headers[:3] == headers
+    assert {name: value.decode() for name, value in letter.headers[3:] if name != "dead-letter-time"} == {
+        "dead-letter-reason": "not-json",
+        "dead-letter-message": "why — in words",
+        "dead-letter-topic": "xapi.statements",
+        "dead-letter-partition": "3",
+        "dead-letter-offset": "12",
+        "dead-letter-item": "4",
+    }
+
+
+async def test_a_whole_record_has_no_item(rig: Rig) -> None:
+    await rig.letters.park([a_rejected()])
+    (letter,) = await rig.parked()
+    assert "dead-letter-item" not in dict(letter.headers)
+
+
+async def test_i3_every_letter_of_a_batch_is_parked(rig: Rig) -> None:
+    await rig.letters.park([a_rejected(b"%d" % n, b"%d" % (n % 7), offset=n) for n in range(500)])
+    assert {record.value for record in await rig.parked()} == {b"%d" % n for n in range(500)}
+
+
+@pytest.mark.parametrize("key", [b"key", None])
+async def test_i3_a_tombstone_is_parked(rig: Rig, key: bytes | None) -> None:
+    await rig.letters.park([a_rejected(None, key, reason=Reason.EMPTY)])
+    (letter,) = await rig.parked()
+    assert not letter.value
+    assert letter.key == key
+    assert dict(letter.headers)["dead-letter-reason"] == b"empty"
+
+
+async def test_nothing_to_park_is_parked(rig: Rig) -> None:
+    await rig.letters.park([])
+    assert not await rig.parked()
+
+
+@pytest.mark.servers
+async def test_parked_letters_are_read_and_counted(settings: Settings) -> None:
+    assert await count_dead_letters(settings) == 0
+    assert [letter async for letter in read_dead_letters(settings)] == []
+    await create_topics(settings)
+    assert await count_dead_letters(settings) == 0
+    assert [letter async for letter in read_dead_letters(settings)] == []
+    async with open_producer(settings) as producer:
+        letters = KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock())
+        await letters.park([a_rejected(b"%d" % n, b"%d" % n, (("lrs_id", b"x"),), offset=n) for n in range(40)])
+    assert await count_dead_letters(settings) == 40
+    found = [letter async for letter in read_dead_letters(settings)]
+    assert {int(letter.why["offset"]) for letter in found} == set(range(40))
+    assert {letter.headers for letter in found} == {(("lrs_id", b"x"),)}
+    assert {letter.why["time"] for letter in found} == {"2024-05-06T07:08:09.120Z"}
+
+
+@pytest.mark.servers
+async def test_i3_a_record_as_large_as_the_source_allows_can_be_parked(settings: Settings) -> None:
+    settings = settings.model_copy(update={"kafka_max_message_bytes": 50_000, "kafka_compression": "none"})
+    await create_topics(settings)
+    async with open_producer(settings) as producer:
+        letters = KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock())
+        await letters.park([a_rejected(b"x" * 50_000)])
+        with pytest.raises(Misfit, match="too large"):
+            await letters.park([a_rejected(b"x" * 200_000)])
+    assert await count_dead_letters(settings) == 1
