@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,7 +34,7 @@ from processor.store.indexes import ensure_indexes
 from processor.store.journeys import MongoJourneyCatalog
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
-from processor.transport.consumer import open_source
+from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
 from processor.transport.events import KafkaEventSink
 from processor.transport.producer import Message, open_producer
@@ -149,7 +149,7 @@ class _Assembly:
             source = await self._open(lambda: open_source(settings))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
             member = Ingest(source, stores.progress, letters, known, _ingest_policy(settings), around, hints.appended)
-            loops.append(Loop(ingest.LOOP, member.step))
+            loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
         return loops
 
     def _leasing(self, batch: int) -> Leasing:
@@ -278,6 +278,18 @@ async def open_events(settings: Settings) -> AsyncIterator[AsyncIterator[Mapping
 def folding_policy(settings: Settings) -> FoldingPolicy:
     """Return the settings that the fold depends on."""
     return FoldingPolicy(settings.surplus_limit, settings.lateness_horizon, settings.duration_unit)
+
+
+def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Callable[[], Awaitable[int]]:
+    """Let each step of ingest tell how far it is behind."""
+
+    async def step() -> int:
+        done = await member.step()
+        for (topic, number), lag in source.lag().items():
+            metrics.lag.labels(topic, number).set(lag)
+        return done
+
+    return step
 
 
 def _ingest_policy(settings: Settings) -> IngestPolicy:

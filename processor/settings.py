@@ -166,6 +166,8 @@ class Settings(BaseSettings):
                 "STATEMENTS_TOPIC and PROGRESS_TOPIC must differ, or the processor would eat its own output",
             ),
         ]
+        if not self.mongo_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError(f"{PREFIX}MONGO_URL must begin with mongodb:// or mongodb+srv://")
         for is_fault, name, mend in faults:
             if is_fault:
                 raise ValueError(f"{PREFIX}{name} {mend}")

@@ -2,8 +2,8 @@
 
 The parent holds the other end of standard input; it closes by itself however the parent ends, kill -9 included. Some
 servers are launchers (the broker's command is one): ending the group leaves no grandchild behind. A line `kill`,
-`stop` or `cont` on standard input sends that signal to the group. DIRECTORY is removed at the end if it ends in
-`.journey-progress`.
+`stop` or `cont` on standard input sends that signal to the group. If the parent is gone, DIRECTORY is removed at the
+end, provided that its name ends in `.journey-progress`.
 """
 
 import os
@@ -22,6 +22,7 @@ SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "cont": signal.SIGCON
 def main() -> int:
     """Run the server until standard input closes or it ends by itself; return its exit status."""
     directory, *command = sys.argv[1:]
+    parent = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to act on
     with (Path(directory) / "server.log").open("ab") as log:
@@ -31,7 +32,7 @@ def main() -> int:
     threading.Thread(target=_obey, args=(server,), daemon=True).start()
     status = server.wait()
     _signal(server, signal.SIGKILL)  # what a launcher left behind
-    if directory.endswith(".journey-progress"):
+    if os.getppid() != parent and directory.endswith(".journey-progress"):  # nobody is left to remove it
         shutil.rmtree(directory, ignore_errors=True)
     return status
 
