@@ -1,0 +1,230 @@
+"""Progress documents and journeys in memory: the same semantics as MongoDB's, without I/O, for the simulation.
+
+Durable effects announce themselves: `faults(name)` is called before and after each, with names such as
+`append.progress.before`; what it raises goes to the caller, as a crash or an outage would. A bulk write is not one
+effect: it announces each document, so that a crash can fall in between.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.completions import items_to
+from processor.core.evidence import Append, Promotion
+from processor.core.records import StatementRecord
+from processor.ports import Applied, Backlog, Claim, OutboxClaim
+
+Document = dict[str, Any]
+Faults = Callable[[str], None]
+
+
+def no_faults(_effect: str) -> None:
+    """Let everything pass."""
+
+
+class MemoryDatabase:
+    """What is durable: it outlives the stores, as a database outlives its clients."""
+
+    def __init__(self) -> None:
+        self.progresses: dict[ObjectId, Document] = {}
+        self.statements: dict[ObjectId, Mapping[str, Any]] = {}
+        self.journeys: dict[ObjectId, Mapping[str, Any]] = {}
+        self.journey_changes = 0
+
+
+class MemoryProgressStore:
+    """One process's view of a `MemoryDatabase`: `ports.ProgressStore` and `ports.ProgressReader`."""
+
+    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
+        self._database = database
+        self._faults = faults
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+        """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
+        for record in statements:
+            self._faults("append.statement.before")
+            self._database.statements.setdefault(record.reference, record.document)
+            self._faults("append.statement.after")
+        for append in appends:
+            self._faults("append.progress.before")
+            self._append(append, now)
+            self._faults("append.progress.after")
+
+    def _append(self, append: Append, now: datetime) -> None:
+        document = self._database.progresses.setdefault(
+            append.progress,
+            {
+                "_id": append.progress,
+                "journey": append.journey,
+                "organisation": append.organisation,
+                "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
+                "createdAt": now,
+                "isCompleted": False,
+                "completions": [],
+                "pendingProgress": {},
+                "processing": {"revision": 0},
+            },
+        )
+        for waypoint, items in append.items.items():
+            pending = document["pendingProgress"].setdefault(waypoint, {"statements": []})["statements"]
+            pending += [entry for entry in items_to(items) if entry not in pending]
+        processing = document["processing"]
+        document["updatedAt"] = processing["due"] = now
+        processing["version"] = max(processing.get("version", append.version), append.version)
+
+    async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
+        """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
+        claimed = []
+        for document in self._claimable("due", "lease", now)[:limit]:
+            self._faults("claim.before")
+            document["lockKey"] = lock_key
+            document["processing"]["lease"] = until
+            document["processing"].pop("due", None)  # before pending is read (trap 2)
+            claimed.append(document)
+            self._faults("claim.after")
+        return Claim(lock_key, until, tuple(deepcopy(document) for document in claimed))
+
+    def _claimable(self, mark: str, lease: str, now: datetime) -> list[Document]:
+        documents = list(self._database.progresses.values())
+        marked = [it for it in documents if mark in it["processing"] and _is_free(it, lease, now)]
+        marked.sort(key=lambda it: it["processing"][mark])
+        expired = [it for it in documents if it not in marked and _is_expired(it, lease, now)]
+        return marked + expired
+
+    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+        """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
+        landed = 0
+        for promotion in promotions:
+            self._faults("apply.before")
+            document = self._database.progresses[promotion.progress]
+            if document.get("lockKey") == claim.lock_key and document["processing"].get("lease") == claim.until:
+                _apply(document, promotion, now)
+                landed += 1
+            self._faults("apply.after")
+        return Applied(landed, len(promotions) - landed)
+
+    async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
+        """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
+        outboxes = {}
+        for document in self._claimable("publish", "relayLease", now)[:limit]:
+            self._faults("claim_events.before")
+            processing = document["processing"]
+            processing["relayKey"], processing["relayLease"] = lock_key, until
+            processing.pop("publish", None)
+            outboxes[document["_id"]] = tuple(processing.get("outbox", ()))
+            self._faults("claim_events.after")
+        return OutboxClaim(lock_key, until, outboxes)
+
+    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+        """Remove published events; see `ports.ProgressStore.forget`."""
+        for progress, revision in published.items():
+            self._faults("forget.before")
+            processing = self._database.progresses[progress]["processing"]
+            if processing.get("relayKey") == claim.lock_key:
+                processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
+                del processing["relayKey"], processing["relayLease"]
+            self._faults("forget.after")
+
+    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
+        """Mark due what waits or was folded under an older version; see `ports.ProgressStore.mark_due`."""
+        stale = [
+            processing
+            for document in self._database.progresses.values()
+            if document["journey"] == journey
+            and "due" not in (processing := document["processing"])
+            and (processing.get("waiting") or processing.get("folded", version) < version)
+        ]
+        for processing in stale:
+            self._faults("mark_due.before")
+            processing["due"] = now
+            self._faults("mark_due.after")
+        return len(stale)
+
+    async def backlog(self, now: datetime) -> Backlog:
+        """Count what waits."""
+        documents = list(self._database.progresses.values())
+        marks = [document["processing"] for document in documents]
+        return Backlog(
+            documents=len(documents),
+            due=sum("due" in it for it in marks),
+            claimed=sum("lease" in it for it in marks),
+            expired=sum(_is_expired(it, "lease", now) for it in documents),
+            waiting=sum(bool(it.get("waiting")) for it in marks),
+            outbox=sum("publish" in it or "relayLease" in it for it in marks),
+            oldest_due=min((it["due"] for it in marks if "due" in it), default=None),
+            oldest_outbox=min((it["publish"] for it in marks if "publish" in it), default=None),
+        )
+
+    async def find(
+        self,
+        *,
+        organisation: ObjectId | None = None,
+        journey: ObjectId | None = None,
+        identity: ObjectId | None = None,
+        limit: int = 20,
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield documents, last updated first; see `ports.ProgressReader.find`."""
+        wanted = {"organisation": organisation, "journey": journey, "_id": identity}
+        documents = sorted(self._database.progresses.values(), key=lambda it: it["updatedAt"], reverse=True)
+        found = [it for it in documents if all(value in (None, it[key]) for key, value in wanted.items())]
+        for document in found[:limit]:
+            yield deepcopy(document)
+
+
+def _is_free(document: Document, lease: str, now: datetime) -> bool:
+    return lease not in document["processing"] or _is_expired(document, lease, now)
+
+
+def _is_expired(document: Document, lease: str, now: datetime) -> bool:
+    return lease in document["processing"] and document["processing"][lease] < now
+
+
+def _apply(document: Document, promotion: Promotion, now: datetime) -> None:
+    """All of a promotion or nothing of it (P2); the lease goes, and uses the lock up."""
+    processing = document["processing"]
+    for waypoint, items in promotion.consumed.items():
+        entry = document["pendingProgress"][waypoint]
+        entry["statements"] = [it for it in entry["statements"] if it not in items_to(items)]
+    document.update(deepcopy(dict(promotion.changed)))
+    for name in promotion.removed:
+        document.pop(name, None)
+    for name, value in promotion.processing.items():
+        if value is None:
+            processing.pop(name, None)
+        else:
+            processing[name] = deepcopy(value)
+    if promotion.consumed or promotion.event:
+        document["updatedAt"] = now
+    if promotion.event:
+        processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
+        processing["revision"] = promotion.event.revision
+        processing["publish"] = now
+    del processing["lease"]
+
+
+class MemoryJourneyCatalog:
+    """One process's view of the journeys: `ports.JourneyCatalog`."""
+
+    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
+        self._database = database
+        self._faults = faults
+        self._seen = 0
+
+    async def load(self) -> Sequence[Mapping[str, Any]]:
+        """Return every journey document."""
+        self._faults("journeys.load")
+        self._seen = self._database.journey_changes
+        return deepcopy(list(self._database.journeys.values()))
+
+    async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
+        """Insert or replace by `_id`."""
+        for journey in journeys:
+            self._database.journeys[journey["_id"]] = deepcopy(journey)
+        self._database.journey_changes += 1
+
+    async def changed(self) -> bool:
+        """Tell at once whether the journeys have changed since they were loaded."""
+        return self._seen != self._database.journey_changes
