@@ -78,9 +78,10 @@ class Producer:
 
     async def close(self) -> None:
         """Flush within the delivery deadline, and disconnect."""
-        if self._client:
-            await stop_within(self._client.flush(), "producer", self._deadline)
-            await self._give_up(self._client)
+        client = self._client
+        if client:
+            await stop_within(client.flush(), "producer", self._deadline)
+            await self._give_up(client)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -100,8 +101,7 @@ class Producer:
         """Drop what the client still holds, disconnect it; the next batch gets a new one."""
         if self._client is client:
             self._client = None
-        # aiokafka has no public way to drop it, and its stop() would wait until it is delivered.
-        client._message_accumulator.fail_all(kafka.ProducerClosed("given up"))  # noqa: SLF001
+        _drop_buffered(client)
         await stop_within(client.stop(), "producer")
         await client.client.close()
 
@@ -147,6 +147,15 @@ async def _send(client: AIOKafkaProducer, topic: str, message: Message) -> "asyn
         refused.set_exception(_TooLargeToSend(*error.args))
         return refused
     return future
+
+
+def _drop_buffered(client: AIOKafkaProducer) -> None:
+    """Fail what is not delivered. aiokafka has no public way to, and its stop() would wait until it is delivered."""
+    buffer = client._message_accumulator  # noqa: SLF001
+    buffer.fail_all(kafka.ProducerClosed("given up"))
+    for batches in buffer._batches.values():  # noqa: SLF001
+        for batch in batches:
+            batch._drain_waiter.exception()  # noqa: SLF001 - nobody waits for it, and asyncio would complain
 
 
 def _is_sequence_whole(future: "asyncio.Future[Any]") -> bool:
