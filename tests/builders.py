@@ -52,9 +52,13 @@ def an_append(*items: Item, owner: str = "ana", waypoint: str = WAYPOINTS[0], ve
 
 
 def a_promotion(
-    document: Mapping[str, Any], *consumed: Item, waypoint: str = WAYPOINTS[0], has_event: bool = True
+    document: Mapping[str, Any],
+    *consumed: Item,
+    waypoint: str = WAYPOINTS[0],
+    has_event: bool = True,
+    processing: Mapping[str, Any] | None = None,
 ) -> Promotion:
-    """A promotion that consumes items and changes the public state, without a fold behind it."""
+    """A promotion that consumes items and, with an event, changes the public state, without a fold behind it."""
     revision = document["processing"]["revision"] + 1
     event = ProgressEvent(document["_id"], revision, at(revision), b'{"n":%d}' % revision) if has_event else None
     return Promotion(
@@ -62,7 +66,7 @@ def a_promotion(
         consumed={waypoint: consumed} if consumed else {},
         changed={"startedAt": at(revision)} if has_event else {},
         removed=(),
-        processing={"folded": 1},
+        processing={"folded": 1} if processing is None else processing,
         event=event,
         dropped={},
     )

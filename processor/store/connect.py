@@ -1,29 +1,20 @@
 """The connection to MongoDB, and whether the server is fit for the job."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from bson.codec_options import CodecOptions
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import (
-    AutoReconnect,
-    BulkWriteError,
-    ConfigurationError,
-    ExecutionTimeout,
-    InvalidURI,
-    OperationFailure,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-    WriteConcernError,
-    WTimeoutError,
-)
+from pymongo.errors import ConfigurationError, InvalidURI
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from processor.errors import InvalidSettings, Misfit, StoreUnavailable
+from processor.errors import InvalidSettings, Misfit
 from processor.settings import PREFIX, Settings
+from processor.store.failures import translated
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -32,17 +23,16 @@ PROGRESSES = "journeyprogresses"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
 
-# What a mongod says while it changes its primary, shuts down, or loses its majority: waiting helps.
-_PASSING_CODES = frozenset(
-    {6, 7, 64, 89, 91, 100, 112, 134, 189, 202, 262, 317, 358, 384, 9001, 10107, 11600, 11602, 13435, 13436}
-)
-_AUTHENTICATION_CODES = frozenset({13, 18, 8000})
+MONGODB_5 = 13
+"""The wire version of MongoDB 5.0, the first that stores every key an xAPI extension may have (`$` in front)."""
 
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Connect to the database of the settings; writes are acknowledged by a majority and journalled.
+    """Connect to the database of the settings, whatever MONGO_URL says about reading and writing.
 
+    Writes are acknowledged by a majority and journalled. Reads go to the primary: a claim that read an older
+    document from a secondary would promote without the evidence that it was claimed for.
     Raises `InvalidSettings` when MONGO_URL cannot be understood. Nothing is sent before the first operation.
     """
     milliseconds = int(settings.mongo_timeout * 1000)
@@ -62,6 +52,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         yield client.get_database(
             settings.mongo_database,
             codec_options=CodecOptions(tz_aware=True),
+            read_preference=ReadPreference.PRIMARY,
             write_concern=WriteConcern(w="majority", j=True, wtimeout=milliseconds),
             read_concern=ReadConcern("local"),
         )
@@ -70,56 +61,25 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def check_fit(database: Database) -> None:
-    """Hold the server to what the guarantees need: majority writes and change streams, so no standalone mongod.
+    """Hold the server to what the guarantees need: see `unfitness`; and ask whether we may look at the database.
 
     Raises `Misfit` with the remedy, or `StoreUnavailable`.
     """
     with translated():
         hello = await database.client.admin.command("hello")
-    if "setName" not in hello and hello.get("msg") != "isdbgrid":
-        raise Misfit(
-            "this MongoDB is a standalone mongod: start it with --replSet and run rs.initiate() once "
-            "(a replica set of one will do); without it no write is acknowledged by a majority"
-        )
+    if fault := unfitness(hello):
+        raise Misfit(fault)
     with translated():
         await database.list_collection_names()
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn PyMongo's errors into ours: what waiting can mend is `StoreUnavailable`, wrong rights are `Misfit`.
-
-    Whether an operation that ended in `StoreUnavailable` was done is unknown. All other errors go on as they are.
-    """
-    try:
-        yield
-    except (AutoReconnect, ServerSelectionTimeoutError, ExecutionTimeout, WTimeoutError, WriteConcernError) as error:
-        raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
-    except BulkWriteError as error:
-        if is_passing(error):
-            raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
-        raise
-    except OperationFailure as error:
-        if error.code in _AUTHENTICATION_CODES:
-            raise Misfit(
-                f"MongoDB refuses us: {_short(error)}; check user, password and authSource in {PREFIX}MONGO_URL, and "
-                "that the user has the role readWrite on the database"
-            ) from None
-        if error.code in _PASSING_CODES or error.has_error_label("RetryableWriteError"):
-            raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
-        raise
-
-
-def is_passing(error: BulkWriteError) -> bool:
-    """Tell whether each failure of a bulk write can be mended by doing it again.
-
-    A duplicate key of an upsert by `_id` is: another writer inserted the document a moment ago (trap 4).
-    """
-    details = error.details
-    codes = {entry.get("code") for entry in details.get("writeErrors", [])}
-    return codes <= _PASSING_CODES | {11000}
-
-
-def _short(error: PyMongoError) -> str:
-    """The first sentence: PyMongo appends the whole topology."""
-    return str(error).split(", Timeout:", maxsplit=1)[0].split(", full error:", maxsplit=1)[0][:300]
+def unfitness(hello: Mapping[str, Any]) -> str | None:
+    """Judge a server by its answer to `hello`; return what is wrong with it and the remedy, or None."""
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        return (
+            "this MongoDB is a standalone mongod: start it with --replSet and run rs.initiate() once "
+            "(a replica set of one will do); without it no write is acknowledged by a majority"
+        )
+    if hello["maxWireVersion"] < MONGODB_5:
+        return "this MongoDB is older than 5.0, which refuses keys that xAPI statements may have: upgrade it"
+    return None

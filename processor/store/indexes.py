@@ -5,7 +5,8 @@
 
 from pymongo import ASCENDING, IndexModel
 
-from processor.store.connect import PROGRESSES, Database, translated
+from processor.store.connect import PROGRESSES, Database
+from processor.store.failures import translated
 
 MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
 
@@ -14,10 +15,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         *(IndexModel([(mark, ASCENDING)], name=mark.replace(".", "_"), sparse=True) for mark in MARKS),
         # By journey, for readers; with the folded version, to find what a changed journey has to fold again.
         IndexModel([("journey", ASCENDING), ("processing.folded", ASCENDING)], name="journey_folded"),
-        # The documents that wait for an inactive journey.
+        # The documents that wait for an inactive journey: all of them to be counted, a journey's to be woken.
         IndexModel(
-            [("journey", ASCENDING)],
-            name="journey_waiting",
+            [("processing.waiting", ASCENDING), ("journey", ASCENDING)],
+            name="waiting_journey",
             partialFilterExpression={"processing.waiting": True},
         ),
     ],

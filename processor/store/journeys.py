@@ -11,7 +11,8 @@ from pymongo.asynchronous.change_stream import AsyncCollectionChangeStream
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from processor.store.connect import JOURNEYS, Database, Document, translated
+from processor.store.connect import JOURNEYS, Database, Document
+from processor.store.failures import translated
 
 MOMENT = 1.0
 """Seconds that `changed` waits at most, so that whoever asks can stop."""

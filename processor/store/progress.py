@@ -11,13 +11,12 @@ from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.ports import Applied, Backlog, Claim, OutboxClaim
 from processor.store import updates
-from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document, is_passing, translated
+from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
+from processor.store.failures import is_only_duplicates, is_passing_bulk, translated
 from schemas.dots import encode_dots
 
 CHUNK = 1_000
 """Documents that `mark_due` touches in one write."""
-
-DUPLICATE_KEY = 11_000
 
 
 class MongoProgressStore:
@@ -43,7 +42,7 @@ class MongoProgressStore:
         try:
             await self._statements.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            if any(entry.get("code") != DUPLICATE_KEY for entry in error.details.get("writeErrors", [])):
+            if not is_only_duplicates(error):
                 raise
 
     async def _upsert(self, appends: Sequence[Append], now: datetime) -> None:
@@ -51,7 +50,7 @@ class MongoProgressStore:
         try:
             await self._progresses.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            if not is_passing(error):
+            if not is_passing_bulk(error):
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.
             await self._progresses.bulk_write(writes, ordered=False)
@@ -105,32 +104,28 @@ class MongoProgressStore:
 
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
-        writes = [updates.forget_update(progress, revision, claim.lock_key) for progress, revision in published.items()]
+        writes = [
+            updates.forget_update(progress, claim.outboxes[progress], revision, claim.lock_key)
+            for progress, revision in published.items()
+        ]
         if writes:
             with translated():
                 await self._progresses.bulk_write(writes, ordered=False)
 
     async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        """Mark due what waits or was folded under an older version; see `ports.ProgressStore.mark_due`."""
-        stale: list[Document] = [
-            {"journey": journey, "processing.waiting": True},
-            {"journey": journey, "processing.folded": {"$lt": version}},
-        ]
+        """Mark due what waits or was folded under an older version; see `ports.ProgressStore.mark_due`.
+
+        One pass over each index, which the marking leaves alone, so that no document comes by twice.
+        """
         marked = 0
         with translated():
-            for condition in stale:
-                last = ObjectId("0" * 24)
-                while ids := await self._stale_after(condition, last):
-                    result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
-                    marked += result.modified_count
-                    last = ids[-1]
+            for condition in updates.stale(journey, version):
+                async with self._progresses.find(condition, {"_id": 1}, batch_size=CHUNK) as found:
+                    while documents := await found.to_list(CHUNK):
+                        ids = [document["_id"] for document in documents]
+                        result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
+                        marked += result.modified_count
         return marked
-
-    async def _stale_after(self, condition: Document, last: ObjectId) -> list[ObjectId]:
-        """The next chunk of documents that are not due already."""
-        query = {**condition, "_id": {"$gt": last}, "processing.due": None}
-        found = self._progresses.find(query, {"_id": 1}).sort("_id").limit(CHUNK)
-        return [document["_id"] async for document in found]
 
     async def backlog(self, now: datetime) -> Backlog:
         """Count what waits."""
@@ -142,8 +137,9 @@ class MongoProgressStore:
                 claimed=await count({"processing.lease": {"$exists": True}}),
                 expired=await count({"processing.lease": {"$lt": now}}),
                 waiting=await count({"processing.waiting": True}),
-                outbox=await count({"processing.publish": {"$exists": True}})
-                + await count({"processing.relayLease": {"$exists": True}}),
+                outbox=await count(
+                    {"$or": [{"processing.publish": {"$exists": True}}, {"processing.relayLease": {"$exists": True}}]}
+                ),
                 oldest_due=await self._oldest("processing.due"),
                 oldest_outbox=await self._oldest("processing.publish"),
             )

@@ -5,7 +5,8 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.store.connect import PROGRESSES, Database, translated
+from processor.store.connect import PROGRESSES, Database
+from processor.store.failures import translated
 
 
 class MongoProgressReader:

@@ -2,10 +2,12 @@
 
 The marks under `processing`:
 
-- `due`: there is something to promote, since then. Set by an append, cleared by a claim.
+- `due`: there is something to promote, since then. Set by an append, cleared by a claim. `$min` keeps the earliest:
+  a learner who produces without a pause keeps the place in the queue, and the index is left alone.
 - `lockKey` (public) and `lease`: claimed by the owner of the key until then. `lockKey` stays after use, as Learning
   Locker's does; it is the lease's going that uses it up.
-- `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim.
+- `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim, set
+  again by a relay that could not publish all of it.
 - `relayKey` and `relayLease`: claimed by a relay until then.
 """
 
@@ -45,7 +47,8 @@ def append_update(append: Append, now: datetime) -> UpdateOne:
                 "processing.revision": 0,
             },
             "$addToSet": pending,
-            "$set": {"updatedAt": now, "processing.due": now},
+            "$set": {"updatedAt": now},
+            "$min": {"processing.due": now},
             "$max": {"processing.version": append.version},
         },
         upsert=True,
@@ -92,7 +95,7 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
     if promotion.event:
         update["$push"] = {"processing.outbox": outbox_entry(promotion.event)}
         sets["processing.revision"] = promotion.event.revision
-        sets["processing.publish"] = now
+        update["$min"] = {"processing.publish": now}
     if sets:
         update["$set"] = sets
     update["$unset"] = unsets
@@ -117,17 +120,32 @@ def claim_events_update(relay_key: str, until: datetime) -> Update:
     }
 
 
-def forget_update(progress: ObjectId, revision: int, relay_key: str) -> UpdateOne:
-    """Remove published events, never a later one, and give the lease back, under the relay's own key."""
-    return UpdateOne(
-        {"_id": progress, "processing.relayKey": relay_key},
-        {
-            "$pull": {"processing.outbox": {"revision": {"$lte": revision}}},
-            "$unset": {"processing.relayKey": "", "processing.relayLease": ""},
-        },
+def forget_update(progress: ObjectId, claimed: Sequence[ProgressEvent], revision: int, relay_key: str) -> UpdateOne:
+    """Remove the events up to `revision`, never a later one, and give the lease back, under the relay's own key.
+
+    Claimed events that are left were not published. The claim has cleared their mark: it has to come back with the
+    same update, or no relay would ever look at them again (R1).
+    """
+    update: Update = {
+        "$pull": {"processing.outbox": {"revision": {"$lte": revision}}},
+        "$unset": {"processing.relayKey": "", "processing.relayLease": ""},
+    }
+    if left := [event.time for event in claimed if event.revision > revision]:
+        update["$min"] = {"processing.publish": min(left)}
+    return UpdateOne({"_id": progress, "processing.relayKey": relay_key}, update)
+
+
+def stale(journey: ObjectId, version: int) -> tuple[Filter, Filter]:
+    """Match the journey's documents that wait, and those folded under an older version, unless due already.
+
+    Two filters, as each has its index.
+    """
+    return (
+        {"journey": journey, "processing.waiting": True, "processing.due": None},
+        {"journey": journey, "processing.folded": {"$lt": version}, "processing.due": None},
     )
 
 
 def due_update(now: datetime) -> Update:
     """Mark a document due without an append: its journey has changed."""
-    return {"$set": {"processing.due": now}}
+    return {"$min": {"processing.due": now}}

@@ -16,6 +16,7 @@ from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.ports import Applied, Backlog, Claim, OutboxClaim
+from schemas.dots import encode_dots
 
 Document = dict[str, Any]
 Faults = Callable[[str], None]
@@ -46,7 +47,8 @@ class MemoryProgressStore:
         """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
         for record in statements:
             self._faults("append.statement.before")
-            self._database.statements.setdefault(record.reference, record.document)
+            document = {**record.document, "statement": encode_dots(record.document["statement"])}
+            self._database.statements.setdefault(record.reference, document)
             self._faults("append.statement.after")
         for append in appends:
             self._faults("append.progress.before")
@@ -72,7 +74,8 @@ class MemoryProgressStore:
             pending = document["pendingProgress"].setdefault(waypoint, {"statements": []})["statements"]
             pending += [entry for entry in items_to(items) if entry not in pending]
         processing = document["processing"]
-        document["updatedAt"] = processing["due"] = now
+        document["updatedAt"] = now
+        _mark(processing, "due", now)
         processing["version"] = max(processing.get("version", append.version), append.version)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
@@ -101,7 +104,7 @@ class MemoryProgressStore:
             self._faults("apply.before")
             document = self._database.progresses[promotion.progress]
             if document.get("lockKey") == claim.lock_key and document["processing"].get("lease") == claim.until:
-                _apply(document, promotion, now)
+                apply_promotion(document, promotion, now)
                 landed += 1
             self._faults("apply.after")
         return Applied(landed, len(promotions) - landed)
@@ -125,6 +128,8 @@ class MemoryProgressStore:
             processing = self._database.progresses[progress]["processing"]
             if processing.get("relayKey") == claim.lock_key:
                 processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
+                if left := [event.time for event in claim.outboxes[progress] if event.revision > revision]:
+                    _mark(processing, "publish", min(left))  # not published: the claim has cleared their mark
                 del processing["relayKey"], processing["relayLease"]
             self._faults("forget.after")
 
@@ -139,7 +144,7 @@ class MemoryProgressStore:
         ]
         for processing in stale:
             self._faults("mark_due.before")
-            processing["due"] = now
+            _mark(processing, "due", now)
             self._faults("mark_due.after")
         return len(stale)
 
@@ -174,6 +179,11 @@ class MemoryProgressStore:
             yield deepcopy(document)
 
 
+def _mark(processing: Document, mark: str, now: datetime) -> None:
+    """Set a mark, unless an earlier one stands: it tells since when there is something to do."""
+    processing[mark] = min(processing.get(mark, now), now)
+
+
 def _is_free(document: Document, lease: str, now: datetime) -> bool:
     return lease not in document["processing"] or _is_expired(document, lease, now)
 
@@ -182,8 +192,8 @@ def _is_expired(document: Document, lease: str, now: datetime) -> bool:
     return lease in document["processing"] and document["processing"][lease] < now
 
 
-def _apply(document: Document, promotion: Promotion, now: datetime) -> None:
-    """All of a promotion or nothing of it (P2); the lease goes, and uses the lock up."""
+def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> None:
+    """Write all of a promotion into the document (P2); the lease goes, and uses the lock up."""
     processing = document["processing"]
     for waypoint, items in promotion.consumed.items():
         entry = document["pendingProgress"][waypoint]
@@ -201,8 +211,8 @@ def _apply(document: Document, promotion: Promotion, now: datetime) -> None:
     if promotion.event:
         processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
-        processing["publish"] = now
-    del processing["lease"]
+        _mark(processing, "publish", now)
+    processing.pop("lease", None)
 
 
 class MemoryJourneyCatalog:

@@ -1,16 +1,10 @@
-"""One contract for `ports.ProgressStore`: MongoDB's and the one in memory."""
+"""One contract for `ports.ProgressStore`: appending, claiming, promoting. MongoDB's store and the one in memory."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import pytest
-from bson import ObjectId
-
-from processor.ports import ProgressReader, ProgressStore
-from processor.store.progress import MongoProgressStore
-from processor.store.reader import MongoProgressReader
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import (
     JOURNEY,
     ORGANISATION,
@@ -21,35 +15,7 @@ from tests.builders import (
     an_item,
     at,
 )
-
-
-class Both:
-    """A store and a reader of the same documents."""
-
-    def __init__(self, make: Callable[[], ProgressStore], reader: ProgressReader) -> None:
-        self.store = make()
-        self.other = make()
-        self._reader = reader
-
-    async def only(self) -> Mapping[str, Any]:
-        [document] = [document async for document in self._reader.find()]
-        return document
-
-    async def all(self) -> list[Mapping[str, Any]]:
-        return [document async for document in self._reader.find(limit=1_000)]
-
-
-@pytest.fixture(params=["memory", "mongo"])
-def both(request: pytest.FixtureRequest) -> Both:
-    if request.param == "memory":
-        database = MemoryDatabase()
-        return Both(lambda: MemoryProgressStore(database), MemoryProgressStore(database))
-    real = request.getfixturevalue("mongo_database")
-    return Both(lambda: MongoProgressStore(real), MongoProgressReader(real))
-
-
-def pending(document: Mapping[str, Any], waypoint: str = WAYPOINTS[0]) -> list[ObjectId]:
-    return [entry["statement"] for entry in document["pendingProgress"][waypoint]["statements"]]
+from tests.contract.stores import Both, pending
 
 
 async def test_an_append_makes_the_document_and_marks_it_due(both: Both) -> None:
@@ -98,6 +64,23 @@ def _due(document: Mapping[str, Any]) -> Any:
     return document["updatedAt"]
 
 
+async def test_a_document_that_is_appended_to_again_and_again_keeps_its_place(both: Both) -> None:
+    """Else a busy learner would starve for as long as there is a backlog."""
+    await both.append(an_append(owner="busy"), at_second=1)
+    await both.append(an_append(owner="calm"), at_second=2)
+    await both.append(an_append(an_item(2), owner="busy"), at_second=3)
+    assert (await both.store.backlog(at(4))).oldest_due == at(1)
+    [document] = (await both.store.claim("key", at(5), at(65), 1)).documents
+    assert document["_id"] == an_append(owner="busy").progress
+
+
+async def test_one_call_may_append_to_a_document_several_times(both: Both) -> None:
+    await both.append(an_append(an_item(1)), an_append(an_item(2)), an_append(an_item(3), waypoint=WAYPOINTS[1]))
+    document = await both.only()
+    assert pending(document) == [an_item(1).statement, an_item(2).statement]
+    assert pending(document, WAYPOINTS[1]) == [an_item(3).statement]
+
+
 async def test_p1_two_workers_never_hold_the_same_document(both: Both) -> None:
     await both.store.append([an_append(owner=f"o{number}") for number in range(40)], [], at(0))
     claims = await asyncio.gather(
@@ -128,6 +111,35 @@ async def test_p1_one_fenced_document_leaves_the_others_landed(both: Both) -> No
     await both.other.claim("other", at(62), at(122), 1)
     applied = await both.store.apply(claim, [a_promotion(it, an_item(1)) for it in claim.documents], at(63))
     assert (applied.landed, applied.fenced) == (1, 1)
+
+
+async def test_p1_a_worker_that_comes_back_after_its_lease_may_land_while_nobody_took_over(both: Both) -> None:
+    """An expired lease costs nothing as long as the document carries the worker's own lockKey."""
+    await both.append(an_append(an_item(1)))
+    claim = await both.store.claim("slow", at(1), at(61), 10)
+    applied = await both.store.apply(claim, [a_promotion(claim.documents[0], an_item(1))], at(99))
+    assert (applied.landed, applied.fenced) == (1, 0)
+
+
+async def test_p2_a_fenced_promotion_changes_nothing_at_all(both: Both) -> None:
+    await both.append(an_append(an_item(1)))
+    late = await both.store.claim("late", at(1), at(61), 10)
+    await both.other.claim("taken", at(62), at(122), 10)
+    before = await both.only()
+    await both.store.apply(late, [a_promotion(late.documents[0], an_item(1))], at(63))
+    assert await both.only() == before
+
+
+async def test_p2_fields_can_go(both: Both) -> None:
+    await both.promoted(1)
+    await both.append(an_append(an_item(2)), at_second=5)
+    claim = await both.store.claim("key", at(6), at(66), 10)
+    promotion = a_promotion(claim.documents[0], an_item(2), has_event=False, processing={"folded": None, "cut": 3})
+    await both.store.apply(claim, [replace(promotion, removed=("startedAt",))], at(7))
+    document = await both.only()
+    assert "startedAt" not in document
+    assert "folded" not in document["processing"]
+    assert document["processing"]["cut"] == 3
 
 
 async def test_p2_one_update_consumes_promotes_and_fills_the_outbox(both: Both) -> None:
@@ -185,69 +197,3 @@ async def test_a_promotion_that_decides_nothing_frees_the_document(both: Both) -
     assert document["updatedAt"] == at(0)
     assert not (await both.store.claim("again", at(3), at(63), 10)).documents
     assert not (await both.store.claim_events("relay", at(3), at(63), 10)).outboxes
-
-
-async def test_r1_events_stay_until_they_are_forgotten(both: Both) -> None:
-    key = await _promoted(both, 1)
-    first = await both.store.claim_events("relay", at(10), at(70), 10)
-    assert not (await both.other.claim_events("other", at(11), at(71), 10)).outboxes  # leased
-    again = await both.other.claim_events("other", at(71), at(131), 10)
-    assert again.outboxes == first.outboxes
-    await both.store.forget(first, {key: 1})  # too late: the lease is another's
-    assert len((await both.only())["processing"]["outbox"]) == 1
-    await both.other.forget(again, {key: 1})
-    assert (await both.only())["processing"]["outbox"] == []
-    assert not (await both.store.claim_events("third", at(999), at(1059), 10)).outboxes
-
-
-async def test_r2_a_later_revision_is_not_forgotten_and_comes_next(both: Both) -> None:
-    key = await _promoted(both, 1)
-    claim = await both.store.claim_events("relay", at(10), at(70), 10)
-    await _promoted(both, 2)
-    await both.store.forget(claim, {key: 1})
-    [event] = (await both.store.claim_events("next", at(30), at(90), 10)).outboxes[key]
-    assert event.revision == 2
-
-
-async def test_r2_events_of_a_document_come_in_revision_order(both: Both) -> None:
-    for number in (1, 2, 3):
-        key = await _promoted(both, number)
-    claim = await both.store.claim_events("relay", at(40), at(100), 10)
-    assert [event.revision for event in claim.outboxes[key]] == [1, 2, 3]
-
-
-async def test_what_was_not_published_is_claimed_again_after_the_lease(both: Both) -> None:
-    key = await _promoted(both, 1)
-    claim = await both.store.claim_events("relay", at(10), at(70), 10)
-    await both.store.forget(claim, {})
-    assert not (await both.store.claim_events("soon", at(69), at(129), 10)).outboxes
-    assert key in (await both.store.claim_events("late", at(71), at(131), 10)).outboxes
-
-
-async def test_mark_due_wakes_what_waits_and_what_is_older(both: Both) -> None:
-    await _promoted(both, 1)
-    assert await both.store.mark_due(JOURNEY, 1, at(20)) == 0
-    assert await both.store.mark_due(JOURNEY, 2, at(20)) == 1
-    assert await both.store.mark_due(JOURNEY, 2, at(21)) == 0  # marked already
-    assert (await both.only())["processing"]["due"] == at(20)
-
-
-async def test_backlog_counts_what_waits(both: Both) -> None:
-    await both.store.append([an_append(owner=name) for name in "abc"], [], at(0))
-    await both.store.claim("key", at(1), at(61), 1)
-    backlog = await both.store.backlog(at(62))
-    assert (backlog.due, backlog.claimed, backlog.expired, backlog.oldest_due) == (2, 1, 1, at(0))
-    await both.store.claim("rest", at(62), at(122), 10)
-    await _promoted(both, 1, owner="d")
-    after = await both.store.backlog(at(63))
-    assert (after.due, after.outbox) == (0, 1)
-
-
-async def _promoted(both: Both, number: int, owner: str = "ana") -> ObjectId:
-    """Append and promote item `number`, so that revision `number` waits in the outbox; return the progress id."""
-    append = an_append(an_item(number), owner=owner)
-    await both.store.append([append], [], at(number))
-    claim = await both.store.claim(f"promote-{owner}-{number}", at(number + 1), at(number + 61), 10)
-    [document] = [it for it in claim.documents if it["_id"] == append.progress]
-    assert (await both.store.apply(claim, [a_promotion(document, an_item(number))], at(number + 2))).landed == 1
-    return append.progress

@@ -1,0 +1,117 @@
+"""What PyMongo's errors mean for us: the one place where they are translated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
+
+from processor.errors import Misfit, StoreUnavailable
+from processor.settings import PREFIX
+
+
+class Passing(IntEnum):
+    """What a server says while it changes its primary, shuts down, loses its majority or is overloaded.
+
+    Waiting helps. Names and numbers are MongoDB's (src/mongo/base/error_codes.yml).
+    """
+
+    HOST_UNREACHABLE = 6
+    HOST_NOT_FOUND = 7
+    LOCK_TIMEOUT = 24
+    CURSOR_NOT_FOUND = 43
+    MAX_TIME_MS_EXPIRED = 50
+    WRITE_CONCERN_TIMEOUT = 64
+    NETWORK_TIMEOUT = 89
+    SHUTDOWN_IN_PROGRESS = 91
+    UNSATISFIABLE_WRITE_CONCERN = 100
+    WRITE_CONFLICT = 112
+    FAILED_TO_SATISFY_READ_PREFERENCE = 133
+    READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET = 134
+    QUERY_PLAN_KILLED = 175
+    PRIMARY_STEPPED_DOWN = 189
+    NETWORK_INTERFACE_EXCEEDED_TIME_LIMIT = 202
+    CURSOR_KILLED = 237
+    EXCEEDED_TIME_LIMIT = 262
+    TEMPORARILY_UNAVAILABLE = 365
+    SOCKET_EXCEPTION = 9001
+    NOT_WRITABLE_PRIMARY = 10107
+    INTERRUPTED_AT_SHUTDOWN = 11600
+    INTERRUPTED = 11601
+    INTERRUPTED_DUE_TO_REPL_STATE_CHANGE = 11602
+    NOT_PRIMARY_NO_SECONDARY_OK = 13435
+    NOT_PRIMARY_OR_SECONDARY = 13436
+
+
+class Refusal(IntEnum):
+    """What a server says to a wrong user or password (8000: Atlas), and to missing rights."""
+
+    UNAUTHORIZED = 13
+    AUTHENTICATION_FAILED = 18
+    ATLAS_ERROR = 8000
+
+
+DUPLICATE_KEY = 11000
+
+_PASSING = frozenset[int](Passing)
+_REFUSALS = frozenset[int](Refusal)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn PyMongo's errors into ours: what waiting can mend is `StoreUnavailable`, wrong rights are `Misfit`.
+
+    Whether an operation that ended in `StoreUnavailable` was done is unknown. All other errors go on as they are.
+    """
+    try:
+        yield
+    except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
+        raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
+    except OperationFailure as error:
+        if error.code in _REFUSALS:
+            raise Misfit(
+                f"MongoDB refuses us: {_short(error)}; check user, password and authSource in {PREFIX}MONGO_URL, and "
+                "that the user has the role readWrite on the database"
+            ) from None
+        if _is_passing(error):
+            raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
+        raise
+
+
+def _is_passing(error: OperationFailure) -> bool:
+    if isinstance(error, BulkWriteError):
+        return is_passing_bulk(error)
+    return error.code in _PASSING or error.has_error_label("RetryableWriteError")
+
+
+def is_passing_bulk(error: BulkWriteError) -> bool:
+    """Tell whether each failure of a bulk write can be mended by doing it again.
+
+    A duplicate key of an upsert by `_id` is: another writer inserted the document a moment ago (trap 4). So is a
+    write concern that was not met, which comes without the failure of any single write.
+    """
+    return _failed_codes(error) <= _PASSING | {DUPLICATE_KEY}
+
+
+def is_only_duplicates(error: BulkWriteError) -> bool:
+    """Tell whether all that went wrong is that documents were there already.
+
+    Not so when the write concern was not met as well: then nobody knows whether the others are durable (I1).
+    """
+    return _failed_codes(error) == {DUPLICATE_KEY} and not error.details.get("writeConcernErrors")
+
+
+def _failed_codes(error: BulkWriteError) -> set[int]:
+    return {entry["code"] for entry in error.details.get("writeErrors", [])}
+
+
+def _short(error: PyMongoError) -> str:
+    """The first sentence: PyMongo appends the whole topology."""
+    return str(error).split(", Timeout:", maxsplit=1)[0].split(", full error:", maxsplit=1)[0][:300]

@@ -1,0 +1,44 @@
+"""What the store contracts are asked through: two stores on the same documents, and a look at these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.evidence import Append
+from processor.ports import ProgressReader, ProgressStore
+from tests.builders import WAYPOINTS, a_promotion, an_append, an_item, at
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Two workers' views of one database, MongoDB's or the one in memory."""
+
+    store: ProgressStore
+    other: ProgressStore
+    reader: ProgressReader
+
+    async def only(self) -> Mapping[str, Any]:
+        [document] = await self.all()
+        return document
+
+    async def all(self) -> list[Mapping[str, Any]]:
+        return [document async for document in self.reader.find(limit=10_000)]
+
+    async def append(self, *appends: Append, at_second: float = 0) -> None:
+        await self.store.append(appends, [], at(at_second))
+
+    async def promoted(self, number: int, owner: str = "ana") -> ObjectId:
+        """Append and promote item `number`, so that revision `number` waits in the outbox; return the progress id."""
+        append = an_append(an_item(number), owner=owner)
+        await self.append(append, at_second=number)
+        claim = await self.store.claim(f"promote-{owner}-{number}", at(number + 1), at(number + 61), 10)
+        [document] = [it for it in claim.documents if it["_id"] == append.progress]
+        applied = await self.store.apply(claim, [a_promotion(document, an_item(number))], at(number + 2))
+        assert applied.landed == 1
+        return append.progress
+
+
+def pending(document: Mapping[str, Any], waypoint: str = WAYPOINTS[0]) -> list[ObjectId]:
+    return [entry["statement"] for entry in document["pendingProgress"][waypoint]["statements"]]
