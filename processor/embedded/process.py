@@ -1,25 +1,23 @@
-"""A server process that cannot outlive us."""
+"""A server process that cannot outlive us, and the directory it lives in."""
 
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from processor.embedded import watchdog
 from processor.errors import EmbeddedUnavailable
 
 START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+ALTERNATIVES = (
+    "use Docker Compose (deploy/compose.yaml), or set JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS and "
+    "JOURNEY_PROGRESS_MONGO_URL to servers of your own"
+)
 
 
 class ServerProcess:
@@ -30,32 +28,39 @@ class ServerProcess:
         self._command = list(command)
         self._directory = directory
         self._is_ready = is_ready
-        self._watchdog: subprocess.Popen[str] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """The file with what the server wrote."""
+        return self._directory / "server.log"
 
     def start(self) -> None:
         """Start and wait until it answers. Raises `EmbeddedUnavailable` with the end of its log when it does not."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._watchdog = subprocess.Popen(  # noqa: S603 - our own watchdog
-            [sys.executable, watchdog.__file__, str(self._directory), *self._command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
+        with self.log.open("ab") as log:
+            self._watchdog = subprocess.Popen(  # noqa: S603 - our own watchdog
+                [sys.executable, watchdog.__file__, str(self._directory), *self._command],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                bufsize=0,  # an order is sent at once, or fails at once
+                start_new_session=True,  # kill -9 of our whole group must leave it alive to clean up
+            )
         deadline = time.monotonic() + START_DEADLINE
         while not self._is_ready():
             if self._watchdog.poll() is not None or time.monotonic() > deadline:
-                log = self._log()
                 self.stop()
                 raise EmbeddedUnavailable(
-                    f"the embedded {self.name} did not start: {log}; use Docker Compose (deploy/compose.yaml) or "
-                    "your own servers (JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS, JOURNEY_PROGRESS_MONGO_URL)"
+                    f"the embedded {self.name} did not start: {_end_of(self.log)}; {ALTERNATIVES}"
                 )
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it in an orderly way, then by force."""
+        """End it in an orderly way, then by force. Ending one that ended already is fine."""
         if self._watchdog is None:
             return
+        with suppress(BrokenPipeError):
+            self._order("end")
         assert self._watchdog.stdin is not None
         self._watchdog.stdin.close()
         self._watchdog.wait(STOP_DEADLINE)
@@ -79,13 +84,30 @@ class ServerProcess:
     def _order(self, word: str) -> None:
         assert self._watchdog is not None
         assert self._watchdog.stdin is not None
-        self._watchdog.stdin.write(f"{word}\n")
-        self._watchdog.stdin.flush()
+        self._watchdog.stdin.write(f"{word}\n".encode())
 
-    def _log(self) -> str:
-        path = self._directory / "server.log"
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        return " | ".join(line[:200] for line in lines[-5:]) or "it wrote no log"
+
+@contextmanager
+def server_directory(name: str, data_dir: Path | None = None) -> Iterator[Path]:
+    """Yield the directory `name` in `data_dir`, which is kept; without one a temporary, which never is.
+
+    A temporary one is removed here, or by the watchdog when we cannot.
+    """
+    if data_dir is None:
+        with TemporaryDirectory(prefix=f"{name}-", suffix=watchdog.TEMPORARY, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+    else:
+        directory = data_dir.resolve() / name
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def answers(port: int) -> bool:
@@ -93,3 +115,8 @@ def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _end_of(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return " | ".join(line[:200] for line in lines[-5:]) or "it wrote no log"

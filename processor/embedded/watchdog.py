@@ -1,9 +1,12 @@
 """Runs a server, and ends its whole process group when this pipe closes: `python watchdog.py DIRECTORY COMMAND…`.
 
-The parent holds the other end of standard input; it closes by itself however the parent ends, kill -9 included. Some
-servers are launchers (the broker's command is one): ending the group leaves no grandchild behind. A line `kill`,
-`stop` or `cont` on standard input sends that signal to the group. If the parent is gone, DIRECTORY is removed at the
-end, provided that its name ends in `.journey-progress`.
+The parent holds the other end of standard input; it closes by itself however the parent ends, kill -9 included. Ending
+the group leaves no grandchild behind where the command is a launcher. The parent starts this script in a session of its
+own, so that what kills the parent's whole group does not kill the watchdog too.
+
+Lines on standard input: `kill`, `stop` and `cont` send that signal to the group; `end` ends it, as closing the pipe
+does, but says that the parent lives. Where nobody said so, nobody is left to remove the data: DIRECTORY is removed
+here, provided that its name ends in `.journey-progress`. What the server writes goes where this script's output goes.
 """
 
 import os
@@ -13,41 +16,49 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 GRACE = 10.0
-SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "cont": signal.SIGCONT, "term": signal.SIGTERM}
+TEMPORARY = ".journey-progress"
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "cont": signal.SIGCONT}
 
 
 def main() -> int:
     """Run the server until standard input closes or it ends by itself; return its exit status."""
     directory, *command = sys.argv[1:]
-    parent = os.getppid()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a Ctrl-C in the terminal is the parent's to act on
-    with (Path(directory) / "server.log").open("ab") as log:
-        server = subprocess.Popen(  # noqa: S603 - the command is ours
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=directory
-        )
-    threading.Thread(target=_obey, args=(server,), daemon=True).start()
+    server = subprocess.Popen(  # noqa: S603 - the command is ours
+        command, stdin=subprocess.DEVNULL, start_new_session=True, cwd=directory
+    )
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # passed on; ignored, a JVM would inherit the deafness
+        signal.signal(number, lambda received, _frame: _signal(server, received))
+    orphaned = threading.Event()
+    threading.Thread(target=_obey, args=(server, orphaned), daemon=True).start()
     status = server.wait()
     _signal(server, signal.SIGKILL)  # what a launcher left behind
-    if os.getppid() != parent and directory.endswith(".journey-progress"):  # nobody is left to remove it
+    if orphaned.is_set() and directory.endswith(TEMPORARY):
         shutil.rmtree(directory, ignore_errors=True)
     return status
 
 
-def _obey(server: "subprocess.Popen[bytes]") -> None:
+def _obey(server: "subprocess.Popen[bytes]", orphaned: threading.Event) -> None:
     for line in sys.stdin:
-        _signal(server, SIGNALS[line.strip()])
-    _signal(server, signal.SIGCONT)
+        order = line.strip()
+        if order == "end":
+            break
+        _signal(server, SIGNALS[order])
+    else:
+        orphaned.set()
+    _signal(server, signal.SIGCONT)  # a frozen one could not hear the next
     _signal(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         server.wait(GRACE)
     _signal(server, signal.SIGKILL)
 
 
-def _signal(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+def _signal(server: "subprocess.Popen[bytes]", number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(server.pid, number)
 
