@@ -128,3 +128,29 @@ def journey_rules(
         sources=frozenset(),
         waypoints=rules,
     )
+
+
+def a_journey(**changes: Any) -> dict[str, Any]:
+    """A journey document of one waypoint, with an id of its own."""
+    return {
+        "_id": ObjectId(),
+        "organisation": ORGANISATION,
+        "description": "a journey",
+        "isActive": True,
+        "sources": [],
+        "waypoints": [
+            {
+                "_id": ObjectId(WAYPOINTS[0]),
+                "description": "a waypoint",
+                "isActive": True,
+                "conditions": {"statement.verb.id": "http://example.org/did"},
+                "count": 1,
+                "order": 0,
+            }
+        ],
+        "isSequential": False,
+        "isRepeatable": False,
+        "trackBy": "actor",
+        "version": 1,
+        **changes,
+    }

@@ -59,14 +59,15 @@ class MongoJourneyCatalog:
             await asyncio.sleep(min(self._poll, MOMENT))
             return False
         try:
-            if await stream.try_next() is None:
-                return False
-            while await stream.try_next() is not None:  # one edit of many journeys costs one refresh
-                pass
+            heard = await _heard(stream)
         except PyMongoError as error:
             structlog.get_logger(__name__).warning("journey change stream lost, looking", error=str(error)[:200])
             await self.close()
-        return True
+            return True
+        if not stream.alive:  # the collection was dropped or renamed: nothing will ever come through this one
+            await self.close()
+            return True
+        return heard
 
     async def close(self) -> None:
         """Give the change stream back."""
@@ -84,3 +85,14 @@ class MongoJourneyCatalog:
             self._stream = await majority.watch(max_await_time_ms=int(MOMENT * 1000))
         except PyMongoError as error:
             structlog.get_logger(__name__).warning("no change stream, polling the journeys", error=str(error)[:200])
+
+
+async def _heard(stream: AsyncCollectionChangeStream[Document]) -> bool:
+    """Wait a moment for a change; one edit of many journeys costs one refresh, edits without end one a moment."""
+    if await stream.try_next() is None:
+        return False
+    now = asyncio.get_running_loop().time
+    enough = now() + MOMENT
+    while now() < enough and await stream.try_next() is not None:
+        pass
+    return True

@@ -75,7 +75,8 @@ class MongoProgressStore:
             expired = self._progresses.find({lease: {"$lt": now}}, {"_id": 1}).sort(lease).limit(limit - len(ids))
             ids += [found["_id"] async for found in expired]
         if ids:
-            await self._progresses.update_many(updates.claimable(mark, lease, ids, now), update)
+            # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
+            await self._progresses.update_many(updates.claimable(mark, lease, ids, now), update, hint=updates.BY_ID)
         return ids
 
     async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:

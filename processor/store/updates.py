@@ -21,6 +21,9 @@ from pymongo import UpdateOne
 from processor.core.completions import items_to
 from processor.core.evidence import Append, ProgressEvent, Promotion
 
+BY_ID = [("_id", 1)]
+"""The index that an update of known documents is to use; the other conditions only decide whether it still may."""
+
 Filter = dict[str, Any]
 Update = dict[str, Any]
 

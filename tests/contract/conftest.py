@@ -1,7 +1,11 @@
 """Each contract of the stores is asked of the memory and of MongoDB."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from processor.store.connect import STATEMENTS
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
@@ -11,7 +15,20 @@ from tests.contract.stores import Both
 @pytest.fixture(params=["memory", "mongo"])
 def both(request: pytest.FixtureRequest) -> Both:
     if request.param == "memory":
-        database = MemoryDatabase()
-        return Both(MemoryProgressStore(database), MemoryProgressStore(database), MemoryProgressStore(database))
-    real = request.getfixturevalue("mongo_database")
-    return Both(MongoProgressStore(real), MongoProgressStore(real), MongoProgressReader(real))
+        return in_memory()
+    database = request.getfixturevalue("mongo_database")
+
+    async def statements() -> list[Mapping[str, Any]]:
+        return [document async for document in database[STATEMENTS].find().sort("_id")]
+
+    return Both(MongoProgressStore(database), MongoProgressStore(database), MongoProgressReader(database), statements)
+
+
+def in_memory() -> Both:
+    database = MemoryDatabase()
+
+    async def statements() -> list[Mapping[str, Any]]:
+        return list(database.statements.values())
+
+    store, other, reader = (MemoryProgressStore(database) for _ in range(3))
+    return Both(store, other, reader, statements)

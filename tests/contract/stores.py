@@ -1,6 +1,6 @@
 """What the store contracts are asked through: two stores on the same documents, and a look at these."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ class Both:
     store: ProgressStore
     other: ProgressStore
     reader: ProgressReader
+    statements: Callable[[], Awaitable[list[Mapping[str, Any]]]]
 
     async def only(self) -> Mapping[str, Any]:
         [document] = await self.all()

@@ -1,0 +1,84 @@
+"""What a server has to be, and what is said of one that is not, asked of real ones."""
+
+import gc
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pymongo import ReadPreference
+
+from processor.embedded.process import ServerProcess, answers, free_port
+from processor.embedded.servers import _mongod
+from processor.errors import EmbeddedUnavailable, InvalidSettings, Misfit, StoreUnavailable
+from processor.settings import Settings
+from processor.store.connect import check_fit, open_database
+from processor.store.progress import MongoProgressStore
+from tests.builders import at
+from tests.servers import Servers
+
+
+def at_url(settings: Settings, url: str, seconds: float = 5) -> Settings:
+    return settings.model_copy(update={"mongo_url": SecretStr(url), "mongo_timeout": seconds})
+
+
+@pytest.fixture(scope="session")
+def standalone() -> Iterator[str]:
+    """A mongod that is no replica set."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(suffix=".journey-progress") as directory:
+        try:
+            command = [str(_mongod()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
+        except EmbeddedUnavailable as unavailable:
+            pytest.skip(str(unavailable))
+        process = ServerProcess("mongod", [*command, "--nounixsocket"], Path(directory), lambda: answers(port))
+        process.start()
+        yield f"mongodb://127.0.0.1:{port}/"
+        process.stop()
+
+
+async def test_the_servers_of_the_tests_are_fit(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await check_fit(database)
+
+
+async def test_a_standalone_mongod_is_refused_with_the_remedy(settings: Settings, standalone: str) -> None:
+    async with open_database(at_url(settings, standalone)) as database:
+        with pytest.raises(Misfit, match=r"rs\.initiate"):
+            await check_fit(database)
+
+
+async def test_wrong_credentials_are_refused_and_not_waited_for(settings: Settings, servers: Servers) -> None:
+    url = servers.mongo_url.replace("mongodb://", "mongodb://ana:wrong@", 1)
+    async with open_database(at_url(settings, url)) as database:
+        with pytest.raises(Misfit, match="user, password"):
+            await check_fit(database)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+async def test_a_server_that_does_not_answer_is_unavailable(settings: Settings) -> None:
+    """PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867)."""
+    nobody = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
+    async with open_database(at_url(settings, nobody, seconds=0.3)) as database:
+        with pytest.raises(StoreUnavailable, match="Connect call failed"):
+            await check_fit(database)
+        with pytest.raises(StoreUnavailable):
+            await MongoProgressStore(database).claim("key", at(0), at(60), 10)
+    gc.collect()  # so that the forgotten socket is found here, and not in whatever test comes next
+
+
+async def test_a_url_that_cannot_be_understood_names_the_setting(settings: Settings) -> None:
+    with pytest.raises(InvalidSettings, match="JOURNEY_PROGRESS_MONGO_URL"):
+        async with open_database(at_url(settings, "mongodb://a:b:c@nowhere")):
+            pass
+
+
+async def test_the_url_cannot_weaken_the_guarantees(settings: Settings, servers: Servers) -> None:
+    separator = "&" if "?" in servers.mongo_url else "?"
+    weak = f"{servers.mongo_url}{separator}w=1&journal=false&readPreference=secondary&readConcernLevel=available"
+    async with open_database(at_url(settings, weak)) as database:
+        assert database.write_concern.document == {"w": "majority", "j": True, "wtimeout": 5000}
+        assert database.read_preference == ReadPreference.PRIMARY
+        assert database.read_concern.level == "local"
+        assert database.codec_options.tz_aware

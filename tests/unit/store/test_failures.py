@@ -1,0 +1,101 @@
+"""Which failures of MongoDB can be waited out."""
+
+from typing import Any
+
+import pytest
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    CursorNotFound,
+    ExecutionTimeout,
+    InvalidOperation,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+    WTimeoutError,
+)
+
+from processor.errors import JourneyProgressError, Misfit, StoreUnavailable
+from processor.store.failures import is_only_duplicates, translated
+
+UNMET = {"code": 64, "errmsg": "waiting for replication timed out"}
+
+
+def a_bulk_error(*codes: int, unmet: bool = False) -> BulkWriteError:
+    details: dict[str, Any] = {
+        "writeErrors": [{"index": index, "code": code} for index, code in enumerate(codes)],
+        "writeConcernErrors": [UNMET] if unmet else [],
+    }
+    return BulkWriteError(details)
+
+
+def outcome(error: PyMongoError) -> BaseException:
+    """What `translated` makes of an error."""
+    with pytest.raises((PyMongoError, JourneyProgressError)) as raised, translated():
+        raise error
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AutoReconnect("connection closed"),
+        NetworkTimeout("timed out"),
+        NotPrimaryError("not primary"),
+        ServerSelectionTimeoutError("no primary, Timeout: 5s, Topology Description: …"),
+        WaitQueueTimeoutError("no connection free"),
+        ExecutionTimeout("operation exceeded time limit", 50),
+        CursorNotFound("cursor id 1 not found", 43),
+        WTimeoutError("waiting for replication timed out", 64),
+        WriteConcernError("not enough data-bearing nodes", 100),
+        OperationFailure("stepped down", 189),
+        OperationFailure("could not find host matching read preference", 133),
+        OperationFailure("anything", 1, {"errorLabels": ["RetryableWriteError"]}),
+        a_bulk_error(112, 189),
+        a_bulk_error(11000),
+        a_bulk_error(unmet=True),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error}"[:50],
+)
+def test_what_waiting_mends_is_unavailable(error: PyMongoError) -> None:
+    translation = outcome(error)
+    assert isinstance(translation, StoreUnavailable)
+    assert translation.retriable
+    assert translation.__cause__ is error
+
+
+@pytest.mark.parametrize("code", [13, 18, 8000])
+def test_a_wrong_user_or_missing_rights_are_a_misfit_that_says_what_to_check(code: int) -> None:
+    translation = outcome(OperationFailure("Authentication failed.", code))
+    assert isinstance(translation, Misfit)
+    assert "JOURNEY_PROGRESS_MONGO_URL" in str(translation)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationFailure("unknown operator", 9),
+        a_bulk_error(2),
+        a_bulk_error(189, 10334),  # one of them is too large: doing it again would not end
+        InvalidOperation("closed"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error}"[:50],
+)
+def test_everything_else_goes_on_as_it_is(error: PyMongoError) -> None:
+    assert outcome(error) is error
+
+
+def test_the_message_leaves_the_topology_out() -> None:
+    error = ServerSelectionTimeoutError("localhost:1: refused, Timeout: 5.0s, Topology Description: <…>")
+    assert str(outcome(error)) == "MongoDB: localhost:1: refused"
+
+
+def test_i1_duplicates_are_only_that_when_the_write_concern_was_met() -> None:
+    assert is_only_duplicates(a_bulk_error(11000, 11000))
+    assert not is_only_duplicates(a_bulk_error(11000, 2))
+    assert not is_only_duplicates(a_bulk_error(11000, unmet=True))
+    assert not is_only_duplicates(a_bulk_error(unmet=True))
