@@ -5,6 +5,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from processor.store.connect import Database
+from processor.store.progress import MongoProgressStore
 from tests.builders import (
     JOURNEY,
     ORGANISATION,
@@ -44,6 +50,25 @@ async def test_trap_4_concurrent_appends_make_one_document(both: Both) -> None:
         *(store.append([an_append(an_item(number))], [], at(0)) for number, store in enumerate(stores))
     )
     assert len(pending(await both.only())) == 20
+
+
+async def test_trap_4_an_upsert_that_lost_the_race_is_done_again(
+    mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rare, as mongod repeats such an upsert itself; a sharded cluster does not always."""
+    store, calls = MongoProgressStore(mongo_database), 0
+    write = store._progresses.bulk_write
+
+    async def losing_once(writes: list[UpdateOne], *, ordered: bool) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}], "writeConcernErrors": []})
+        return await write(writes, ordered=ordered)
+
+    monkeypatch.setattr(store._progresses, "bulk_write", losing_once)
+    await store.append([an_append()], [], at(0))
+    assert (await store.backlog(at(1))).due == 1
 
 
 async def test_trap_7_the_version_only_grows(both: Both) -> None:
@@ -103,6 +128,15 @@ async def test_p1_a_promotion_after_the_lease_was_taken_over_is_fenced(both: Bot
     landed = await both.other.apply(taken, [a_promotion(taken.documents[0], an_item(1))], at(64))
     assert (landed.landed, landed.fenced) == (1, 0)
     assert (await both.only())["lockKey"] == "taken"
+
+
+async def test_p1_the_lock_key_fences_even_where_two_leases_end_at_the_same_instant(both: Both) -> None:
+    """Clocks differ between machines: the instant alone would not tell two workers apart."""
+    await both.append(an_append(an_item(1)))
+    late = await both.store.claim("late", at(1), at(61), 10)
+    taken = await both.other.claim("taken", at(62), at(61), 10)
+    assert len(taken.documents) == 1
+    assert (await both.store.apply(late, [a_promotion(late.documents[0], an_item(1))], at(63))).fenced == 1
 
 
 async def test_p1_one_fenced_document_leaves_the_others_landed(both: Both) -> None:
