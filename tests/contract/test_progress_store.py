@@ -55,7 +55,7 @@ async def test_trap_4_concurrent_appends_make_one_document(both: Both) -> None:
 async def test_trap_4_an_upsert_that_lost_the_race_is_done_again(
     mongo_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rare, as mongod repeats such an upsert itself; a sharded cluster does not always."""
+    """Rare, as mongod mostly repeats such an upsert by itself."""
     store, calls = MongoProgressStore(mongo_database), 0
     write = store._progresses.bulk_write
 
