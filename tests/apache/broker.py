@@ -1,14 +1,13 @@
 """A real Apache Kafka broker (KRaft, one node) from the jars that `make test-apache` fetched."""
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from processor.embedded.process import ServerProcess, answers, free_port
+from processor.embedded.process import ServerProcess, answers, free_port, server_directory
 
 JARS = Path(__file__).parent / "jars"
 CLUSTER = "am91cm5leS1wcm9ncmVzcw"
@@ -38,17 +37,20 @@ def apache_kafka() -> Iterator[tuple[str, ServerProcess]]:
     if not any(JARS.glob("kafka_*.jar")):
         pytest.fail("tests/apache/jars has no broker: run `make test-apache`, which fetches it with Maven")
     port, controller = free_port(), free_port()
-    with tempfile.TemporaryDirectory(prefix="kafka-", suffix=".journey-progress", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
+    with server_directory("kafka") as directory:
         properties = directory / "server.properties"
         properties.write_text(PROPERTIES.format(port=port, controller=controller, directory=directory))
         java = ["java", "-Xmx512m", "-Xms128m", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*"]
         java += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
-        subprocess.run(
+        java += [f"-Djava.io.tmpdir={directory}"]  # a killed JVM leaves the libraries it unpacked
+        formatted = subprocess.run(
             [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(properties)],
-            check=True,
             capture_output=True,
+            text=True,
+            check=False,
         )
+        if formatted.returncode != 0:
+            pytest.fail(f"Kafka's StorageTool failed: {formatted.stdout}{formatted.stderr}")
         process = ServerProcess(
             "Apache Kafka", [*java, "kafka.Kafka", str(properties)], directory, lambda: answers(port)
         )
