@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from schemas.formats import Extensions, Iri, LanguageMap
-from schemas.xapi import Part
+from schemas.xapi import Absent, Part
 
 InteractionType = Literal[
     "true-false",
@@ -34,24 +34,24 @@ class InteractionComponent(Part):
     """One choice, step, … of an interaction."""
 
     id: str
-    description: LanguageMap | None = None
+    description: Absent[LanguageMap] = None
 
 
 class ActivityDefinition(Part):
-    """What an Activity is."""
+    """What an Activity is; with an `interactionType`, an interaction such as those of a test."""
 
-    name: LanguageMap | None = None
-    description: LanguageMap | None = None
-    type: Iri | None = None
-    moreInfo: Iri | None = None
-    extensions: Extensions | None = None
-    interactionType: InteractionType | None = None
-    correctResponsesPattern: list[str] | None = None
-    choices: list[InteractionComponent] | None = None
-    scale: list[InteractionComponent] | None = None
-    source: list[InteractionComponent] | None = None
-    target: list[InteractionComponent] | None = None
-    steps: list[InteractionComponent] | None = None
+    name: Absent[LanguageMap] = None
+    description: Absent[LanguageMap] = None
+    type: Absent[Iri] = None
+    moreInfo: Absent[Iri] = None
+    extensions: Absent[Extensions] = None
+    interactionType: Absent[InteractionType] = None
+    correctResponsesPattern: Absent[list[str]] = None
+    choices: Absent[list[InteractionComponent]] = None
+    scale: Absent[list[InteractionComponent]] = None
+    source: Absent[list[InteractionComponent]] = None
+    target: Absent[list[InteractionComponent]] = None
+    steps: Absent[list[InteractionComponent]] = None
 
     @model_validator(mode="after")
     def _fitting_components(self) -> Self:
@@ -72,6 +72,6 @@ class ActivityDefinition(Part):
 class Activity(Part):
     """Something that was done, or done with."""
 
-    objectType: Literal["Activity"] | None = None
+    objectType: Absent[Literal["Activity"]] = None
     id: Iri
-    definition: ActivityDefinition | None = None
+    definition: Absent[ActivityDefinition] = None

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Tag, model_validator
 
 from schemas.formats import Iri, Mbox, Sha1
-from schemas.xapi import Part
+from schemas.xapi import Absent, Part
 
 IDENTIFIERS = ("mbox", "mbox_sha1sum", "openid", "account")
+"""The inverse functional identifiers (Data 2.4.2.3)."""
 
 
 class Account(Part):
@@ -18,11 +19,11 @@ class Account(Part):
 
 
 class _Identified(Part):
-    name: str | None = None
-    mbox: Mbox | None = None
-    mbox_sha1sum: Sha1 | None = None
-    openid: Iri | None = None
-    account: Account | None = None
+    name: Absent[str] = None
+    mbox: Absent[Mbox] = None
+    mbox_sha1sum: Absent[Sha1] = None
+    openid: Absent[Iri] = None
+    account: Absent[Account] = None
 
     def identifiers(self) -> int:
         """Count the inverse functional identifiers."""
@@ -32,7 +33,9 @@ class _Identified(Part):
 class Agent(_Identified):
     """A person or system, with exactly one inverse functional identifier."""
 
-    objectType: Literal["Agent"] | None = None
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in IDENTIFIERS]})
+
+    objectType: Absent[Literal["Agent"]] = None
 
     @model_validator(mode="after")
     def _identifiable(self) -> Self:
@@ -42,10 +45,10 @@ class Agent(_Identified):
 
 
 class Group(_Identified):
-    """An identified Group has one identifier; an anonymous one has members instead."""
+    """An identified Group has one identifier; an anonymous one has members instead (Data 2.4.2.2)."""
 
     objectType: Literal["Group"]
-    member: list[Agent] | None = None
+    member: Absent[list[Agent]] = None
 
     @model_validator(mode="after")
     def _identifiable(self) -> Self:
@@ -63,19 +66,3 @@ def _kind(value: Any) -> str:
 
 Actor = Annotated[Annotated[Agent, Tag("Agent")] | Annotated[Group, Tag("Group")], Discriminator(_kind)]
 """An Agent or a Group; without an objectType an Agent."""
-
-
-class ContextAgent(Part):
-    """xAPI 2.0 (IEEE 9274.1.1), 4.2.2: an Agent's relation to the context."""
-
-    objectType: Literal["contextAgent"] | None = None
-    agent: Agent
-    relevantTypes: list[Iri] | None = Field(None, min_length=1)
-
-
-class ContextGroup(Part):
-    """xAPI 2.0 (IEEE 9274.1.1), 4.2.2: a Group's relation to the context."""
-
-    objectType: Literal["contextGroup"] | None = None
-    group: Group
-    relevantTypes: list[Iri] | None = Field(None, min_length=1)

@@ -5,6 +5,7 @@ or `{"$dte": …}`; it becomes a UTC datetime truncated to milliseconds, as BSON
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,16 +13,22 @@ from bson import ObjectId
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?\s?(Z|z|[+-]\d\d(:?\d\d)?))?")
+_HEX = re.compile(r"[0-9a-fA-F]{24}")  # ObjectId and its is_valid take spaces between the digits
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+_BASIC = re.compile(r"[0-9]{8}(?:[Tt ][0-9:.,]*(?:[Zz]|[+-][0-9:]+)?)?")
+_FAR_YEAR = re.compile(r"[+-]?[0-9]{5,}-[0-9]{2}-[0-9]{2}.*|-[0-9]{4}-.*")
 
 
 def parse_object_id(value: Any) -> ObjectId:
-    """Return the ObjectId that a value spells. Raises ValueError."""
+    """Return the ObjectId that an ObjectId, 24 hex digits or `{"$oid": …}` spell. Raises ValueError."""
     if isinstance(value, ObjectId):
         return value
-    if isinstance(value, dict) and len(value) == 1 and "$oid" in value:
-        value = value["$oid"]
-    if isinstance(value, str) and len(value) == 24 and ObjectId.is_valid(value):
+    if isinstance(value, Mapping) and len(value) == 1:
+        value = value.get("$oid", value)
+    if isinstance(value, str) and _HEX.fullmatch(value):
         return ObjectId(value)
     raise ValueError(f"{value!r:.60} is not an id of 24 hex digits")
 
@@ -29,56 +36,85 @@ def parse_object_id(value: Any) -> ObjectId:
 def parse_timestamp(value: Any) -> datetime:
     """Return the instant that a value spells: aware, UTC, truncated to milliseconds. Raises ValueError.
 
-    A date alone is midnight UTC; a time needs its zone (xAPI 1.0.3, Data 4.5: RFC 3339 within ISO 8601).
+    A naive datetime is UTC, as PyMongo gives it. A date alone is midnight UTC; a time needs its zone
+    (learning-locker-behaviour.md, 8.7). A number counts milliseconds and stands in `$date` or `$dte`.
     """
     if isinstance(value, str):
-        return _parse_iso(value)
+        return _from_iso(value)
     if isinstance(value, datetime):
-        return _truncated(value if value.tzinfo else value.replace(tzinfo=UTC))
-    if isinstance(value, dict) and len(value) == 1:
+        return _truncated(value)
+    if isinstance(value, Mapping) and len(value) == 1:
         inner = value.get("$date", value.get("$dte"))
-        if isinstance(inner, dict):
-            inner = inner.get("$numberLong")
-            inner = int(inner) if isinstance(inner, str) and inner.lstrip("-").isdecimal() else inner
+        if isinstance(inner, Mapping) and len(inner) == 1:
+            inner = _from_long(inner.get("$numberLong"))
         if isinstance(inner, str):
-            return _parse_iso(inner)
+            return _from_iso(inner)
+        if isinstance(inner, datetime):
+            return _truncated(inner)
         if isinstance(inner, int) and not isinstance(inner, bool):
             return _from_milliseconds(inner)
     raise ValueError(f"{value!r:.60} is not a timestamp")
 
 
 def format_timestamp(value: datetime) -> str:
-    """Write a UTC datetime as ISO 8601 with milliseconds and `Z` (http.md)."""
+    """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC."""
+    if value.utcoffset():
+        value = value.astimezone(UTC)
     return value.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
-def _parse_iso(text: str) -> datetime:
-    if not _ISO.fullmatch(text):
-        raise ValueError(f"{text!r:.60} is not an ISO 8601 timestamp with a zone")
+def _from_iso(text: str) -> datetime:
+    shape = _ISO.fullmatch(text)
+    if not shape:
+        raise ValueError(_not_iso(text))
+    if len(text) > 10 and not shape["zone"]:
+        raise ValueError(f"{text!r:.60} is a time without a zone (Z or +hh:mm)")
     try:
-        parsed = datetime.fromisoformat(text.replace(" ", "") if text[10:11] != " " else text)
-        return _truncated(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
-    except (ValueError, OverflowError) as error:
+        return _truncated(datetime.fromisoformat(text.upper()))
+    except ValueError as error:
         raise ValueError(f"{text!r:.60} is not a possible instant: {error}") from None
+
+
+def _not_iso(text: str) -> str:
+    """Say what is wrong with a text that is not in the extended format."""
+    if _BASIC.fullmatch(text):
+        return f"{text!r:.60} is in the basic format of ISO 8601; write YYYY-MM-DDThh:mm:ss.sssZ"
+    if _FAR_YEAR.fullmatch(text):
+        return f"{text!r:.60} is not a possible instant: years are 0001 to 9999"
+    return f"{text!r:.60} is not an ISO 8601 timestamp (YYYY-MM-DDThh:mm:ss.sssZ)"
+
+
+def _from_long(digits: Any) -> int | None:
+    """Read Extended JSON's 64-bit number, a string of at most 19 digits."""
+    if isinstance(digits, str) and re.fullmatch(r"-?[0-9]{1,19}", digits):
+        return int(digits)
+    return None
 
 
 def _from_milliseconds(milliseconds: int) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        raise ValueError(f"{milliseconds} milliseconds are out of range") from None
+        raise ValueError(f"{milliseconds!r:.60} milliseconds are not within the years 0001 to 9999") from None
 
 
 def _truncated(value: datetime) -> datetime:
-    value = value.astimezone(UTC)
-    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    elif value.tzinfo is not UTC:
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value.isoformat()} is outside the years 0001 to 9999 in UTC") from None
+    beyond = value.microsecond % 1000
+    return value.replace(microsecond=value.microsecond - beyond) if beyond else value
 
 
 Id = Annotated[
     ObjectId,
     BeforeValidator(parse_object_id),
     PlainSerializer(str, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{24}$", "description": "A Mongo ObjectId."}),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{24}$", "description": "A Mongo ObjectId."}),
 ]
 """An ObjectId; JSON: 24 hex digits."""
 

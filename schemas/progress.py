@@ -1,13 +1,15 @@
 """The progress document, as the seed shows it (semantics.md, section 5). No interface shows `processing`."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from bson import ObjectId
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.ids import Id, Timestamp, format_timestamp
+from schemas.ids import Id, Timestamp
+from schemas.rendering import rendered
+
+WaypointKey = Annotated[str, Field(pattern="^[0-9a-f]{24}$")]
+"""A waypoint id as a key: hex, as BSON has no other keys than strings."""
 
 PUBLIC = (
     "_id",
@@ -59,7 +61,7 @@ class CompletedWaypoint(Noun):
 class Completion(Noun):
     """One attempt; an open one has `isCompleted: false` and is the last."""
 
-    waypoints: dict[str, CompletedWaypoint]
+    waypoints: dict[WaypointKey, CompletedWaypoint]
     isCompleted: bool
     completedAt: Timestamp | None = None
 
@@ -91,7 +93,7 @@ class ProgressState(Noun):
 class Progress(ProgressState):
     """The progress document that interfaces show."""
 
-    pendingProgress: dict[str, Pending] = Field(default_factory=dict)
+    pendingProgress: dict[WaypointKey, Pending] = Field(default_factory=dict)
 
 
 def progress_from(document: Mapping[str, Any]) -> Progress:
@@ -105,19 +107,5 @@ def render_progress(document: Mapping[str, Any], *, with_pending: bool) -> dict[
     The same as `Progress` would, without building one: this runs once per event.
     """
     return {
-        key: _rendered(document[key])
-        for key in PUBLIC
-        if key in document and (with_pending or key != "pendingProgress")
+        key: rendered(document[key]) for key in PUBLIC if key in document and (with_pending or key != "pendingProgress")
     }
-
-
-def _rendered(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _rendered(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_rendered(child) for child in value]
-    if isinstance(value, ObjectId):
-        return str(value)
-    if isinstance(value, datetime):
-        return format_timestamp(value)
-    return value

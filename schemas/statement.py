@@ -6,131 +6,33 @@ A statement that matches a waypoint has to pass it; one that fails goes to the d
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Tag, ValidationError, model_validator
 
 from schemas.activity import Activity
-from schemas.actor import Actor, Agent, ContextAgent, ContextGroup, Group
-from schemas.formats import (
-    DurationText,
-    Extensions,
-    Iri,
-    LanguageMap,
-    LanguageTag,
-    MediaType,
-    Sha2,
-    TimestampText,
-    Uuid,
-    Version,
-)
-from schemas.xapi import Part
+from schemas.actor import Actor, Agent, Group
+from schemas.attachment import Attachment
+from schemas.context import Context, StatementRef
+from schemas.formats import Iri, LanguageMap, TimestampText, Uuid, Version
+from schemas.result import Result
+from schemas.xapi import Absent, Part
 
 VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 
 
 class Verb(Part):
-    """What was done."""
+    """What was done (Data 2.4.3)."""
 
     id: Iri
-    display: LanguageMap | None = None
+    display: Absent[LanguageMap] = None
 
 
-class StatementRef(Part):
-    """Another statement, by its id."""
-
-    objectType: Literal["StatementRef"]
-    id: Uuid
-
-
-class Score(Part):
-    """`scaled` within -1 and 1, `raw` within `min` and `max` (Data 2.4.5.1)."""
-
-    scaled: float | None = Field(None, ge=-1, le=1)
-    raw: float | None = None
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _in_bounds(self) -> Self:
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            raise ValueError("min must be below max")
-        if self.raw is not None and self.min is not None and self.raw < self.min:
-            raise ValueError("raw is below min")
-        if self.raw is not None and self.max is not None and self.raw > self.max:
-            raise ValueError("raw is above max")
-        return self
-
-
-class Result(Part):
-    """How it went."""
-
-    score: Score | None = None
-    success: bool | None = None
-    completion: bool | None = None
-    response: str | None = None
-    duration: DurationText | None = None
-    extensions: Extensions | None = None
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
-
-
-class ContextActivities(Part):
-    """Activities around the one of the statement; a single one counts as a list of one (Data 2.4.6.2)."""
-
-    parent: list[Activity] | None = None
-    grouping: list[Activity] | None = None
-    category: list[Activity] | None = None
-    other: list[Activity] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _lists(cls, value: Any) -> Any:
-        return {key: _as_list(child) for key, child in value.items()} if isinstance(value, dict) else value
-
-
-class Context(Part):
-    """Where it belongs."""
-
-    registration: Uuid | None = None
-    instructor: Actor | None = None
-    team: Group | None = None
-    contextActivities: ContextActivities | None = None
-    contextAgents: list[ContextAgent] | None = None
-    contextGroups: list[ContextGroup] | None = None
-    revision: str | None = None
-    platform: str | None = None
-    language: LanguageTag | None = None
-    statement: StatementRef | None = None
-    extensions: Extensions | None = None
-
-
-class Attachment(Part):
-    """A file that belongs to the statement."""
-
-    usageType: Iri
-    display: LanguageMap
-    description: LanguageMap | None = None
-    contentType: MediaType
-    length: int = Field(ge=0)
-    sha2: Sha2
-    fileUrl: Iri | None = None
+OBJECT_KINDS = ("Activity", "Agent", "Group", "StatementRef", "SubStatement")
 
 
 def _object_kind(value: Any) -> str:
+    """Tell the kind of an object; without an objectType, or with an unknown one, it is judged as an Activity."""
     kind = value.get("objectType") if isinstance(value, dict) else getattr(value, "objectType", None)
-    return kind if kind in ("Agent", "Group", "StatementRef", "SubStatement") else "Activity"
-
-
-class _Happening(Part):
-    """What statements and sub-statements share."""
-
-    actor: Actor
-    verb: Verb
-    result: Result | None = None
-    context: Context | None = None
-    timestamp: TimestampText | None = None
-    attachments: list[Attachment] | None = None
+    return kind if kind in OBJECT_KINDS else "Activity"
 
 
 SimpleObject = (
@@ -141,14 +43,25 @@ SimpleObject = (
 )
 
 
+class _Happening(Part):
+    """What statements and sub-statements share."""
+
+    actor: Actor
+    verb: Verb
+    result: Absent[Result] = None
+    context: Absent[Context] = None
+    timestamp: Absent[TimestampText] = None
+    attachments: Absent[list[Attachment]] = None
+
+
 class SubStatement(_Happening):
-    """A statement about a statement that did not happen; it holds no further one, and has no id (Data 2.4.4.3)."""
+    """A statement as an object: it has no id, stored, version or authority, and holds no further one (Data 2.4.4.3)."""
 
     objectType: Literal["SubStatement"]
     object: Annotated[SimpleObject, Discriminator(_object_kind)]
 
     @model_validator(mode="after")
-    def _about_activities(self) -> Self:
+    def _consistent(self) -> Self:
         _check_context(self.object, self.context)
         return self
 
@@ -163,17 +76,19 @@ def _check_authority(authority: Agent | Group) -> Agent | Group:
 class Statement(_Happening):
     """Someone did something."""
 
-    id: Uuid | None = None
+    id: Absent[Uuid] = None
     object: Annotated[SimpleObject | Annotated[SubStatement, Tag("SubStatement")], Discriminator(_object_kind)]
-    stored: TimestampText | None = None
-    authority: Annotated[Actor, AfterValidator(_check_authority)] | None = None
-    version: Version | None = None
+    stored: Absent[TimestampText] = None
+    authority: Absent[Annotated[Actor, AfterValidator(_check_authority)]] = None
+    version: Absent[Version] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _check_context(self.object, self.context)
         if self.verb.id == VOIDED and not isinstance(self.object, StatementRef):
-            raise ValueError("a voiding statement has a StatementRef as its object")
+            raise ValueError("object of a voiding statement is a StatementRef (Data 2.3.2)")
+        if self.version and self.version.startswith("1.") and self.context and self.context.is_of_second_edition():
+            raise ValueError(f"context: contextAgents and contextGroups are unknown to version {self.version}")
         return self
 
 
@@ -189,8 +104,16 @@ def validate_statement(statement: Mapping[str, Any]) -> Statement:
 
 
 def first_fault(error: ValidationError) -> str:
-    """Return the first fault in one line, with its path, e.g. `actor.mbox: String should match …`."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(part) for part in fault["loc"] if part not in ("Activity", "Agent", "Group"))
-    message = fault["msg"].removeprefix("Value error, ")
+    """Return the first fault in one line, with its path, e.g. `actor.member[0].mbox: 'x' is not a mailto IRI`."""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    path = "".join(map(_step, fault["loc"])).lstrip(".")
+    is_null = fault["input"] is None and fault["type"] != "missing"
+    message = "null is not allowed, leave the key out" if is_null else fault["msg"].removeprefix("Value error, ")
     return f"{path}: {message}" if path else message
+
+
+def _step(part: int | str) -> str:
+    """Write one step of a path; the kinds that pydantic puts in are none of the JSON's."""
+    if isinstance(part, int):
+        return f"[{part}]"
+    return "" if part in OBJECT_KINDS else f".{part}"
