@@ -38,8 +38,11 @@ NOUNS: dict[str, type[BaseModel]] = {
 """What is exported, by the name of its file; the `$id`s are stable, as subscribers may hold on to them."""
 
 
-class _WithoutNullDefaults(GenerateJsonSchema):
-    """An optional key that is left out is absent, not null: no `"default": null`."""
+class _Plain(GenerateJsonSchema):
+    """Leaves out what says nothing: titles made of field names, and `"default": null` for a key that may be absent."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         written = super().default_schema(schema)
@@ -50,7 +53,7 @@ class _WithoutNullDefaults(GenerateJsonSchema):
 
 def schema_of(name: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a noun, by its name in `NOUNS`."""
-    schema = NOUNS[name].model_json_schema(schema_generator=_WithoutNullDefaults)
+    schema = NOUNS[name].model_json_schema(schema_generator=_Plain)
     return {"$schema": DIALECT, "$id": f"urn:journey-progress:schema:{name}:v1", **schema}
 
 

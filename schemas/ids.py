@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from bson import ObjectId
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEX = re.compile(r"[0-9a-fA-F]{24}")  # ObjectId and its is_valid take spaces between the digits
@@ -111,7 +111,7 @@ def _truncated(value: datetime) -> datetime:
 
 
 Id = Annotated[
-    ObjectId,
+    InstanceOf[ObjectId],
     BeforeValidator(parse_object_id),
     PlainSerializer(str, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{24}$", "description": "A Mongo ObjectId."}),

@@ -34,7 +34,7 @@ Conditions = Annotated[dict[str, Any], BeforeValidator(parse_conditions, json_sc
 class _Document(BaseModel):
     """What a journey and its parts share: unknown fields are kept, and null is the same as left out."""
 
-    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="allow")
 
     @model_validator(mode="before")
     @classmethod

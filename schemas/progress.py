@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from schemas.ids import Id, Timestamp
 from schemas.rendering import rendered
@@ -32,7 +32,7 @@ PUBLIC = (
 class Noun(BaseModel):
     """What all parts of a progress document share: nothing unknown in them."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
 class StatementReference(Noun):
@@ -70,7 +70,7 @@ class ProgressOwner(Noun):
     """Whose progress it is: a full xAPI actor, or a persona id."""
 
     trackBy: Literal["actor", "persona"]
-    ident: Id | dict[str, Any]
+    ident: Annotated[Id | dict[str, Any], PlainSerializer(rendered, when_used="json")]
 
 
 class ProgressState(Noun):

@@ -58,7 +58,7 @@ class SubStatement(_Happening):
     """A statement as an object: it has no id, stored, version or authority, and holds no further one (Data 2.4.4.3)."""
 
     objectType: Literal["SubStatement"]
-    object: Annotated[SimpleObject, Discriminator(_object_kind)]
+    object: Annotated[SimpleObject, Discriminator(_object_kind, "nested", "a SubStatement holds no further one")]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -16,7 +16,7 @@ from schemas.statement import Statement
 class Person(BaseModel):
     """The persona that the actor was found to be."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     id: Id = Field(alias="_id")
     display: str | None = None
@@ -25,7 +25,7 @@ class Person(BaseModel):
 class StatementDocument(BaseModel):
     """A stored statement. Keys of the statement may have `&46;` for their dots."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     id: Id = Field(alias="_id")
     organisation: Id
