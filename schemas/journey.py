@@ -173,7 +173,7 @@ def with_ids(document: Mapping[str, Any]) -> dict[str, Any]:
         organisation = parse_object_id(document.get("organisation"))
     except ValueError:
         raise ValueError("organisation: every journey needs one, 24 hex digits (or give --organisation)") from None
-    key = _id_of(document, "_id")
+    key = _id_of(document.get("_id"), "_id")
     if key is None:
         if not document.get("description"):
             raise ValueError("description: a journey without an `_id` needs one, its id is derived from it")
@@ -187,12 +187,11 @@ def with_ids(document: Mapping[str, Any]) -> dict[str, Any]:
 def _identified(position: int, waypoint: Any, journey: ObjectId) -> Any:
     if not isinstance(waypoint, Mapping):
         return waypoint
-    own = _id_of(waypoint, f"waypoints[{position}]._id")
+    own = _id_of(waypoint.get("_id") or waypoint.get("id"), f"waypoints[{position}]._id")
     return {**waypoint, "_id": own or _derived(journey, position, waypoint.get("description"))}
 
 
-def _id_of(document: Mapping[str, Any], path: str) -> ObjectId | None:
-    value = document.get("_id") or document.get("id")
+def _id_of(value: Any, path: str) -> ObjectId | None:
     try:
         return None if value is None else parse_object_id(value)
     except ValueError as error:

@@ -135,6 +135,7 @@ def test_what_was_shown_can_be_saved_again() -> None:
 
 def test_a_waypoint_may_have_its_id_under_the_mirror_alone() -> None:
     assert journey_from(a_journey({"id": FIRST})).waypoints[0].id == ObjectId(FIRST)
+    assert with_ids(a_journey({"id": FIRST}))["waypoints"][0]["_id"] == ObjectId(FIRST)
 
 
 @pytest.mark.parametrize(
