@@ -1,14 +1,12 @@
 """What a query compiles to: a tree of clauses, each with its predicate; the live matcher and explain share it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from processor.core.conditions.paths import parse_path, values_at
 from processor.core.conditions.required import Requirement
-from processor.core.conditions.values import MISSING
-
-Predicate = Callable[[Any], bool]
+from processor.core.conditions.values import MISSING, Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +14,7 @@ class Clause:
     """One clause: `path` and `asked` for a leaf, `parts` for `$and`, `$or`, `$nor`."""
 
     operator: str
-    predicate: Predicate
+    predicate: Test
     required: tuple[Requirement, ...] = ()
     path: str | None = None
     asked: Any = None
@@ -54,24 +52,28 @@ class Conditions:
         self._predicate = clause.predicate
 
     def __call__(self, document: Mapping[str, Any]) -> bool:
-        """Tell whether the document matches. Never raises, whatever JSON the document holds."""
+        """Tell whether the document matches: a dict of plain JSON, ids and aware dates. Never raises."""
         return self._predicate(document)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked: a waypoint with empty conditions counts as inactive."""
-        return not self.clause.parts
+        return _asks_nothing(self.clause)
 
     def explain(self, document: Mapping[str, Any]) -> tuple[Finding, ...]:
         """Say clause by clause what was asked, what was found, and the verdict."""
         return tuple(_finding(part, document) for part in self.clause.parts)
 
 
+def _asks_nothing(clause: Clause) -> bool:
+    return clause.operator == "$and" and all(map(_asks_nothing, clause.parts))
+
+
 def _finding(clause: Clause, document: Mapping[str, Any]) -> Finding:
     found: tuple[Any, ...] = ()
     if clause.path is not None:
-        values = [value for value in values_at(document, parse_path(clause.path)) if value is not MISSING]
-        found = tuple(values[:FOUND])
+        values = values_at(document, parse_path(clause.path), spreads=False)
+        found = tuple(value for value in values if value is not MISSING)[:FOUND]
     return Finding(
         operator=clause.operator,
         path=clause.path,

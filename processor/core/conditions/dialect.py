@@ -1,35 +1,52 @@
 """Learning Locker's dialect to plain values: ids, dates, numbers of Extended JSON (semantics.md, section 3)."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from bson import Int64, ObjectId, Regex
 
 from processor.core.conditions.invalid import InvalidConditions
 from schemas.ids import parse_object_id, parse_timestamp
 
+DEPTH_LIMIT: Final = 40
+SIZE_LIMIT: Final = 100_000
 
-def converted(value: Any, at: str, depth: int) -> Any:
+DATE_FIELDS: Final = {"statement.timestamp": "timestamp", "statement.stored": "stored"}
+"""In conditions these mean the document's Date fields (learning-locker-behaviour.md, section 5.1)."""
+
+
+def check_extent(query: Any) -> None:
+    """Raise `InvalidConditions` for more than so many levels or values. Needs no stack, unlike what comes after it."""
+    level, depth, size = [query], 0, 1
+    while level := [value for value in level if isinstance(value, Mapping | list)]:
+        depth += 1
+        if depth > DEPTH_LIMIT:
+            raise InvalidConditions("$", f"nested deeper than {DEPTH_LIMIT} levels")
+        level = [child for value in level for child in (value.values() if isinstance(value, Mapping) else value)]
+        size += len(level)
+        if size > SIZE_LIMIT:
+            raise InvalidConditions("$", f"holds more than {SIZE_LIMIT} values")
+
+
+def converted(value: Any, at: str) -> Any:
     """Return a query with `{"$oid": …}`, `{"$dte": …}`, `{"$date": …}` and `{"$numberLong": …}` as plain values.
 
-    Raises `InvalidConditions` on malformed ones, on what JSON cannot say, and beyond `depth` levels.
+    Raises `InvalidConditions` on malformed ones, and on what JSON cannot say.
     """
-    if depth == 0:
-        raise InvalidConditions(at, "nested too deep")
     if isinstance(value, Mapping):
         if len(value) == 1:
             (key, inner) = next(iter(value.items()))
             if key in _SPELLINGS:
                 return _spelled(key, inner, at)
-        return {_key(key, at): converted(child, f"{at}.{key}", depth - 1) for key, child in value.items()}
+        return {_key(key, at): converted(child, f"{at}.{key}") for key, child in value.items()}
     if isinstance(value, list):
-        return [converted(child, f"{at}[{number}]", depth - 1) for number, child in enumerate(value)]
+        return [converted(child, f"{at}[{number}]") for number, child in enumerate(value)]
     if isinstance(value, Regex):
-        flags = "".join(letter for letter, flag in (("i", 2), ("m", 8), ("s", 16)) if value.flags & flag)
+        flags = "".join(letter for letter, flag in (("i", 2), ("m", 8), ("s", 16), ("x", 64)) if value.flags & flag)
         return {"$regex": value.pattern, "$options": flags}
     if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
+        return parse_timestamp(value)
     if isinstance(value, Int64):
         return int(value)
     if value is None or type(value) in (str, int, float, bool, ObjectId):
@@ -46,7 +63,7 @@ def _key(key: Any, at: str) -> str:
 def _spelled(key: str, inner: Any, at: str) -> Any:
     try:
         return _SPELLINGS[key](key, inner)
-    except (ValueError, TypeError, OverflowError) as error:
+    except ValueError as error:
         raise InvalidConditions(f"{at}.{key}", str(error)) from None
 
 
@@ -65,9 +82,11 @@ _SPELLINGS = {
     "$numberDouble": _number,
 }
 
+_COMPARING: Final = {"$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$all", "$not"}
+
 
 def with_dates(value: Any, at: str) -> Any:
-    """Turn the strings that a Date field is compared with into dates, within operators and lists too."""
+    """Turn the strings that a Date field is compared with into dates, in lists and under comparing operators too."""
     if isinstance(value, str):
         try:
             return parse_timestamp(value)
@@ -76,6 +95,5 @@ def with_dates(value: Any, at: str) -> Any:
     if isinstance(value, list):
         return [with_dates(child, f"{at}[{number}]") for number, child in enumerate(value)]
     if isinstance(value, Mapping):
-        kept = ("$type", "$comment", "$regex", "$options")
-        return {key: child if key in kept else with_dates(child, f"{at}.{key}") for key, child in value.items()}
+        return {key: with_dates(child, f"{at}.{key}") if key in _COMPARING else child for key, child in value.items()}
     return value

@@ -1,13 +1,20 @@
-"""Dotted paths through documents and arrays, as MongoDB follows them.
+"""Dotted paths through documents and arrays, exactly as MongoDB follows them.
 
-At an array a path goes into each element that is a document, and, if its next part is a number, to that position. The
-last value is tested whole; what an operator does with a last value that is an array is the operator's business.
+A field of a document is followed by its name. At an array the path goes on in each element that is a document, and,
+where its next part is a number, also in the element at that position, whatever that is. Nothing behind a document or
+a scalar gives the value MISSING; an array in which no way leads on gives no value at all, so that `{"a.b": null}`
+holds for `{"a": {}}` and `{"a": 5}` but not for `{"a": [5]}`. An array reached by name *spreads*: an operator on
+values is put to each of its elements and to the whole; one that was reached by its position is only tested whole.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from processor.core.conditions.values import MISSING, Test
+
+PARTS_LIMIT: Final = 100
+"""Parts that a path may have; a statement is at most 64 levels deep."""
 
 
 class Step(NamedTuple):
@@ -20,76 +27,114 @@ class Step(NamedTuple):
 
 Path = tuple[Step, ...]
 
-DATE_FIELDS = {"statement.timestamp": "timestamp", "statement.stored": "stored"}
-"""In conditions these mean the document's Date fields (learning-locker-behaviour.md, section 5.1)."""
 
-
+@lru_cache(maxsize=4096)
 def parse_path(path: str) -> Path:
-    """Split a path at its dots; `&46;` stands for a dot within a part."""
-    return tuple(_step(part) for part in DATE_FIELDS.get(path, path).split("."))
+    """Split a path at its dots; `&46;` stands for a dot within a part.
+
+    Raises ValueError for a path with an empty part (mongod takes those, but they can only be slips) or too many.
+    """
+    parts = path.split(".")
+    if "" in parts:
+        raise ValueError("a path has no empty part")
+    if len(parts) > PARTS_LIMIT:
+        raise ValueError(f"a path has at most {PARTS_LIMIT} parts")
+    return tuple(map(_step, parts))
 
 
 def _step(part: str) -> Step:
     key = part.replace("&46;", ".")
-    is_position = part.isascii() and part.isdecimal() and (part == "0" or not part.startswith("0")) and len(part) < 10
+    is_position = part.isascii() and part.isdecimal() and (part == "0" or part[0] != "0") and len(part) < 10
     return Step(key, key.replace(".", "&46;") if "." in key else None, int(part) if is_position else None)
 
 
-def field(document: Mapping[str, Any], step: Step) -> Any:
-    """Return the field of a document, in either spelling of its dots."""
+def _field(document: Mapping[str, Any], step: Step) -> Any:
+    """Return the field of a document, in either spelling of its dots; MISSING if there is none."""
     value = document.get(step.key, MISSING)
     if value is MISSING and step.encoded is not None:
         return document.get(step.encoded, MISSING)
     return value
 
 
-def any_at(path: Path, test: Test) -> Callable[[Any], bool]:
+def any_at(path: Path, test: Test, *, spreads: bool) -> Callable[[Any], bool]:
     """Return a predicate on documents: some value at the path passes the test.
 
-    Nothing at the path counts as the value MISSING. The way without arrays is one short loop.
+    The common way, through documents alone, is a short loop; arrays, scalars and dots in keys take the long one.
     """
-    if len(path) == 1 and path[0].encoded is None:
-        key = path[0].key
-        return lambda document: test(document.get(key, MISSING))
+
+    def anywhere(document: Any) -> bool:
+        return any(map(test, _walk(document, path, spreads)))
+
+    if any(step.encoded for step in path):
+        return anywhere
+    (*parents, last) = (step.key for step in path)
 
     def passes(document: Any) -> bool:
         value = document
-        for number, step in enumerate(path):
-            if type(value) is dict:
-                value = value.get(step.key, MISSING)
-                if value is MISSING:
-                    if step.encoded is None:
-                        return test(MISSING)
-                    return any(map(test, values_at(document, path)))
-            elif type(value) is list:
-                return any(map(test, _through(value, path, number)))
-            else:
-                return test(MISSING)
+        try:
+            for key in parents:
+                value = value.get(key, _NOTHING)
+            value = value.get(last, MISSING)
+        except AttributeError:  # not a document
+            return anywhere(document)
+        if spreads and type(value) is list:
+            return test(value) or any(map(test, value))
         return test(value)
 
     return passes
 
 
-def values_at(value: Any, path: Path, number: int = 0) -> Iterator[Any]:
-    """Yield what stands at the path from part `number` on: values, whole arrays, MISSING for nothing."""
-    if number == len(path):
-        yield value
-    elif isinstance(value, Mapping):
-        found = field(value, path[number])
-        if found is MISSING:
-            yield MISSING
-        else:
-            yield from values_at(found, path, number + 1)
-    elif isinstance(value, list):
-        yield from _through(value, path, number)
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def values_at(document: Any, path: Path, *, spreads: bool) -> list[Any]:
+    """Return what stands at the path: values, MISSING for nothing; elements before their array if it spreads."""
+    value = document
+    for step in path:
+        if type(value) is not dict:
+            return list(_walk(document, path, spreads))
+        value = _field(value, step)
+    return [*value, value] if spreads and type(value) is list else [value]
+
+
+def _walk(document: Any, path: Path, spreads: bool) -> Iterator[Any]:
+    """Go breadth first, one part of the path after the other.
+
+    With two numbers in the path the same node may be reached by many ways, as a position and as a key; each is visited
+    once per part, or the ways would multiply.
+    """
+    crosses = sum(step.position is not None for step in path) > 1
+    nodes: list[Any] = [document]
+    for step in path[:-1]:
+        followed = []
+        for node in nodes:
+            for value in _named(node, step):
+                if isinstance(value, dict | list):
+                    followed.append(value)
+                else:
+                    yield MISSING
+            followed += [value for value in _placed(node, step) if isinstance(value, dict | list)]
+        nodes = list({id(node): node for node in followed}.values()) if crosses else followed
+    for node in nodes:
+        for value in _named(node, path[-1]):
+            if spreads and isinstance(value, list):
+                yield from value
+            yield value
+        yield from _placed(node, path[-1])
+
+
+def _named(node: Any, step: Step) -> Iterator[Any]:
+    """What a document, or each document in an array, has under the name."""
+    if isinstance(node, list):
+        for element in node:
+            if isinstance(element, dict):
+                yield _field(element, step)
     else:
-        yield MISSING
+        yield _field(node, step)
 
 
-def _through(array: list[Any], path: Path, number: int) -> Iterator[Any]:
-    position = path[number].position
-    if position is not None and position < len(array):
-        yield from values_at(array[position], path, number + 1)
-    for element in array:
-        if isinstance(element, Mapping):
-            yield from values_at(element, path, number)
+def _placed(node: Any, step: Step) -> list[Any]:
+    """What an array has at the position."""
+    if step.position is not None and isinstance(node, list):
+        return node[step.position : step.position + 1]
+    return []

@@ -8,7 +8,7 @@ from processor.core.conditions.values import key_of
 
 
 class Requirement(NamedTuple):
-    """A document can only match if it has, at the path, a value with one of these keys."""
+    """A document can only match if it has, at the path, a value with one of these keys (as `keys_at` finds them)."""
 
     path: str
     values: frozenset[Any]
@@ -20,6 +20,15 @@ def one_of(path: str, values: Iterable[Any]) -> tuple[Requirement, ...]:
     return () if None in keys else (Requirement(path, frozenset(keys)),)
 
 
+def within(path: str, inner: Iterable[Requirement]) -> tuple[Requirement, ...]:
+    """Return the requirements of `$elemMatch`: some element has it.
+
+    Not where the inner path begins with a number: an element that is itself an array has such keys (its positions),
+    and no dotted path reaches all of those.
+    """
+    return tuple(Requirement(f"{path}.{it.path}", it.values) for it in inner if parse_path(it.path)[0].position is None)
+
+
 def all_of(parts: Sequence[Sequence[Requirement]]) -> tuple[Requirement, ...]:
     """`$and`: each part's requirements hold."""
     return tuple(requirement for part in parts for requirement in part)
@@ -27,23 +36,11 @@ def all_of(parts: Sequence[Sequence[Requirement]]) -> tuple[Requirement, ...]:
 
 def any_of(parts: Sequence[Sequence[Requirement]]) -> tuple[Requirement, ...]:
     """`$or`: where every part requires something at the same path, one of all their values is there."""
-    paths = [dict.fromkeys(requirement.path for requirement in part) for part in parts]
-    shared = [path for path in paths[0] if all(path in others for others in paths)] if paths else []
-    return tuple(
-        Requirement(
-            path,
-            frozenset().union(*(next(it.values for it in part if it.path == path) for part in parts)),
-        )
-        for path in shared
-    )
+    by_path = [{requirement.path: requirement.values for requirement in part} for part in parts]
+    shared = [path for path in by_path[0] if all(path in other for other in by_path)]
+    return tuple(Requirement(path, frozenset().union(*(part[path] for part in by_path))) for path in shared)
 
 
 def keys_at(document: Mapping[str, Any], path: str) -> list[Any]:
     """Return the keys of what the document has at the path, array elements too; some may come twice."""
-    keys = []
-    for value in values_at(document, parse_path(path)):
-        for element in value if isinstance(value, list) else (value,):
-            key = key_of(element)
-            if key is not None:
-                keys.append(key)
-    return keys
+    return [key for value in values_at(document, parse_path(path), spreads=True) if (key := key_of(value)) is not None]
