@@ -1,5 +1,10 @@
 """One contract for `ports.ProgressStore`: outboxes and relays (R1, R2)."""
 
+from processor.clock import SystemClock
+from processor.metrics import Metrics
+from processor.services.relay import Relay
+from processor.services.surroundings import Leasing, Surroundings
+from processor.testing.broker import MemoryBroker, MemoryEventSink
 from tests.builders import at
 from tests.contract.stores import Both
 
@@ -76,3 +81,21 @@ async def test_a_promoter_and_a_relay_do_not_lock_each_other_out(both: Both) -> 
     await both.promoted(11)
     await both.store.forget(relaying, {key: 1})
     assert "relayLease" not in (await both.only())["processing"]
+
+
+async def test_an_outbox_that_was_emptied_by_an_earlier_claim_is_given_back(both: Both) -> None:
+    """A promotion lands between a claim's two halves: its event is read and goes, the mark it set stays."""
+    key = await both.promoted(1)
+    claim = await both.store.claim_events("relay", at(10), at(70), 10)
+    await both.promoted(2)
+    await both.store.forget(claim, {key: 2})
+    assert (await both.store.backlog(at(20))).outbox == 1
+    relay = Relay(
+        both.store,
+        MemoryEventSink(MemoryBroker(), "progress"),
+        Surroundings(SystemClock(), Metrics()),
+        Leasing(),
+    )
+    assert await relay.step() == 1
+    assert (await both.store.backlog(at(20))).outbox == 0
+    assert await relay.step() == 0
