@@ -149,7 +149,8 @@ async def _judge_events(verdict: Verdict, settings: Settings, database: Database
         verdict.lost += [f"event {key}-{revision}" for revision in set(wanted) - set(revisions)]
         if set(revisions) == set(wanted) and revisions != wanted:
             verdict.doubled.append(f"events of {key} are out of order: {revisions}")
-        if revisions and not _tells(orjson.loads(contents[f"{key}-{wanted[-1]}"]), document):
+        last = contents.get(f"{key}-{wanted[-1]}") if wanted else None
+        if last and not _tells(orjson.loads(last), document):
             verdict.lost.append(f"the last event of {key} tells another state")
     verdict.doubled += [f"events of {key}, which has no document" for key in firsts]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ def main() -> int:
     arguments = parser.parse_args()
     logs = arguments.logs or Path(mkdtemp(prefix="chaos-"))
     logs.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it complains of every fault we make
     sys.stdout.write(f"seed {arguments.seed}, logs in {logs}\n")
     outcome = asyncio.run(run_chaos(SHORT if arguments.short else LONG, arguments.seed, logs))
     _print(outcome)
