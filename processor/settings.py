@@ -197,7 +197,7 @@ def _fault(error: object) -> str:
     about = Settings.model_fields[field]
     if error["type"] == "missing":
         example = f", e.g. {name}={about.examples[0]}" if about.examples else ""
-        return f"{name} is not set: {about.description}{example}"
+        return f"{name} is not set: {str(about.description).rstrip('.')}{example}"
     return f"{name} is wrong: {error['msg']}. {about.description}"
 
 

@@ -58,8 +58,8 @@ def test_a_missing_setting_is_named_with_its_meaning_and_an_example(monkeypatch:
     monkeypatch.setenv(f"{PREFIX}{other}", NEEDED[other])
     with pytest.raises(InvalidSettings) as raised:
         load_settings()
-    about = Settings.model_fields[name.lower()]
-    assert str(raised.value).startswith(f"{PREFIX}{name} is not set: {about.description}, e.g. {PREFIX}{name}=")
+    about = (Settings.model_fields[name.lower()].description or "").removesuffix(".")
+    assert str(raised.value).startswith(f"{PREFIX}{name} is not set: {about}, e.g. {PREFIX}{name}=")
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:
