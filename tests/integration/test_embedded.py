@@ -108,7 +108,7 @@ async def test_mongo_has_change_streams(database: AsyncDatabase[dict[str, object
 
 
 @pytest.mark.servers
-async def test_nothing_is_left_of_what_was_stopped() -> None:
+async def test_trap_8_nothing_is_left_of_what_was_stopped() -> None:
     with embedded_servers() as servers:
         directories = [process.log.parent for process in (servers.kafka_process, servers.mongo_process)]
         assert all(_processes(directory) and directory.exists() for directory in directories)
@@ -127,7 +127,7 @@ async def test_nothing_is_left_of_what_was_stopped() -> None:
         pytest.param(lambda pid: os.killpg(pid, signal.SIGINT), id="Ctrl-C"),
     ],
 )
-async def test_nothing_outlives_the_parent(end: Callable[[int], None], kind: str) -> None:
+async def test_trap_8_nothing_outlives_the_parent(end: Callable[[int], None], kind: str) -> None:
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, kind),
         stdin=subprocess.PIPE,
