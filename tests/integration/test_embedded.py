@@ -21,6 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from processor.embedded import ServerProcess, embedded_kafka, embedded_mongo, embedded_servers
 from processor.embedded import servers as embedded
+from processor.embedded.process import answers, free_port
 from processor.errors import EmbeddedUnavailable
 from tests.servers import Servers
 
@@ -114,6 +115,20 @@ async def test_trap_8_nothing_is_left_of_what_was_stopped() -> None:
         assert all(_processes(directory) and directory.exists() for directory in directories)
     assert [_processes(directory) for directory in directories] == [[], []]
     assert not any(directory.exists() for directory in directories)
+
+
+@pytest.mark.parametrize("end", [ServerProcess.stop, ServerProcess.kill])
+async def test_trap_8_a_launcher_takes_what_it_launched_along(
+    end: Callable[[ServerProcess], None], tmp_path: Path
+) -> None:
+    """As the `noida-db` command is one: what ends only the launcher leaves its server running."""
+    port = free_port()
+    server = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    process = ServerProcess("launched", ["sh", "-c", '"$0" "$@" & wait', *server], tmp_path, lambda: answers(port))
+    process.start()
+    end(process)
+    await _until(lambda: not answers(port))
+    assert _processes(tmp_path) == []
 
 
 @pytest.mark.servers
