@@ -7,11 +7,14 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 import uvloop
+from bson import ObjectId
 from rich.console import Console
 from rich.table import Table
 
+from processor.errors import InvalidInput
 from processor.log import configure_logs
 from processor.settings import Settings, load_settings
+from schemas.ids import parse_object_id
 
 Answer = TypeVar("Answer")
 
@@ -29,6 +32,16 @@ def settings_of(context: typer.Context) -> Settings:
 def run(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a command's coroutine on uvloop."""
     return uvloop.run(coroutine)
+
+
+def object_id(text: str | None, what: str) -> ObjectId | None:
+    """Read an id given to a command; raises `InvalidInput` naming `what` it is."""
+    if text is None:
+        return None
+    try:
+        return parse_object_id(text)
+    except ValueError as error:
+        raise InvalidInput(f"{what}: {error}") from None
 
 
 def print_json(value: Any) -> None:

@@ -1,15 +1,16 @@
 """`journeys check|apply|list`."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 import yaml
-from bson import ObjectId
 
 from processor.app import apply_journeys, list_journeys
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
@@ -17,7 +18,9 @@ from schemas.journey import with_ids
 
 app = typer.Typer(no_args_is_help=True, help="Journeys: what has to be done, waypoint by waypoint.")
 
-Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files: a journey, or a list of them.", exists=True)]
+Files = Annotated[
+    list[Path], typer.Argument(help="YAML or JSON files: a journey, or a list of them.", exists=True, dir_okay=False)
+]
 Organisation = Annotated[
     str | None,
     typer.Option(
@@ -78,22 +81,32 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 def _journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[Path, dict[str, Any]]]:
     found = [(path, document) for path in files for document in _documents(path)]
     if organisation is not None:
-        if not ObjectId.is_valid(organisation):
-            raise InvalidInput(f"organisation {organisation!r} is not an id of 24 hex digits")
-        found = [(path, {"organisation": organisation, **document}) for path, document in found]
+        named = object_id(organisation, "organisation")
+        found = [(path, {"organisation": named, **document}) for path, document in found]
     return [(path, _identified(path, document)) for path, document in found]
 
 
 def _documents(path: Path) -> list[Mapping[str, Any]]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is neither YAML nor JSON: {error}") from None
+        content = _content(path.read_bytes())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     documents = content if isinstance(content, list) else [content]
     for document in documents:
         if not isinstance(document, dict):
             raise InvalidInput(f"{path}: a journey is an object with `waypoints`, not {document!r:.60}")
     return documents
+
+
+def _content(text: bytes) -> Any:
+    """Read JSON or YAML. JSON is YAML but for tabs and surrogate pairs, so it is tried first."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        content = yaml.safe_load(text.decode())
+    # YAML can say what nobody could store: half a character, or a document that contains itself.
+    json.dumps(content, default=str, ensure_ascii=False, skipkeys=True).encode()
+    return content
 
 
 def _identified(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
