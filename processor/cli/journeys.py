@@ -132,7 +132,7 @@ def _waypoints(rules: JourneyRules) -> list[dict[str, Any]]:
             "order": waypoint.order,
             "count": waypoint.count,
             "isActive": waypoint.is_active,
-            "indexedBy": sorted({requirement.path for requirement in waypoint.conditions.required}),
+            "indexedBy": sorted({place.path for requirement in waypoint.conditions.required for place in requirement}),
         }
         for waypoint in sorted(rules.waypoints.values(), key=lambda waypoint: waypoint.order)
     ]
