@@ -21,6 +21,16 @@ class Match(NamedTuple):
     waypoint: WaypointRules
 
 
+def is_voided(record: StatementRecord) -> bool:
+    """Tell a voided statement: it counts nowhere."""
+    return record.document.get("voided") is True
+
+
+def takes_store(journey: JourneyRules, record: StatementRecord) -> bool:
+    """Tell whether the statement's store is one of the journey's sources; without sources every store is."""
+    return not journey.sources or record.store in journey.sources
+
+
 class JourneyIndex:
     """An immutable snapshot of all journeys, indexed by what their conditions make necessary.
 
@@ -49,13 +59,12 @@ class JourneyIndex:
         """Return every waypoint that the statement counts towards (semantics.md, section 3)."""
         shelves = self._shelves.get(record.organisation)
         document = record.document
-        if shelves is None or document.get("voided") is True:
+        if shelves is None or is_voided(record):
             return []
         return [
             match
             for match in shelves.candidates(document)
-            if (not match.journey.sources or record.store in match.journey.sources)
-            and match.waypoint.conditions(document)
+            if takes_store(match.journey, record) and match.waypoint.conditions(document)
         ]
 
 
