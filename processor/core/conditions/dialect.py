@@ -39,7 +39,7 @@ def converted(value: Any, at: str) -> Any:
     Raises `InvalidConditions` on malformed ones, and on what JSON cannot say.
     """
     if type(value) is str:
-        return intern(value)  # thousands of conditions name the same verbs
+        return _text(value, at)
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Mapping):
@@ -63,7 +63,17 @@ def converted(value: Any, at: str) -> Any:
 def _key(key: Any, at: str) -> str:
     if not isinstance(key, str):
         raise InvalidConditions(at, f"the key {key!r:.40} is not a string")
-    return intern(key)
+    return _text(key, at)
+
+
+def _text(text: str, at: str) -> str:
+    """Return the text, one for all conditions: thousands of them name the same paths and verbs."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidConditions(at, "half a surrogate pair is not text: UTF-8 cannot write it") from None
+    return intern(text)
 
 
 def _spelled(key: str, inner: Any, at: str) -> Any:
