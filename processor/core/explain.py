@@ -175,22 +175,36 @@ def _standings(
     item = Item(record.reference, record.timestamp)
     promote(_with_pending(document, arrived, item), rules, by.policy, by.now, tell)
     return {
-        waypoint: Standing(key, is_new, place, *outcomes.get(waypoint, (None, None)))
+        waypoint: Standing(key, is_new, place, *outcomes.get(waypoint, _as_it_is(document, waypoint, record.reference)))
         for waypoint, place in places.items()
     }
 
 
 def _place(document: Mapping[str, Any], waypoint: str, statement: ObjectId) -> Place:
-    def has(items: Any) -> bool:
-        return any(item["statement"] == statement for item in items)
-
-    if any(has(attempt["waypoints"].get(waypoint, {}).get("statements", ())) for attempt in document["completions"]):
+    if _attempt(document, waypoint, statement) is not None:
         return Place.COUNTED
-    if has(document["pendingProgress"].get(waypoint, {}).get("statements", ())):
+    if _has(document["pendingProgress"].get(waypoint, {}), statement):
         return Place.PENDING
-    if has(document["processing"].get("surplus", {}).get(waypoint, ())):
+    if _has({"statements": document["processing"].get("surplus", {}).get(waypoint, ())}, statement):
         return Place.SURPLUS
     return Place.NOWHERE
+
+
+def _as_it_is(document: Mapping[str, Any], waypoint: str, statement: ObjectId) -> tuple[Outcome | None, int | None]:
+    """Return what a promotion that passes the statement over leaves: a sealed attempt, or a journey at rest."""
+    attempt = _attempt(document, waypoint, statement)
+    return (None if attempt is None else Outcome.COUNTED), attempt
+
+
+def _attempt(document: Mapping[str, Any], waypoint: str, statement: ObjectId) -> int | None:
+    for number, attempt in enumerate(document["completions"]):
+        if _has(attempt["waypoints"].get(waypoint, {}), statement):
+            return number
+    return None
+
+
+def _has(entry: Mapping[str, Any], statement: ObjectId) -> bool:
+    return any(item["statement"] == statement for item in entry.get("statements", ()))
 
 
 def _with_pending(document: Mapping[str, Any], waypoints: list[str], item: Item) -> dict[str, Any]:
