@@ -6,7 +6,7 @@
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -174,14 +174,16 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings(env_file: Path | None = None) -> Settings:
+def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:
     """Read the settings from the environment and `env_file` (default `.env`, which may be absent).
+
+    `fixed` settings are not read: a command that asks no server need not be told of any.
 
     Raises `InvalidSettings` with one line per wrong or missing setting: its name, the fault and the mend; never
     its value, as it may be a secret.
     """
     try:
-        return Settings(_env_file=env_file or ".env")
+        return Settings(_env_file=env_file or ".env", **fixed)
     except ValidationError as error:
         raise InvalidSettings("; ".join(map(_fault, error.errors()))) from None
     except UnicodeDecodeError as error:

@@ -35,7 +35,7 @@ def check(files: Files, organisation: Organisation = None, as_json: AsJson = Fal
 
     Needs no server. Exit code 65 when a journey is refused.
     """
-    verdicts = [_verdict(path, document) for path, document in _journeys_in(files, organisation)]
+    verdicts = [_verdict(path, document) for path, document in journeys_in(files, organisation)]
     if as_json:
         print_json(verdicts)
     else:
@@ -53,7 +53,7 @@ def apply(context: typer.Context, files: Files, organisation: Organisation = Non
     organisation and description, so that applying a file twice changes nothing. `version` grows when waypoints,
     sequence, repeat, trackBy or sources change.
     """
-    journeys = _journeys_in(files, organisation)
+    journeys = journeys_in(files, organisation)
     faults = [f"{path}: {fault}" for path, document in journeys if (fault := _verdict(path, document)["fault"])]
     if faults:
         raise InvalidInput("nothing was saved. " + "; ".join(faults))
@@ -78,7 +78,8 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     )
 
 
-def _journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[Path, dict[str, Any]]]:
+def journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[Path, dict[str, Any]]]:
+    """Read journeys, with every id in place; raises `InvalidInput`."""
     found = [(path, document) for path in files for document in _documents(path)]
     if organisation is not None:
         named = object_id(organisation, "organisation")
@@ -145,7 +146,7 @@ def _waypoints(rules: JourneyRules) -> list[dict[str, Any]]:
             "order": waypoint.order,
             "count": waypoint.count,
             "isActive": waypoint.is_active,
-            "indexedBy": sorted({requirement.path for requirement in waypoint.conditions.required}),
+            "indexedBy": sorted({place.path for requirement in waypoint.conditions.required for place in requirement}),
         }
         for waypoint in sorted(rules.waypoints.values(), key=lambda waypoint: waypoint.order)
     ]

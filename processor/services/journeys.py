@@ -1,17 +1,24 @@
 """The journeys in force: an immutable snapshot, swapped whole while the stream runs (semantics.md, section 3)."""
 
-from collections.abc import Mapping
+import asyncio
+import gc
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from bson import ObjectId
 
-from processor.core.index import JourneyIndex, index_journeys
-from processor.core.journey import JourneyRules
+from processor.core.index import JourneyIndex, Known, index_journeys
 from processor.ports import JourneyCatalog, ProgressStore
 from processor.services.surroundings import Surroundings
 
 LOOP = "journeys"
+
+MANY = 100
+"""Journeys from which on a snapshot is built beside the event loop; fewer take milliseconds."""
+
+NAMED = 20
+"""Waypoints without an index that the log names at most."""
 
 
 class Journeys:
@@ -20,16 +27,20 @@ class Journeys:
     def __init__(self, catalog: JourneyCatalog, surroundings: Surroundings) -> None:
         self._catalog = catalog
         self._around = surroundings
-        self._known: dict[ObjectId, tuple[Mapping[str, Any], JourneyRules]] = {}
+        self._known: Known = {}
         self.index = JourneyIndex(())
 
     async def refresh(self) -> None:
         """Read all journeys and swap the snapshot; journeys that did not change are not compiled again.
 
-        A broken journey is set aside alone: the log names it with the path of the fault, the others run on.
+        A broken journey is set aside alone: the log names it with the path of the fault, the others run on. The
+        stream runs on, too, while very many are compiled.
         """
         documents = await self._catalog.load()
-        index, self._known = index_journeys(documents, self._known)
+        if len(documents) < MANY:
+            index, self._known = index_journeys(documents, self._known)
+        else:
+            index, self._known = await asyncio.to_thread(_index_many, documents, self._known)
         log = structlog.get_logger(__name__)
         for journey, fault in index.broken.items():
             if self.index.broken.get(journey) != fault:
@@ -44,9 +55,29 @@ class Journeys:
         journeys.labels("idle").set(len(index.journeys) - running)
         journeys.labels("broken").set(len(index.broken))
         self._around.metrics.scanned_waypoints.set(len(index.scanned))
+        scanned = [f"{match.journey.id}/{match.waypoint.id}" for match in index.scanned]
         structlog.get_logger(__name__).info(
-            "journeys in force", running=running, journeys=len(index.journeys), broken=len(index.broken)
+            "journeys in force",
+            running=running,
+            journeys=len(index.journeys),
+            broken=len(index.broken),
+            **({"scanned": scanned[:NAMED], "scanned_waypoints": len(scanned)} if scanned else {}),
         )
+
+
+def _index_many(documents: Sequence[Mapping[str, Any]], known: Known) -> tuple[JourneyIndex, Known]:
+    """Build a large snapshot in a thread, and keep the garbage collector off it for good.
+
+    Each full collection would stop all threads while it looks through millions of objects, for seconds. Nothing in a
+    snapshot refers back to it, so that it needs no collector: it goes when the last batch lets go of it.
+    """
+    gc.collect()  # what is frozen below is never looked at again; let there be no garbage in it
+    gc.disable()
+    try:
+        return index_journeys(documents, known)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class JourneyWatch:
