@@ -57,6 +57,20 @@ async def test_r1_events_that_were_claimed_but_not_published_are_claimed_next(bo
     assert event.revision == 2
 
 
+async def test_a_mark_whose_events_an_earlier_claim_took_along_goes_and_the_lease_with_it(both: Both) -> None:
+    """A promotion landed after the claim had cleared the mark and before it read the outbox."""
+    key = await both.promoted(1)
+    claim = await both.store.claim_events("relay", at(10), at(70), 10)
+    await both.promoted(2)
+    await both.store.forget(claim, {key: 2})
+    empty = await both.other.claim_events("next", at(30), at(90), 10)
+    assert dict(empty.outboxes) == {key: ()}
+    await both.other.forget(empty, {key: 0})
+    await both.promoted(3)  # has not to wait for a lease
+    [event] = (await both.store.claim_events("third", at(31), at(91), 10)).outboxes[key]
+    assert event.revision == 3
+
+
 async def test_the_longest_waiting_outbox_is_claimed_first(both: Both) -> None:
     first = await both.promoted(1, owner="a")
     await both.promoted(2, owner="b")
