@@ -36,7 +36,7 @@ async def latencies(
     values = list(documents(numbers, workload.learner, workload.activity))
     async with watching(settings) as watch, under_test(settings, cores, folder):
         await publish(settings, values[:first])
-        await watch.until_done(first)
+        await watch.until_warm(first)
         async with _events(settings) as consumer:
             began = time.perf_counter() + 0.1
             due = {str(number): began + (number - first) / rate for number in numbers[first:]}

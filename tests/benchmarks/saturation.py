@@ -52,7 +52,7 @@ async def saturate(workload: Workload, servers: Servers, cores: Cores, folder: P
     async with watching(settings) as watch, under_test(settings, cores, folder) as process:
         # 1. warm-up
         await publish(settings, values[: workload.warm_up])
-        await watch.until_done(workload.warm_up)
+        await watch.until_warm(workload.warm_up)
         # 2. fill
         os.kill(process.process.pid, signal.SIGSTOP)
         try:

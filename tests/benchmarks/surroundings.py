@@ -21,6 +21,10 @@ from tests.benchmarks.workloads import Workload, journeys
 LOOK = 0.02
 """Seconds between two looks: the grain of every duration that is taken from outside."""
 
+REST = 0.5
+FEW = 50
+"""How few queries MongoDB gets within so many seconds when the process only looks for work now and then."""
+
 DEADLINE = 180.0
 
 
@@ -56,13 +60,27 @@ class Watch:
     def __init__(self, settings: Settings, admin: AIOKafkaAdminClient, database: Database) -> None:
         self._settings = settings
         self._admin = admin
+        self._database = database
         self._progresses = database[PROGRESSES]
+
+    async def until_warm(self, total: int) -> None:
+        """Wait as `until_done` does, and until the process rests: what it does once, at its start, is not measured."""
+        await self.until_done(total)
+        async with asyncio.timeout(DEADLINE):
+            queries = -FEW
+            while (now := await self._queries()) - queries >= FEW:
+                queries = now
+                await asyncio.sleep(REST)
 
     async def until_done(self, total: int) -> None:
         """Wait until `total` statements are committed, and nothing is due, claimed or unpublished."""
         async with asyncio.timeout(DEADLINE):
             while await self._committed() < total or await self._is_busy():  # noqa: ASYNC110 - another process's work
                 await asyncio.sleep(LOOK)
+
+    async def _queries(self) -> int:
+        status = await self._database.client.admin.command("serverStatus")
+        return int(status["opcounters"]["query"])
 
     async def _committed(self) -> int:
         committed = await self._admin.list_consumer_group_offsets(self._settings.consumer_group)
