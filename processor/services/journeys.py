@@ -9,6 +9,7 @@ import structlog
 from bson import ObjectId
 
 from processor.core.index import JourneyIndex, Known, index_journeys
+from processor.core.journey import JourneyRules
 from processor.ports import JourneyCatalog, ProgressStore
 from processor.services.surroundings import Surroundings
 

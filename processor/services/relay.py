@@ -41,8 +41,7 @@ class Relay:
         with self._around.metrics.relay_seconds.time():
             # 2. publish
             published = await self._around.outlast(LOOP, lambda: self._publish(claim))
-            # 3. forget; what an earlier claim had taken along has left its mark, and an outbox that is empty
-            published = {progress: 0 for progress, outbox in claim.outboxes.items() if not outbox} | dict(published)
+            # 3. forget
             await self._around.outlast(LOOP, lambda: self._store.forget(claim, published))
         self._account(claim, published)
         return len(claim.outboxes)

@@ -67,7 +67,7 @@ def failing_with(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(journeys, "_journeys_in", fail)
+    monkeypatch.setattr(journeys, "journeys_in", fail)
     path = tmp_path / "journey.yaml"
     path.touch()
     return journey_progress("journeys", "check", str(path))

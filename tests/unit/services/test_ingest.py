@@ -19,8 +19,8 @@ GROUP = {"objectType": "Group", "member": [{"mbox": "mailto:ana@example.org"}, {
 async def an_ingest(world: World, **policy: Any) -> tuple[Ingest, MemoryRecordSource]:
     """A member that has all partitions, and the journeys in force."""
     await world.journeys.refresh()
-    member = await world.group.join()
-    letters = MemoryDeadLetters(world.broker, LETTERS)
+    member = await world.group.join(world.effects)
+    letters = MemoryDeadLetters(world.broker, LETTERS, world.effects)
     chosen = IngestPolicy(**{"tenancy": OURS, **policy})
     hint = asyncio.Event()
     return Ingest(member, world.store, letters, world.journeys, chosen, world.around, hint), member

@@ -21,7 +21,7 @@ class Crash(Exception):
 
 
 def a_relay(world: World) -> Relay:
-    return Relay(world.store, MemoryEventSink(world.broker, EVENTS), world.around, Leasing())
+    return Relay(world.store, MemoryEventSink(world.broker, EVENTS, world.effects), world.around, Leasing())
 
 
 async def promoted(world: World, number: int, owner: str = "ana") -> None:
