@@ -1,0 +1,156 @@
+"""What really happened: written by the stores as effects happen, and judged at once where a guarantee can be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from bson import ObjectId
+
+from processor.core.evidence import Append, Item, ProgressEvent, Promotion
+from processor.ports import Claim, OutboxClaim
+from processor.testing.broker import MemoryBroker
+from processor.testing.faults import Faults
+from processor.testing.store import Document, MemoryDatabase, MemoryProgressStore
+from schemas.progress import render_progress
+
+PUBLIC = ("completions", "startedAt", "isCompleted", "completedAt", "duration")
+
+
+class Violation(NamedTuple):
+    """A guarantee that was broken, and how."""
+
+    guarantee: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.guarantee} is broken: {self.message}"
+
+
+@dataclass
+class Ledger:
+    """One world's truth, beside what its stores hold."""
+
+    broker: MemoryBroker
+    violations: list[Violation] = field(default_factory=list)
+    appended: dict[ObjectId, dict[str, set[Item]]] = field(default_factory=dict)
+    holders: dict[ObjectId, str | None] = field(default_factory=dict)
+    landed: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
+
+    def broken(self, guarantee: str, message: str) -> None:
+        self.violations.append(Violation(guarantee, message))
+
+    def on_append(self, append: Append, document: Document) -> None:
+        for waypoint, items in append.items.items():
+            self.appended.setdefault(append.progress, {}).setdefault(waypoint, set()).update(items)
+        for waypoint, entry in document["pendingProgress"].items():
+            listed = [(it["statement"], it["timestamp"]) for it in entry["statements"]]
+            if len(listed) != len(set(listed)):
+                self.broken("I2", f"evidence of waypoint {waypoint} stands twice in pending of {append.progress}")
+
+    def on_landed(self, before: "Before", document: Document, claim: Claim, promotion: Promotion) -> None:
+        key = document["_id"]
+        if self.holders.get(key) != claim.lock_key:
+            holder = self.holders.get(key) or "nobody any more"
+            self.broken("P1", f"a promotion of {key} landed under {claim.lock_key}, the lock was {holder}'s")
+        self.holders[key] = None
+        self._judge_pending(before, document, promotion)
+        self._judge_event(before, document)
+        sealed = before.document_sealed
+        if _public(document).get("completions", [])[:sealed] != before.public.get("completions", [])[:sealed]:
+            self.broken("F1", f"a sealed attempt of {key} was changed")
+
+    def on_forget(self, forgotten: Mapping[ObjectId, int]) -> None:
+        for key, revision in forgotten.items():
+            if revision > self.published.get(str(key), 0):
+                self.broken("R1", f"event {key}-{revision} is forgotten before it is published")
+
+    def _judge_pending(self, before: "Before", document: Document, promotion: Promotion) -> None:
+        for waypoint, items in before.pending.items():
+            left = _listed(document["pendingProgress"].get(waypoint, {"statements": []}))
+            read = set(promotion.consumed.get(waypoint, ()))
+            if lost := items - read - left:
+                self.broken("P3", f"{len(lost)} items of {document['_id']} that nobody had read left pending")
+            if left & read:
+                self.broken("P2", f"items of {document['_id']} were folded, and stayed pending")
+
+    def _judge_event(self, before: "Before", document: Document) -> None:
+        key, processing = document["_id"], document["processing"]
+        revision, outbox = processing["revision"], processing.get("outbox", [])
+        revisions = [event.revision for event in outbox]
+        if revisions != sorted(set(revisions)):
+            self.broken("P1", f"the outbox of {key} was filled twice: {revisions}")
+        if _public(document) == before.public:
+            if revision != before.revision:
+                self.broken("R1", f"revision {revision} of {key} changed nothing")
+            return
+        if revision == before.revision or not outbox or outbox[-1].revision != revision:
+            self.broken("P2", f"the public state of {key} changed without an event in the same update")
+            return
+        if revision != before.revision + 1:
+            self.broken("R2", f"revision {revision} of {key} follows {before.revision}")
+        if not tells(outbox[-1].data, document):
+            self.broken("P2", f"event {revision} of {key} does not tell the state that was written with it")
+        self._note(outbox[-1])
+
+    def _note(self, event: ProgressEvent) -> None:
+        self.landed[str(event.progress), event.revision] = event.data
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A document before a promotion."""
+
+    pending: Mapping[str, set[Item]]
+    revision: int
+    public: Mapping[str, Any]
+    document_sealed: int
+
+    @classmethod
+    def of(cls, document: Document) -> "Before":
+        pending = {waypoint: _listed(entry) for waypoint, entry in document["pendingProgress"].items()}
+        processing = document["processing"]
+        return cls(pending, processing["revision"], _public(document), processing.get("sealed", 0))
+
+
+class WatchedStore(MemoryProgressStore):
+    """The store in memory, with the ledger at its side."""
+
+    def __init__(self, database: MemoryDatabase, faults: Faults, ledger: Ledger) -> None:
+        super().__init__(database, faults)
+        self.ledger = ledger
+
+    def _append(self, append: Append, now: datetime) -> None:
+        super()._append(append, now)
+        self.ledger.on_append(append, self._database.progresses[append.progress])
+
+    def _take(self, document: Document, lock_key: str, until: datetime) -> None:
+        super()._take(document, lock_key, until)
+        self.ledger.holders[document["_id"]] = lock_key
+
+    def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
+        before = Before.of(document)
+        is_landed = super()._land(document, claim, promotion, now)
+        if is_landed:
+            self.ledger.on_landed(before, document, claim, promotion)
+        return is_landed
+
+    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+        self.ledger.on_forget(published)
+        await super().forget(claim, published)
+
+
+def tells(data: bytes, document: Mapping[str, Any]) -> bool:
+    """Whether an event's data is the document's public state, dates of the writing aside."""
+    told, stands = orjson.loads(data), render_progress(document, with_pending=False)
+    return all(told.get(name) == stands.get(name) for name in PUBLIC)
+
+
+def _public(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: document[name] for name in PUBLIC if name in document}
+
+
+def _listed(entry: Mapping[str, Sequence[Mapping[str, Any]]]) -> set[Item]:
+    return {Item(it["statement"], it["timestamp"]) for it in entry["statements"]}

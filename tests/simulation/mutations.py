@@ -1,0 +1,229 @@
+"""Broken processors: each breaks one guarantee the way somebody could by mistake. The harness has to catch them all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from bson import ObjectId
+
+from processor.core.completions import items_to
+from processor.core.evidence import Append, ProgressEvent, Promotion
+from processor.core.fold import Attempt, Evidence, Fold, fold
+from processor.core.journey import JourneyRules
+from processor.core.matching import match
+from processor.core.records import Batch, Rejected, StatementRecord
+from processor.ports import Applied, Claim, OutboxClaim
+from processor.services.ingest import Ingest
+from processor.services.promoter import Promoter
+from processor.services.relay import Relay
+from processor.testing.broker import MemoryEventSink
+from processor.testing.faults import effect
+from processor.testing.store import Document
+from tests.simulation.ledger import WatchedStore
+
+
+class CommitsFirst(Ingest):
+    """I1: the offsets are committed, then the evidence is appended."""
+
+    async def step(self) -> int:
+        async with self._source.batch() as batch:
+            statements, rejected = self._decode(batch)
+            matched = match(statements, self._journeys.index, self._policy.identification)
+            await self._dead_letters.park(rejected + matched.rejected)
+            await self._source.commit(batch)
+            await self._store.append(matched.appends, matched.kept, self._around.clock.now())
+            return len(batch.records)
+
+
+class ParksLast(Ingest):
+    """I3: the offsets are committed, then the bad records are parked."""
+
+    async def step(self) -> int:
+        async with self._source.batch() as batch:
+            statements, rejected = self._decode(batch)
+            matched = match(statements, self._journeys.index, self._policy.identification)
+            await self._store.append(matched.appends, matched.kept, self._around.clock.now())
+            await self._source.commit(batch)
+            await self._dead_letters.park(rejected + matched.rejected)
+            return len(batch.records)
+
+
+class ForgetsToPark(Ingest):
+    """I3: what cannot be used is passed over."""
+
+    def _decode(self, batch: Batch) -> tuple[list[StatementRecord], list[Rejected]]:
+        statements, _ = super()._decode(batch)
+        return statements, []
+
+
+class PushesWithoutLooking(WatchedStore):
+    """I2: `$push` where `$addToSet` belongs."""
+
+    def _append(self, append: Append, now: datetime) -> None:
+        known = self._database.progresses.get(append.progress)
+        before = {} if known is None else {key: list(it["statements"]) for key, it in known["pendingProgress"].items()}
+        super()._append(append, now)
+        document = self._database.progresses[append.progress]
+        for waypoint, items in append.items.items():
+            document["pendingProgress"][waypoint]["statements"] = [*before.get(waypoint, []), *items_to(items)]
+        self.ledger.on_append(append, document)
+
+
+class TrustsNobody(WatchedStore):
+    """P1: the apply asks for the document and not for the lock."""
+
+    def _is_held(self, document: Document, claim: Claim) -> bool:
+        return True
+
+
+class UsesALockTwice(WatchedStore):
+    """P1, trap 3: the apply asks for the lockKey and not for the lease, so that a repeated one lands again."""
+
+    def _is_held(self, document: Document, claim: Claim) -> bool:
+        return bool(document.get("lockKey") == claim.lock_key)
+
+
+class WritesTheOutboxApart(WatchedStore):
+    """P2: completions in one update, the outbox in the next."""
+
+    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+        applied = await super().apply(claim, [replace(it, event=None) for it in promotions], now)
+        for event in [it.event for it in promotions if it.event]:
+            async with effect(self._faults, "apply"):
+                processing = self._database.progresses[event.progress]["processing"]
+                processing["outbox"] = [*processing.get("outbox", ()), event]
+                processing["revision"], processing["publish"] = event.revision, now
+        return applied
+
+
+class LeavesPending(WatchedStore):
+    """P2: what was folded stays pending."""
+
+    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
+        super()._write(document, replace(promotion, consumed={}), now)
+
+
+class ResetsPending(WatchedStore):
+    """P3, trap 1: pending is emptied, with what was appended since it was read."""
+
+    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
+        super()._write(document, promotion, now)
+        for entry in document["pendingProgress"].values():
+            entry["statements"] = []
+
+
+class ClearsDueAfterReading(WatchedStore):
+    """P3, trap 2: the due mark goes once pending was read."""
+
+    def _take(self, document: Document, lock_key: str, until: datetime) -> None:
+        due = document["processing"].get("due")
+        super()._take(document, lock_key, until)
+        if due:
+            document["processing"]["due"] = due
+
+    async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
+        claim = await super().claim(lock_key, now, until, limit)
+        for read in claim.documents:
+            async with effect(self._faults, "claim"):
+                self._database.progresses[read["_id"]]["processing"].pop("due", None)
+        return claim
+
+
+class LeavesTheClaimedAsleep(WatchedStore):
+    """P3: a changed journey wakes what waits or is older, and not what a promoter has in hand."""
+
+    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
+        documents = [it for it in self._database.progresses.values() if it["journey"] == journey]
+        stale = [it["processing"] for it in documents if _is_stale(it["processing"], version)]
+        for processing in stale:
+            async with effect(self._faults, "mark_due"):
+                processing.setdefault("due", now)
+        return len(stale)
+
+
+class Falters(WatchedStore):
+    """R1: a relay that could not publish all leaves no mark for the next one."""
+
+    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+        await super().forget(replace(claim, outboxes=dict.fromkeys(claim.outboxes, ())), published)
+
+
+class TwoRelaysAtOnce(WatchedStore):
+    """R2: relays take no lease, so that two publish the same events without anything having gone wrong."""
+
+    async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
+        waiting = [it for it in self._database.progresses.values() if it["processing"].get("outbox")]
+        for document in waiting[:limit]:
+            async with effect(self._faults, "claim_events"):
+                document["processing"] |= {"relayKey": lock_key, "relayLease": until}
+                document["processing"].pop("publish", None)
+        return OutboxClaim(lock_key, until, {it["_id"]: tuple(it["processing"]["outbox"]) for it in waiting[:limit]})
+
+
+class ForgetsFirst(Relay):
+    """R1: the outbox is cleared, then its events are published."""
+
+    async def step(self) -> int:
+        now, leasing = self._around.clock.now(), self._leasing
+        claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
+        last = {progress: outbox[-1].revision for progress, outbox in claim.outboxes.items() if outbox}
+        await self._store.forget(claim, last)
+        await self._sink.publish(claim.outboxes)
+        return len(claim.outboxes)
+
+
+class HoldsTheEmpty(Relay):
+    """R1: an outbox that an earlier claim had emptied stays leased."""
+
+    async def step(self) -> int:
+        now, leasing = self._around.clock.now(), self._leasing
+        claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
+        published = await self._sink.publish(claim.outboxes)
+        await self._store.forget(claim, published)
+        return len(claim.outboxes)
+
+
+class Backwards(MemoryEventSink):
+    """R2: the latest event first."""
+
+    async def publish(self, outboxes: Mapping[ObjectId, Sequence[ProgressEvent]]) -> Mapping[ObjectId, int]:
+        published = await super().publish({key: outbox[::-1] for key, outbox in outboxes.items()})
+        return {key: outboxes[key][-1].revision for key in published}
+
+
+class PublishesEarly(WatchedStore):
+    """R1: an event is told before the update that it tells of has landed."""
+
+    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+        early = {it.progress: [it.event] for it in promotions if it.event}
+        await MemoryEventSink(self.ledger.broker, "progress", self._faults).publish(early)
+        return await super().apply(claim, promotions, now)
+
+
+class SkipsRevisions(WatchedStore):
+    """R2: a revision that does not grow by one."""
+
+    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
+        if promotion.event:
+            promotion = replace(promotion, event=replace(promotion.event, revision=promotion.event.revision + 1))
+        super()._write(document, promotion, now)
+
+
+class StaysBehind(Promoter):
+    """F1, trap 7: folds under the snapshot it has, however old."""
+
+    async def _catch_up(self, claim: Claim) -> None:
+        pass
+
+
+def by_arrival(rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = ()) -> Fold:
+    """F1: what came first completes an attempt, and it stays as it is, however early the later evidence was."""
+    *known, pending = evidence
+    first = fold(rules, known, sealed)
+    if not first.attempts or first.attempts[-1].completed_at is None:
+        return fold(rules, [*known, pending], sealed)
+    return fold(rules, [first.surplus, pending], first.attempts)
+
+
+def _is_stale(processing: Document, version: int) -> bool:
+    return bool(processing.get("waiting") or processing.get("folded", version) < version)

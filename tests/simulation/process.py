@@ -1,0 +1,202 @@
+"""One process of the world: the real loops under the real supervisor, on the fakes, at the scheduler's mercy."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from itertools import count
+
+from processor.core.decode import Tenancy
+from processor.core.promotion import FoldingPolicy
+from processor.errors import Unavailable
+from processor.metrics import Metrics
+from processor.services.ingest import Ingest, IngestPolicy
+from processor.services.journeys import Journeys, JourneyWatch
+from processor.services.promoter import Promoter
+from processor.services.relay import Relay
+from processor.services.supervisor import Loop, supervise
+from processor.services.surroundings import Leasing, Surroundings
+from processor.testing.broker import (
+    MemoryBroker,
+    MemoryDeadLetters,
+    MemoryEventSink,
+    MemoryGroup,
+    MemoryRecordSource,
+)
+from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog
+from tests.simulation.ledger import Ledger, WatchedStore
+from tests.simulation.onlooker import LETTERS, PROGRESS
+from tests.simulation.scheduler import Scheduler
+
+LEASE = 20
+SESSION = 5
+STATEMENTS = "statements"
+
+Loops = tuple[str, ...]
+
+ALL = ("ingest", "promote", "relay")
+TOPOLOGIES: tuple[tuple[Loops, ...], ...] = (
+    (ALL, ALL),
+    (ALL, ALL, ("promote", "relay")),
+    (("ingest",), ("ingest", "promote"), ("promote",), ("relay",)),
+    (("ingest", "relay"), ("ingest", "promote"), ("promote", "relay")),
+)
+"""The loops of each process: several of each kind, in one process or apart, where no hint reaches them."""
+
+METRICS = Metrics()
+"""Nobody reads them here, and making them for every process would cost more than the process."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What processes are made of; a mutation puts a broken one in the place of one of these."""
+
+    store: type[WatchedStore] = WatchedStore
+    sink: type[MemoryEventSink] = MemoryEventSink
+    source: type[MemoryRecordSource] = MemoryRecordSource
+    ingest: type[Ingest] = Ingest
+    promoter: type[Promoter] = Promoter
+    relay: type[Relay] = Relay
+    watch: type[JourneyWatch] = JourneyWatch
+
+    @property
+    def mutation(self) -> str:
+        """The names of the parts that are not the usual ones."""
+        usual = Parts()
+        return " ".join(
+            getattr(self, it.name).__name__
+            for it in fields(self)
+            if getattr(self, it.name) is not getattr(usual, it.name)
+        )
+
+
+@dataclass
+class Servers:
+    """What outlives every process."""
+
+    broker: MemoryBroker
+    group: MemoryGroup
+    ledger: Ledger
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    keys: Callable[[], int] = field(default_factory=lambda: count(1).__next__)
+
+
+@dataclass(frozen=True, slots=True)
+class SkewedClock:
+    """A machine's clock, some seconds off."""
+
+    scheduler: Scheduler
+    skew: timedelta
+
+    def now(self) -> datetime:
+        return self.scheduler.now() + self.skew
+
+
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """How long an idle loop rests. `has_ears`: the process hears of edited journeys at once, by a change stream."""
+
+    watch: float
+    other: float
+    has_ears: bool
+
+
+@dataclass(eq=False)
+class Process:
+    """One life of a process; it never comes back, another is started in its place."""
+
+    name: str
+    loops: Loops
+    servers: Servers
+    scheduler: Scheduler
+    parts: Parts
+    skew: timedelta
+    batch: int
+    rests: Rests
+    is_frozen: bool = False
+    is_dead: bool = False
+    member: MemoryRecordSource | None = None
+
+    def __post_init__(self) -> None:
+        self.around = Surroundings(SkewedClock(self.scheduler, self.skew), METRICS, backoff=1.0)
+        self.store = self.parts.store(self.servers.database, self.faults, self.servers.ledger)
+        self.catalog = MemoryJourneyCatalog(self.servers.database, self.faults)
+        self.edited = asyncio.Event()
+        self.journeys = Journeys(self.catalog, self.around)
+        self.main = self.scheduler.loop.create_task(self._run())
+
+    async def faults(self, effect: str) -> None:
+        await self.scheduler.turn(self, effect)
+
+    def crash(self) -> None:
+        self.is_dead = True
+        self.is_frozen = False
+        self.scheduler.crash(self)
+        self.main.cancel()
+
+    async def _run(self) -> None:
+        try:
+            await self.around.outlast("start", self.journeys.refresh)
+        except Unavailable:
+            if self.around.stop.is_set():  # asked to stop in an outage at the start, as in `app.run_processor`
+                return
+            raise
+        appended, promoted = asyncio.Event(), asyncio.Event()
+        loops = [Loop("journeys", self._watch().step, self.rests.watch, self.edited)]
+        if "promote" in self.loops:
+            worker = self.parts.promoter(
+                self.store, self.journeys, FoldingPolicy(), self.around, self._leasing(), promoted
+            )
+            loops.append(Loop("promote", worker.step, self.rests.other, appended))
+        if "relay" in self.loops:
+            sink = self.parts.sink(self.servers.broker, PROGRESS, self.faults)
+            loops.append(
+                Loop(
+                    "relay",
+                    self.parts.relay(self.store, sink, self.around, self._leasing()).step,
+                    self.rests.other,
+                    promoted,
+                )
+            )
+        if "ingest" in self.loops:
+            self.member = self.parts.source(self.servers.group, self.faults)
+            await self.enter()
+            letters = MemoryDeadLetters(self.servers.broker, LETTERS, self.faults)
+            policy = IngestPolicy(Tenancy())
+            ingest = self.parts.ingest(self.member, self.store, letters, self.journeys, policy, self.around, appended)
+            loops.append(Loop("ingest", ingest.step, self.rests.other))
+        try:
+            await supervise(loops, self.around, deadline=8)
+        finally:
+            if not self.is_dead:
+                self.leave()
+
+    def _watch(self) -> JourneyWatch:
+        woken = self.store if "promote" in self.loops else None
+        return self.parts.watch(self.journeys, self.catalog, self.around, woken)
+
+    def _leasing(self) -> Leasing:
+        return Leasing(timedelta(seconds=LEASE), self.batch, lambda: f"{self.name}-key-{self.servers.keys()}")
+
+    async def enter(self) -> None:
+        """Join the group."""
+        assert self.member is not None
+        if self.member not in self.servers.group.members:
+            self.servers.group.members.append(self.member)
+            await rebalanced(self.servers.group)
+
+    def leave(self) -> None:
+        """Leave the group, or be thrown out of it: the partitions go to the others at once."""
+        if self.member in self.servers.group.members:
+            self.servers.group.members.remove(self.member)
+            self.member.take([])
+            self.servers.group.spread()
+
+
+async def rebalanced(group: MemoryGroup) -> None:
+    """Spread the partitions anew; members with a batch in hand are waited for until the session is over."""
+    try:
+        async with asyncio.timeout(SESSION):
+            await group.rebalance()
+    except TimeoutError:
+        group.spread()

@@ -1,0 +1,9 @@
+"""What the simulation has found: seeds and the fewest faults that showed it. They run first.
+
+A world is drawn from its seed: whoever changes how it is drawn (`scenario.py`, `schedule.py`, `scheduler.py`,
+`world.py`) makes other worlds of these seeds. The mutations in `test_teeth.py` are what stays.
+"""
+
+from tests.simulation.schedule import Schedule
+
+REGRESSIONS: tuple[tuple[int, Schedule, str], ...] = ()
