@@ -18,8 +18,8 @@ Case = tuple[list[dict[str, Json]], list[dict[str, Json]]]
 
 DATES = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 0, 1000, tzinfo=UTC))
 IDS = (ObjectId("59c23b28f6463f3569446bd1"), ObjectId("59c23b28f6463f3569446bd2"))
-OTHER_HEX = ("59c23b28f6463f3569446be1", "59C23B28F6463F3569446BE1")
-"""Spellings of ids that stand nowhere as ObjectIds: mongod knows nothing of spellings."""
+HEX = ("59c23b28f6463f3569446be1", "59C23B28F6463F3569446BE1")
+"""Strings that spell ids. mongod knows nothing of spellings: a case has ids or these, never both."""
 
 TEXTS = ("", "a", "A", "b", "ab", "a\nb", "a\n", "\n", "1", "é", "\u017f", "\u2028", "\x0b", "\uffff", "\U0001f600")
 NUMBERS = (
@@ -29,7 +29,8 @@ NUMBERS = (
 COMMON = (None, True, False, 0, 1, 2, 1.0, "a", "b")
 KEYS = ("a", "b", "0", "1")
 
-SCALARS = (*COMMON, *COMMON, *COMMON, *NUMBERS, *TEXTS, *DATES, *IDS, *OTHER_HEX)
+SCALARS = (*COMMON, *COMMON, *COMMON, *NUMBERS, *TEXTS, *DATES, *IDS)
+SPELLED = (*COMMON, *COMMON, *COMMON, *NUMBERS, *TEXTS, *DATES, *HEX)
 
 Thing = TypeVar("Thing")
 
@@ -55,7 +56,7 @@ class Dice:
         return [make() for _ in range(self.number(least, most))]
 
 
-def a_value(dice: Dice, depth: int = 3, leaves: Sequence[Json] = SCALARS) -> Json:
+def a_value(dice: Dice, depth: int, leaves: Sequence[Json]) -> Json:
     """A scalar, or an array or document of values; scalars are half of all."""
     kind = dice.one("ssssaaadd" if depth else "s")
     if kind == "s":
@@ -65,12 +66,12 @@ def a_value(dice: Dice, depth: int = 3, leaves: Sequence[Json] = SCALARS) -> Jso
     return {key: a_value(dice, depth - 1, leaves) for key in dice.some(lambda: dice.one(KEYS), 0, 3)}
 
 
-def a_document(dice: Dice) -> dict[str, Json]:
-    document = {"a": a_value(dice)}
+def a_document(dice: Dice, leaves: Sequence[Json]) -> dict[str, Json]:
+    document = {"a": a_value(dice, 3, leaves)}
     if dice.number(0, 1):
-        document["b"] = a_value(dice)
+        document["b"] = a_value(dice, 3, leaves)
     if dice.number(0, 1):
-        document["0"] = a_value(dice, 1)
+        document["0"] = a_value(dice, 1, leaves)
     return document
 
 
@@ -170,7 +171,8 @@ def a_query(dice: Dice, material: Material, depth: int = 2) -> dict[str, Json]:
 def cases(draw: st.DrawFn) -> Case:
     """Some documents, and queries made of what is in them."""
     dice = Dice(draw)
-    drawn = dice.some(lambda: a_document(dice), 8, 12)
+    leaves = dice.one((SCALARS, SPELLED))
+    drawn = dice.some(lambda: a_document(dice, leaves), 8, 12)
     material = Material()
     for document in drawn:
         for key, value in document.items():

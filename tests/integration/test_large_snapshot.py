@@ -1,0 +1,53 @@
+"""A large snapshot is built beside the stream: ingest goes on meanwhile, and no pause is as long as the build."""
+
+import asyncio
+import gc
+
+import orjson
+from bson import ObjectId
+
+from processor.clock import SystemClock
+from processor.core.decode import Tenancy
+from processor.metrics import Metrics
+from processor.services.ingest import Ingest, IngestPolicy
+from processor.services.journeys import MANY, Journeys
+from processor.services.surroundings import Surroundings
+from processor.testing.broker import MemoryBroker, MemoryDeadLetters, MemoryGroup
+from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog, MemoryProgressStore
+from tests.builders import ORGANISATION, WAYPOINTS, a_journey, a_statement
+
+JOURNEYS = 3_000
+
+
+def a_course(number: int) -> dict[str, object]:
+    conditions = {"statement.verb.id": "http://example.org/did", "statement.object.id": f"http://example.org/{number}"}
+    return a_journey(waypoints=[{"_id": ObjectId(WAYPOINTS[0]), "conditions": conditions}])
+
+
+async def test_ingest_goes_on_while_very_many_journeys_are_compiled() -> None:
+    assert JOURNEYS > MANY
+    broker, database = MemoryBroker(), MemoryDatabase()
+    around = Surroundings(SystemClock(), Metrics())
+    catalog = MemoryJourneyCatalog(database)
+    await catalog.save([a_course(number) for number in range(JOURNEYS)])
+    journeys = Journeys(catalog, around)
+    store = MemoryProgressStore(database)
+    source = await MemoryGroup(broker, "statements", most=1).join()
+    letters = MemoryDeadLetters(broker, "letters")
+    ingest = Ingest(source, store, letters, journeys, IngestPolicy(Tenancy(ORGANISATION)), around, asyncio.Event())
+    for number in range(10_000):
+        broker.append("statements", orjson.dumps(a_statement(number)))
+
+    now = asyncio.get_running_loop().time
+    begun = last = now()
+    longest = 0.0
+    refresh = asyncio.create_task(journeys.refresh())
+    while not refresh.done():
+        await ingest.step()
+        await asyncio.sleep(0)
+        longest, last = max(longest, now() - last), now()
+    await refresh
+    assert len(journeys.index.journeys) == JOURNEYS
+    assert (around.metrics.registry.get_sample_value("journey_progress_records_total") or 0) > 10
+    assert longest < (last - begun) / 3
+    assert gc.isenabled()
