@@ -103,7 +103,8 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
     if sets:
         update["$set"] = sets
     update["$unset"] = unsets
-    return UpdateOne({"_id": promotion.progress, "lockKey": lock_key, "processing.lease": until}, update)
+    condition = {"_id": promotion.progress, "lockKey": lock_key, "processing.lease": until}
+    return UpdateOne(condition, update, hint=BY_ID)
 
 
 def outbox_entry(event: ProgressEvent) -> dict[str, Any]:
