@@ -105,10 +105,7 @@ class MongoProgressStore:
 
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
-        writes = [
-            updates.forget_update(progress, claim.outboxes[progress], revision, claim.lock_key)
-            for progress, revision in published.items()
-        ]
+        writes = updates.forget_updates(claim.outboxes, published, claim.lock_key)
         if writes:
             with translated():
                 await self._progresses.bulk_write(writes, ordered=False)

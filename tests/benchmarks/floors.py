@@ -1,6 +1,6 @@
 """The floors: the least that any program in Python has to do, each a process of its own on the processor's core.
 
-`python -m tests.benchmarks.floors FLOOR WARM_UP COUNT`, with the settings in the environment, prints the rate.
+`python -m tests.benchmarks.floors FLOOR WARM_UP COUNT`, with the settings in the environment, prints JSON.
 
 - `consume`: aiokafka's `getmany` of the same topic, doing nothing with what it gets;
 - `decode`: the same, and one `orjson.loads` a record;
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,16 +34,29 @@ from processor.store.indexes import INDEXES
 from processor.store.updates import append_update, apply_update
 from schemas.journey import journey_document, journey_from
 from tests.acceptance.commands import environment
-from tests.benchmarks.machine import Cores, pinned
+from tests.benchmarks.machine import Cores, pinned, servers_here, usage_of
 from tests.benchmarks.statements import HOME_PAGE
 from tests.benchmarks.workloads import Workload, journeys, workloads
 from tests.builders import an_append, an_item
 
+Spent = tuple[float, float]
+"""Seconds on the clock, and of CPU."""
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-def floor(name: str, settings: Settings, workload: Workload, cores: Cores) -> float:
-    """Measure a floor in a process of its own: statements (or documents) per second."""
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Statements (or documents) per second, and CPU seconds per million of the process that has the work to do."""
+
+    rate: float
+    costs: dict[str, float]
+
+
+def floor(name: str, settings: Settings, workload: Workload, cores: Cores) -> Floor:
+    """Measure a floor in a process of its own. `mongo` costs mongod, where it is ours; the others cost the reader."""
+    mongod = servers_here().get("mongod")
+    before = usage_of(mongod).cpu if mongod else 0.0
     with pinned(cores.processor):
         done = subprocess.run(
             [sys.executable, "-m", "tests.benchmarks.floors", name, str(workload.warm_up), str(workload.measured)],
@@ -51,10 +64,14 @@ def floor(name: str, settings: Settings, workload: Workload, cores: Cores) -> fl
             check=True,
             stdout=subprocess.PIPE,
         )
-    return float(done.stdout)
+    measured = orjson.loads(done.stdout)
+    if name != "mongo":
+        return Floor(measured["rate"], {"processor": measured["cpu"]})
+    spent = usage_of(mongod).cpu - before if mongod else 0.0
+    return Floor(measured["rate"], {"mongod": spent / workload.total * 1e6} if mongod else {})
 
 
-async def _consume(settings: Settings, warm_up: int, count: int, use: Callable[[bytes], object] | None) -> float:
+async def _consume(settings: Settings, warm_up: int, count: int, use: Callable[[bytes], object] | None) -> Spent:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auto_offset_reset="earliest",
@@ -65,15 +82,16 @@ async def _consume(settings: Settings, warm_up: int, count: int, use: Callable[[
     await consumer.start()
     try:
         consumer.assign([TopicPartition(settings.statements_topic, 0)])
-        started = await _read(consumer, settings.batch_records, warm_up, use)
-        ended = await _read(consumer, settings.batch_records, count, use)
-        return ended - started
+        await _read(consumer, settings.batch_records, warm_up, use)
+        started, cpu = time.perf_counter(), time.process_time()
+        await _read(consumer, settings.batch_records, count, use)
+        return time.perf_counter() - started, time.process_time() - cpu
     finally:
         await consumer.stop()
 
 
-async def _read(consumer: AIOKafkaConsumer, most: int, count: int, use: Callable[[bytes], object] | None) -> float:
-    """Read so many records; return when it was done."""
+async def _read(consumer: AIOKafkaConsumer, most: int, count: int, use: Callable[[bytes], object] | None) -> None:
+    """Read so many records."""
     left = count
     while left:
         for records in (await consumer.getmany(timeout_ms=1_000, max_records=min(most, left))).values():
@@ -81,10 +99,9 @@ async def _read(consumer: AIOKafkaConsumer, most: int, count: int, use: Callable
             if use:
                 for record in records:
                     use(record.value)
-    return time.perf_counter()
 
 
-def _write(settings: Settings, warm_up: int, count: int) -> float:
+def _write(settings: Settings, warm_up: int, count: int) -> Spent:
     concern = WriteConcern("majority", j=True)
     with MongoClient[dict[str, Any]](settings.mongo_url.get_secret_value()) as client:
         progresses = client.get_database(f"{settings.mongo_database}_floor", write_concern=concern)[PROGRESSES]
@@ -99,11 +116,11 @@ def _write(settings: Settings, warm_up: int, count: int) -> float:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(write, range(0, warm_up, settings.promote_batch)))
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             list(pool.map(write, range(warm_up, len(writes), settings.promote_batch)))
-            seconds = time.perf_counter() - started
+            spent = time.perf_counter() - started, time.process_time() - cpu
         client.drop_database(progresses.database.name)
-    return seconds
+    return spent
 
 
 def _writes(count: int) -> Sequence[tuple[UpdateOne, UpdateOne]]:
@@ -149,10 +166,10 @@ def main() -> None:
     name, warm_up, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     settings = load_settings()
     if name == "mongo":
-        seconds = _write(settings, warm_up, count)
+        seconds, cpu = _write(settings, warm_up, count)
     else:
-        seconds = uvloop.run(_consume(settings, warm_up, count, orjson.loads if name == "decode" else None))
-    sys.stdout.write(f"{count / seconds}")
+        seconds, cpu = uvloop.run(_consume(settings, warm_up, count, orjson.loads if name == "decode" else None))
+    sys.stdout.write(orjson.dumps({"rate": count / seconds, "cpu": cpu / count * 1e6}).decode())
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def servers_here() -> Mapping[str, int]:
     while children := {pid for pid, parent in parents.items() if parent in ours} - ours:
         ours |= children
     names = {(PROC / str(pid) / "comm").read_text().strip(): pid for pid in ours}
-    return {name: pid for name, pid in names.items() if not name.startswith(("python", "make", "journey"))}
+    return {name: names[name] for name in sorted(names) if not name.startswith(("python", "make", "journey"))}
 
 
 def describe(cores: Cores) -> dict[str, Any]:

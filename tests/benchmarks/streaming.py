@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.benchmarks import statements
-from tests.benchmarks.floors import floor
+from tests.benchmarks.floors import Floor, floor
 from tests.benchmarks.goals import judged
 from tests.benchmarks.latency import latencies
 from tests.benchmarks.machine import Cores, pinned
 from tests.benchmarks.saturation import Run, saturate
-from tests.benchmarks.workloads import Workload, workloads
+from tests.benchmarks.workloads import workloads
 from tests.servers import Servers, found_servers
 
 FLOORS = {
@@ -29,7 +29,8 @@ FLOORS = {
 ONCE = ("10,000 journeys",)
 """Measured in the first round only: it is about memory."""
 
-Rates = dict[str, float]
+Found = dict[str, Run | Floor]
+"""What one round found, by workload or floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Options:
     @property
     def scale(self) -> float:
         """Share of the statements of a whole measurement."""
-        return 0.25 if self.is_quick else 1.0
+        return 0.2 if self.is_quick else 1.0
 
     @property
     def latency_seconds(self) -> float:
@@ -69,48 +70,52 @@ class _Rounds:
     def measured(self) -> dict[str, Any]:
         """Return rates of every round, medians of costs, latencies, and the goals."""
         rounds = [self._round(number) for number in range(self._options.rounds)]
-        rates = [rates for rates, _ in rounds]
+        rates = [{name: it.rate for name, it in found.items()} for found in rounds]
+        costs = [{name: _cpu(it) for name, it in found.items()} for found in rounds]
         runs: dict[str, list[Run]] = defaultdict(list)
-        for _, found in rounds:
-            for name, run in found.items():
-                runs[name].append(run)
+        for found in rounds:
+            for name, it in found.items():
+                if isinstance(it, Run):
+                    runs[name].append(it)
         latency = self._latency(median(run.rate for run in runs["everything matches"]) / 3)
         return {
             "servers": self._servers.kind,
             "statements": statements.source(),
             "rates": rates,
+            "cpu": costs,
             "runs": {name: [run.figures() for run in every] for name, every in runs.items()},
             "medians": {name: _median(every) for name, every in runs.items()},
             "floors": {name: median(it[name] for it in rates) for name in rates[0] if name.startswith("F-")},
             "latency": latency,
-            "goals": judged(rates, latency, runs["10,000 journeys"]),
+            "goals": judged(rates, costs, latency, runs["10,000 journeys"]),
         }
 
-    def _round(self, number: int) -> tuple[Rates, dict[str, Run]]:
-        """Measure every workload once, each with its floors; return rates by name, floors too, and the runs."""
-        rates: Rates = {}
-        runs: dict[str, Run] = {}
+    def _round(self, number: int) -> Found:
+        """Measure every workload once, each with its floors right after it, on the same topic."""
+        found: Found = {}
         for name, workload in self._workloads.items():
             if number and name in ONCE:
                 continue
-            runs[name], floors = self._with_floors(workload)
-            rates |= {name: runs[name].rate, **floors}
-            shown = "".join(f"   {key} {rate:,.0f}/s" for key, rate in floors.items())
-            sys.stdout.write(f"  round {number + 1}  {name:<20} {runs[name].rate:>9,.0f}/s{shown}\n")
+            run, settings = asyncio.run(saturate(workload, self._servers, self._cores, self._folder))
+            floors = {
+                f"F-{kind} ({name})": floor(kind, settings, workload, self._cores) for kind in FLOORS.get(name, ())
+            }
+            found |= {name: run, **floors}
+            shown = "".join(f"   {key} {it.rate:,.0f}/s" for key, it in floors.items())
+            sys.stdout.write(f"  round {number + 1}  {name:<20} {run.rate:>9,.0f}/s{shown}\n")
             sys.stdout.flush()
-        return rates, runs
-
-    def _with_floors(self, workload: Workload) -> tuple[Run, Rates]:
-        run, settings = asyncio.run(saturate(workload, self._servers, self._cores, self._folder))
-        rates = {
-            f"F-{name} ({workload.name})": floor(name, settings, workload, self._cores)
-            for name in FLOORS.get(workload.name, ())
-        }
-        return run, rates
+        return found
 
     def _latency(self, rate: float) -> dict[str, float]:
         workload, seconds = self._workloads["everything matches"], self._options.latency_seconds
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))
+
+
+def _cpu(found: Run | Floor) -> dict[str, float]:
+    """Return CPU seconds per million by process."""
+    if isinstance(found, Floor):
+        return found.costs
+    return {name: cost.cpu for name, cost in found.costs.items()}
 
 
 def _median(runs: Sequence[Run]) -> dict[str, Any]:
@@ -140,9 +145,9 @@ def _tell(figures: dict[str, Any]) -> None:
         f"produce to event at {latency['rate']:,.0f}/s: p50 {latency['p50']} ms, p99 {latency['p99']} ms, "
         f"p999 {latency['p999']} ms, most {latency['most']} ms"
     )
-    lines.append(f"\n{'goal':<54}{'wanted':>12}{'found':>12}  holds")
+    lines.append(f"\n{'goal':<54}{'wanted':>8}{'found':>10}{'by CPU':>8}  holds")
     for goal in figures["goals"]:
-        found = "-" if goal["found"] is None else f"{goal['found']:,.2f}"
+        found, by_cpu = ("" if goal[key] is None else f"{goal[key]:,.2f}" for key in ("found", "by_cpu"))
         holds = {True: "yes", False: "NO", None: "not measured"}[goal["holds"]]
-        lines.append(f"{goal['goal']:<54}{goal['wanted']:>12}{found:>12}  {holds}")
+        lines.append(f"{goal['goal']:<54}{goal['wanted']:>8}{found:>10}{by_cpu:>8}  {holds}")
     sys.stdout.write("\n".join(lines) + "\n")

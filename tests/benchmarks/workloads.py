@@ -39,12 +39,14 @@ def workloads(scale: float) -> dict[str, Workload]:
         return int(count * scale)
 
     every = [
-        Workload("nothing matches", 4_000, several(100_000), lambda n: n % 5_000, lambda _: None),
-        Workload("5 % match", 4_000, several(60_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
-        Workload("everything matches", 2_000, several(12_000), lambda n: n, lambda _: COUNTED),
-        Workload("bursts of 20", 4_000, several(40_000), lambda n: n // BURST, lambda _: COUNTED),
-        Workload("completed", 2_000, several(40_000), lambda n: n % COMPLETED_LEARNERS, lambda _: COMPLETING),
-        Workload("10,000 journeys", 4_000, several(100_000), lambda n: n % 5_000, lambda _: None, 10_000),
+        Workload("nothing matches", 2_000, several(100_000), lambda n: n % 5_000, lambda _: None),
+        Workload("5 % match", 2_000, several(60_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
+        Workload("everything matches", 500, several(12_000), lambda n: n, lambda _: COUNTED),
+        Workload("bursts of 20", 1_000, several(40_000), lambda n: n // BURST, lambda _: COUNTED),
+        Workload(
+            "completed", COMPLETED_LEARNERS, several(40_000), lambda n: n % COMPLETED_LEARNERS, lambda _: COMPLETING
+        ),
+        Workload("10,000 journeys", 2_000, several(100_000), lambda n: n % 5_000, lambda _: None, 10_000),
     ]
     return {workload.name: workload for workload in every}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from bson import decode, encode
 from bson.codec_options import CodecOptions
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 
 from processor.core.evidence import ProgressEvent
 from processor.store import updates
@@ -18,7 +18,7 @@ PROGRESS = a_reference(7)
 DOCUMENT: dict[str, Any] = {"_id": PROGRESS, "processing": {"revision": 4}}
 
 
-def parts(write: UpdateOne) -> tuple[dict[str, Any], dict[str, Any]]:
+def parts(write: UpdateOne | UpdateMany) -> tuple[dict[str, Any], dict[str, Any]]:
     """The filter and the update of a write."""
     assert isinstance(write._doc, dict)
     return dict(write._filter), write._doc
@@ -124,15 +124,23 @@ def test_a_none_under_processing_and_a_removed_field_are_unset() -> None:
 
 def test_r1_a_forget_marks_the_outbox_again_when_claimed_events_are_left() -> None:
     claimed = [an_event(1), an_event(2), an_event(3)]
-    condition, update = parts(updates.forget_update(PROGRESS, claimed, 1, LOCK))
-    assert condition == {"_id": PROGRESS, "processing.relayKey": LOCK}
+    [write] = updates.forget_updates({PROGRESS: claimed}, {PROGRESS: 1}, LOCK)
+    condition, update = parts(write)
+    assert condition == {"_id": {"$in": [PROGRESS]}, "processing.relayKey": LOCK}
     assert update["$pull"] == {"processing.outbox": {"revision": {"$lte": 1}}}
     assert update["$min"] == {"processing.publish": at(2)}
 
 
 def test_a_forget_of_all_that_was_claimed_leaves_the_publish_mark_to_later_promotions() -> None:
-    _, update = parts(updates.forget_update(PROGRESS, [an_event(1), an_event(2)], 2, LOCK))
-    assert "processing.publish" not in touched(update)
+    [write] = updates.forget_updates({PROGRESS: [an_event(1), an_event(2)]}, {PROGRESS: 2}, LOCK)
+    assert "processing.publish" not in touched(parts(write)[1])
+
+
+def test_documents_that_need_the_same_forget_share_one_and_the_others_have_their_own() -> None:
+    same, other, left = map(a_reference, (1, 2, 3))
+    outboxes = {same: [an_event(1)], PROGRESS: [an_event(1)], other: [an_event(2)], left: [an_event(1), an_event(2)]}
+    writes = updates.forget_updates(outboxes, {same: 1, PROGRESS: 1, other: 2, left: 1}, LOCK)
+    assert [parts(write)[0]["_id"]["$in"] for write in writes] == [[same, PROGRESS], [other], [left]]
 
 
 @pytest.mark.parametrize("replay", [False, True])
@@ -147,11 +155,11 @@ def test_r1_an_event_comes_back_from_the_outbox_to_the_letter(replay: bool) -> N
     [
         updates.append_update(an_append(an_item(1)), at(0)),
         updates.apply_update(a_promotion(DOCUMENT, an_item(1)), LOCK, at(60), at(5)),
-        updates.forget_update(PROGRESS, [ProgressEvent(PROGRESS, 2, at(2), b"{}")], 1, LOCK),
+        *updates.forget_updates({PROGRESS: [ProgressEvent(PROGRESS, 2, at(2), b"{}")]}, {PROGRESS: 1}, LOCK),
     ],
     ids=["append", "apply", "forget"],
 )
-def test_no_update_touches_a_path_twice(write: UpdateOne) -> None:
+def test_no_update_touches_a_path_twice(write: UpdateOne | UpdateMany) -> None:
     """MongoDB refuses an update with two operators on one path, or on a path and its parent."""
     paths = touched(parts(write)[1])
     assert len(paths) == len(set(paths))
