@@ -9,6 +9,9 @@
     ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
     ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
     ├── InvalidInput             a file or an argument of a command cannot be used
+    │   ├── NoSuchJourney        the organisation has no journey of that id
+    │   └── InvalidRecalculation the journey is being recalculated already, or is not running
+    ├── NobodyRecalculates       a recalculation waits: no running process does them
     ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
     └── LoopDied                 a loop ended with an error that nobody foresaw: a bug
 
@@ -57,6 +60,26 @@ class InvalidInput(JourneyProgressError):
     """A file or an argument given to a command cannot be used as it is."""
 
     exit_code = 65
+
+
+class NoSuchJourney(InvalidInput):
+    """There is no journey of that id, or it is another organisation's, which must not tell."""
+
+    def __init__(self, journey: object) -> None:
+        super().__init__(f"there is no journey {journey}; `journey-progress journeys list` shows all")
+
+
+class InvalidRecalculation(InvalidInput):
+    """The journey is being recalculated, inactive or broken. The words are Learning Locker's."""
+
+    def __init__(self, journey: object) -> None:
+        super().__init__(f"Journey ({journey}) not available for recalculation")
+
+
+class NobodyRecalculates(JourneyProgressError):
+    """A recalculation was asked for, and no process has taken it up, or all that did have died."""
+
+    exit_code = 69
 
 
 class EmbeddedUnavailable(JourneyProgressError):

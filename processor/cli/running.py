@@ -1,4 +1,4 @@
-"""`run`, `ingest`, `promote`, `relay`: the loops, until SIGTERM or Ctrl-C."""
+"""`run`, `ingest`, `promote`, `relay`, `recalculation`: the loops, until SIGTERM or Ctrl-C."""
 
 import asyncio
 import signal
@@ -15,11 +15,12 @@ HELP = {
     "ingest": "Run only ingest: statements to pendingProgress.",
     "promote": "Run only the promoter: pendingProgress to completions.",
     "relay": "Run only the relay: outbox to progress-updated events.",
+    "recalculation": "Run only the recalculations that `recalculate` or an interface asked for.",
 }
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the four commands."""
+    """Add the commands."""
     for name, text in HELP.items():
         parts = tuple(Part) if name == "run" else (Part(name),)
         about = f"{text}\n\nSIGTERM and Ctrl-C drain: what is in hand is finished within SHUTDOWN_DEADLINE."

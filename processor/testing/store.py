@@ -15,6 +15,7 @@ from bson import ObjectId
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
+from processor.core.retraction import replay_entry
 from processor.ports import Applied, Backlog, Claim, OutboxClaim
 from schemas.dots import encode_dots
 
@@ -75,7 +76,10 @@ class MemoryProgressStore:
             pending += [entry for entry in items_to(items) if entry not in pending]
         processing = document["processing"]
         document["updatedAt"] = now
-        _mark(processing, "due", now)
+        if append.replay is None:
+            mark(processing, "due", now)
+        else:
+            ask(processing, replay_entry(append.replay, append.version))
         processing["version"] = max(processing.get("version", append.version), append.version)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
@@ -129,7 +133,7 @@ class MemoryProgressStore:
             if processing.get("relayKey") == claim.lock_key:
                 processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
                 if left := [event.time for event in claim.outboxes[progress] if event.revision > revision]:
-                    _mark(processing, "publish", min(left))  # not published: the claim has cleared their mark
+                    mark(processing, "publish", min(left))  # not published: the claim has cleared their mark
                 del processing["relayKey"], processing["relayLease"]
             self._faults("forget.after")
 
@@ -144,7 +148,7 @@ class MemoryProgressStore:
         ]
         for processing in stale:
             self._faults("mark_due.before")
-            _mark(processing, "due", now)
+            mark(processing, "due", now)
             self._faults("mark_due.after")
         return len(stale)
 
@@ -179,9 +183,15 @@ class MemoryProgressStore:
             yield deepcopy(document)
 
 
-def _mark(processing: Document, mark: str, now: datetime) -> None:
+def mark(processing: Document, mark: str, now: datetime) -> None:
     """Set a mark, unless an earlier one stands: it tells since when there is something to do."""
     processing[mark] = min(processing.get(mark, now), now)
+
+
+def ask(processing: Document, entry: Document) -> None:
+    """Add what a recalculation asks, once."""
+    if entry not in (asked := processing.setdefault("replay", [])):
+        asked.append(entry)
 
 
 def _is_free(document: Document, lease: str, now: datetime) -> bool:
@@ -198,6 +208,8 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
     for waypoint, items in promotion.consumed.items():
         entry = document["pendingProgress"][waypoint]
         entry["statements"] = [it for it in entry["statements"] if it not in items_to(items)]
+    if promotion.replayed:
+        processing["replay"] = [it for it in processing["replay"] if it not in promotion.replayed]
     document.update(deepcopy(dict(promotion.changed)))
     for name in promotion.removed:
         document.pop(name, None)
@@ -211,7 +223,7 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
     if promotion.event:
         processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
-        _mark(processing, "publish", now)
+        mark(processing, "publish", now)
     processing.pop("lease", None)
 
 

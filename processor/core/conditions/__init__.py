@@ -6,6 +6,7 @@ a match makes necessary; `explain` says clause by clause what was asked and foun
 
 from processor.core.conditions.compiled import Clause, Conditions, Finding
 from processor.core.conditions.invalid import InvalidConditions
+from processor.core.conditions.narrowed import any_of, narrowed
 from processor.core.conditions.parse import compile_conditions
 from processor.core.conditions.required import Requirement, keys_at
 from processor.core.conditions.warnings import warnings_of
@@ -16,7 +17,9 @@ __all__ = [
     "Finding",
     "InvalidConditions",
     "Requirement",
+    "any_of",
     "compile_conditions",
     "keys_at",
+    "narrowed",
     "warnings_of",
 ]

@@ -1,0 +1,173 @@
+"""A small world in memory for recalculation: learners, a journey that changes, crashes after any durable effect."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.completions import attempts_from
+from processor.core.decode import stored_statement
+from processor.core.identity import Identification
+from processor.core.matching import match
+from processor.core.promotion import FoldingPolicy
+from processor.core.recalculation import Recalculation, Stage
+from processor.metrics import Metrics
+from processor.services.journeys import Journeys
+from processor.services.promoter import Promoter
+from processor.services.recalculation import RecalculatingPolicy, Recalculator
+from processor.services.surroundings import Leasing, Surroundings
+from processor.testing.recalculations import MemoryHistory, MemoryRecalculationWork, MemoryReplayStore
+from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog, MemoryProgressStore
+from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey, a_reference, a_statement, at
+
+LEASE = timedelta(seconds=10)
+PATIENCE = timedelta(seconds=60)
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+class HeldClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = at(1_000_000)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def pass_(self, by: timedelta) -> None:
+        self.time += by
+
+
+def a_waypoint(number: int, verbs: Iterable[str], count: int = 1, **changes: Any) -> dict[str, Any]:
+    verb_ids = [f"http://example.org/{verb}" for verb in verbs]
+    conditions = {"statement.verb.id": {"$in": verb_ids}}
+    return {
+        "_id": ObjectId(WAYPOINTS[number]),
+        "isActive": True,
+        "conditions": conditions,
+        "count": count,
+        "order": number,
+        **changes,
+    }
+
+
+def the_journey(*waypoints: dict[str, Any], version: int = 1, **changes: Any) -> dict[str, Any]:
+    return {**a_journey(_id=JOURNEY, waypoints=list(waypoints), version=version), **changes}
+
+
+def a_stored(number: int, verb: str, owner: str = "ana", **changes: Any) -> dict[str, Any]:
+    """A statement document of collection `statements`, at second `number`."""
+    statement = a_statement(number, verb={"id": f"http://example.org/{verb}"})
+    statement |= {"actor": {"mbox": f"mailto:{owner}@example.org"}, "timestamp": at(number).isoformat()}
+    return {
+        "_id": a_reference(number),
+        "organisation": ORGANISATION,
+        "lrs_id": None,
+        "voided": False,
+        "person": None,
+        "statement": statement,
+        "timestamp": at(number),
+        "stored": at(number),
+        **changes,
+    }
+
+
+@dataclass
+class World:
+    """One database, and the loops on it. `crashes` decides, effect by effect, whether the process dies there."""
+
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    clock: HeldClock = field(default_factory=HeldClock)
+    crashes: Callable[[str], bool] = lambda _: False
+    rate: float = 1e9
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics()
+        self.work = MemoryRecalculationWork(Recalculation(JOURNEY, "none", None, START), self._faults)
+
+    def _faults(self, effect: str) -> None:
+        if self.crashes(effect):
+            raise Crash(effect)
+
+    def _around(self) -> Surroundings:
+        return Surroundings(self.clock, self.metrics, asyncio.Event())
+
+    async def save(self, journey: dict[str, Any]) -> None:
+        await MemoryJourneyCatalog(self.database).save([journey])
+
+    async def journeys(self) -> Journeys:
+        known = Journeys(MemoryJourneyCatalog(self.database), self._around())
+        await known.refresh()
+        return known
+
+    async def live(self, *documents: dict[str, Any]) -> None:
+        """Store statements and ingest them, as the LRS and the live stream do."""
+        records = []
+        for document in documents:
+            self.database.statements[document["_id"]] = document
+            records.append(stored_statement(document))
+        index = (await self.journeys()).index
+        matched = match([it for it in records if it], index, Identification())
+        await MemoryProgressStore(self.database, self._faults).append(matched.appends, [], self.clock.now())
+
+    async def promote(self, limit: int = 100) -> int:
+        store = MemoryProgressStore(self.database, self._faults)
+        policy = FoldingPolicy(lateness_horizon=timedelta(days=3650))
+        leasing = Leasing(LEASE, limit)
+        return await Promoter(store, await self.journeys(), policy, self._around(), leasing, asyncio.Event()).step()
+
+    def start(self, run: str = "run", only: ObjectId | None = None) -> None:
+        self.work.recalculation = Recalculation(JOURNEY, run, Stage.RETRACT, self.clock.now(), only=only)
+        self.work.lock_key = None
+
+    async def recalculator(self, chunk: int = 2, batch: int = 3) -> Recalculator:
+        """A worker; a crash of the test's is a new one."""
+        policy = RecalculatingPolicy(rate=self.rate, known_after=timedelta(0), patience=PATIENCE)
+        return Recalculator(
+            self.work,
+            MemoryReplayStore(self.database, self._faults),
+            MemoryHistory(self.database, chunk=chunk),
+            await self.journeys(),
+            policy,
+            self._around(),
+            Leasing(LEASE, batch),
+        )
+
+    async def recalculated(self) -> None:
+        """Let one worker and one promoter work until all is done."""
+        worker = await self.recalculator()
+        for _ in range(10_000):
+            await worker.step()
+            await self.promote()
+            if self.work.recalculation.stage is None:
+                return
+        raise AssertionError("the recalculation does not end")
+
+    async def quiet(self) -> None:
+        """Promote what is due and what crashed promoters hold."""
+        self.clock.pass_(LEASE * 2)
+        while await self.promote():
+            pass
+
+    def documents(self) -> dict[ObjectId, Any]:
+        """What must not depend on how it came about: the attempts, and the dates above them."""
+        names = ("startedAt", "isCompleted", "completedAt", "duration")
+        return {
+            key: (attempts_from(document["completions"]), {name: document.get(name) for name in names})
+            for key, document in self.database.progresses.items()
+            if document["completions"]
+        }
+
+    def events(self) -> list[Any]:
+        return [event for it in self.database.progresses.values() for event in it["processing"].get("outbox", ())]
+
+
+def some_statements(dice: random.Random, number: int, first: int = 1) -> list[dict[str, Any]]:
+    return [a_stored(first + it, dice.choice("abc"), dice.choice(("ana", "ben", "cem"))) for it in range(number)]
