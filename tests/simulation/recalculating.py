@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from bson import ObjectId
@@ -13,7 +14,7 @@ from processor.core.completions import attempts_from
 from processor.core.decode import stored_statement
 from processor.core.identity import Identification
 from processor.core.matching import match
-from processor.core.promotion import FoldingPolicy
+from processor.core.promotion import FoldingPolicy, promote
 from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
 from processor.services.journeys import Journeys
@@ -24,6 +25,7 @@ from processor.testing.recalculations import MemoryHistory, MemoryRecalculationW
 from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog, MemoryProgressStore
 from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey, a_reference, a_statement, at
 
+POLICY = FoldingPolicy(lateness_horizon=timedelta(days=3650))
 LEASE = timedelta(seconds=10)
 PATIENCE = timedelta(seconds=60)
 
@@ -90,7 +92,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics()
+        self._keys = count()
         self.work = MemoryRecalculationWork(Recalculation(JOURNEY, "none", None, START), self._faults)
+        catalog = MemoryJourneyCatalog(self.database)
+        self.known = Journeys(catalog, self._around())
+        self.promoter_known = Journeys(catalog, self._around())
+        """Refreshed by nobody but the promoter itself, when a document tells that it has to know more (trap 7)."""
 
     def _faults(self, effect: str) -> None:
         if self.crashes(effect):
@@ -101,11 +108,7 @@ class World:
 
     async def save(self, journey: dict[str, Any]) -> None:
         await MemoryJourneyCatalog(self.database).save([journey])
-
-    async def journeys(self) -> Journeys:
-        known = Journeys(MemoryJourneyCatalog(self.database), self._around())
-        await known.refresh()
-        return known
+        await self.known.refresh()
 
     async def live(self, *documents: dict[str, Any]) -> None:
         """Store statements and ingest them, as the LRS and the live stream do."""
@@ -113,28 +116,36 @@ class World:
         for document in documents:
             self.database.statements[document["_id"]] = document
             records.append(stored_statement(document))
-        index = (await self.journeys()).index
-        matched = match([it for it in records if it], index, Identification())
+        matched = match([it for it in records if it], self.known.index, Identification())
         await MemoryProgressStore(self.database, self._faults).append(matched.appends, [], self.clock.now())
 
     async def promote(self, limit: int = 100) -> int:
         store = MemoryProgressStore(self.database, self._faults)
-        policy = FoldingPolicy(lateness_horizon=timedelta(days=3650))
         leasing = Leasing(LEASE, limit)
-        return await Promoter(store, await self.journeys(), policy, self._around(), leasing, asyncio.Event()).step()
+        return await Promoter(store, self.promoter_known, POLICY, self._around(), leasing, asyncio.Event()).step()
+
+    async def claim_slowly(self) -> Callable[[], Awaitable[object]]:
+        """Claim and decide as a promoter does; return what writes it, however late."""
+        store = MemoryProgressStore(self.database, self._faults)
+        await self.promoter_known.refresh()
+        now = self.clock.now()
+        claim = await store.claim(f"slow-{next(self._keys)}", now, now + LEASE, 2)
+        rules = self.promoter_known.index.journeys[JOURNEY]
+        promotions = [promote(document, rules, POLICY, now) for document in claim.documents]
+        return lambda: store.apply(claim, promotions, self.clock.now())
 
     def start(self, run: str = "run", only: ObjectId | None = None) -> None:
         self.work.recalculation = Recalculation(JOURNEY, run, Stage.RETRACT, self.clock.now(), only=only)
         self.work.lock_key = None
 
-    async def recalculator(self, chunk: int = 2, batch: int = 3) -> Recalculator:
+    def recalculator(self, chunk: int = 2, batch: int = 3) -> Recalculator:
         """A worker; a crash of the test's is a new one."""
         policy = RecalculatingPolicy(rate=self.rate, known_after=timedelta(0), patience=PATIENCE)
         return Recalculator(
             self.work,
             MemoryReplayStore(self.database, self._faults),
             MemoryHistory(self.database, chunk=chunk),
-            await self.journeys(),
+            self.known,
             policy,
             self._around(),
             Leasing(LEASE, batch),
@@ -142,7 +153,7 @@ class World:
 
     async def recalculated(self) -> None:
         """Let one worker and one promoter work until all is done."""
-        worker = await self.recalculator()
+        worker = self.recalculator()
         for _ in range(10_000):
             await worker.step()
             await self.promote()
