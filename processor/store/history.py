@@ -51,7 +51,8 @@ class MongoHistory:
         """Read what a page of the scope's documents hold; `position` is the last document's `_id`."""
         page = {**_documents_of(scope), **({"_id": {"$gt": position}} if position and not scope.only else {})}
         with translated():
-            holders = await self._progresses.find(page, HELD).sort("_id").limit(self._documents).to_list()
+            pages = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY).sort("_id")
+            holders = await pages.limit(self._documents).to_list()
             references = list({statement for holder in holders for _, statement in evidence_of(holder)})
             found: list[Document] = []
             for first in range(0, len(references), REFERENCES):
