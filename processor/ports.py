@@ -252,4 +252,7 @@ class ReplayStore(Protocol):
         """Return those documents of the journey that exist."""
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
-        """Mark due what was asked something that is not folded yet, so that at most `limit` wait at once."""
+        """Mark due what was asked something that is not folded yet, so that at most `limit` wait at once.
+
+        Not what waits for its journey to run: that is woken with it (`ProgressStore.mark_due`).
+        """

@@ -35,7 +35,9 @@ REPLAY = "processing.replay"
 Filter = dict[str, Any]
 Update = dict[str, Any]
 
-AT_REST: Filter = {"processing.due": None, "processing.lease": None}
+AT_REST: Filter = {"processing.due": None, "processing.lease": None, "processing.waiting": None}
+"""Nobody is going to fold it; one that waits for its journey is woken with it."""
+
 IN_WORK: Filter = {"$or": [{"processing.due": {"$exists": True}}, {"processing.lease": {"$exists": True}}]}
 """Due, or claimed by a promoter."""
 

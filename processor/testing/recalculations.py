@@ -53,8 +53,9 @@ class MemoryReplayStore:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
         documents = [it for it in self._database.progresses.values() if it["journey"] == journey]
         asked = [it["processing"] for it in documents if it["processing"].get("replay")]
-        at_rest = [it for it in asked if "due" not in it and "lease" not in it]
-        waiting = min(len(asked) - len(at_rest), limit)
+        in_work = [it for it in asked if "due" in it or "lease" in it]
+        waiting = min(len(in_work), limit)
+        at_rest = [it for it in asked if it not in in_work and not it.get("waiting")]
         marked = at_rest[: limit - waiting]
         for processing in marked:
             self._faults("wake.before")

@@ -17,6 +17,7 @@ from processor.core.matching import match
 from processor.core.promotion import FoldingPolicy, promote
 from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
+from processor.ports import History
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
@@ -138,26 +139,29 @@ class World:
         self.work.recalculation = Recalculation(JOURNEY, run, Stage.RETRACT, self.clock.now(), only=only)
         self.work.lock_key = None
 
-    def recalculator(self, chunk: int = 2, batch: int = 3) -> Recalculator:
+    def recalculator(self, chunk: int = 2, batch: int = 3, history: History | None = None) -> Recalculator:
         """A worker; a crash of the test's is a new one."""
         policy = RecalculatingPolicy(rate=self.rate, known_after=timedelta(0), patience=PATIENCE)
         return Recalculator(
             self.work,
             MemoryReplayStore(self.database, self._faults),
-            MemoryHistory(self.database, chunk=chunk),
+            history or MemoryHistory(self.database, chunk=chunk),
             self.known,
             policy,
             self._around(),
             Leasing(LEASE, batch),
         )
 
+    def is_at(self, stage: Stage | None) -> bool:
+        return self.work.recalculation.stage is stage
+
     async def recalculated(self) -> None:
         """Let one worker and one promoter work until all is done."""
         worker = self.recalculator()
-        for _ in range(10_000):
+        for _ in range(1_000):
             await worker.step()
             await self.promote()
-            if self.work.recalculation.stage is None:
+            if self.is_at(None):
                 return
         raise AssertionError("the recalculation does not end")
 

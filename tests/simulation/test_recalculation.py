@@ -3,11 +3,30 @@
 import os
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+import orjson
 import pytest
+from structlog.testing import capture_logs
 
+from processor.core.identity import progress_id
 from processor.core.recalculation import Stage
-from tests.simulation.recalculating import LEASE, Crash, World, a_waypoint, some_statements, the_journey
+from processor.services.surroundings import Surroundings
+from processor.testing.broker import MemoryBroker
+from processor.testing.recalculations import MemoryHistory
+from processor.testing.store import MemoryProgressStore
+from schemas.rendering import rendered
+from tests.builders import JOURNEY, ORGANISATION, an_owner
+from tests.simulation.recalculating import (
+    LEASE,
+    PATIENCE,
+    Crash,
+    World,
+    a_stored,
+    a_waypoint,
+    some_statements,
+    the_journey,
+)
 
 SEEDS = int(os.environ.get("JOURNEY_PROGRESS_SEEDS", "500")) // 20
 
@@ -116,7 +135,7 @@ async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version() ->
     await world.quiet()
     world.start()
     worker = world.recalculator()
-    while world.work.recalculation.stage is not Stage.APPEND:
+    while not world.is_at(Stage.APPEND):
         await worker.step()
     await world.save(AFTER)
     await worker.step()
@@ -125,3 +144,145 @@ async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version() ->
     await world.quiet()
     assert world.work.recalculation.version == 2
     assert world.documents() == (await fresh(statements)).documents()
+
+
+async def test_an_inactive_journey_ends_it_and_its_documents_wait() -> None:
+    world = World()
+    await world.save(BEFORE)
+    await world.live(*some_statements(random.Random(5), 30))
+    await world.quiet()
+    await world.save(AFTER)
+    world.start()
+    worker = world.recalculator()
+    while not world.is_at(Stage.APPEND):
+        await worker.step()
+    before = world.documents()
+    await world.save({**AFTER, "isActive": False})
+    await world.promoter_known.refresh()
+    await world.recalculated()
+    await world.quiet()
+    assert world.documents() == before
+
+    await world.save(AFTER)
+    await world.promoter_known.refresh()
+    assert await MemoryProgressStore(world.database).mark_due(JOURNEY, 2, world.clock.now()) == 3
+    await world.quiet()
+    assert not any(it["processing"]["replay"] for it in world.database.progresses.values())
+    assert world.documents() != before
+
+
+async def test_cancelled_what_was_found_is_folded_all_the_same() -> None:
+    world = World()
+    await world.save(BEFORE)
+    await world.live(*some_statements(random.Random(5), 30))
+    await world.quiet()
+    await world.save(AFTER)
+    world.start()
+    worker = world.recalculator()
+    while not world.is_at(Stage.WAKE):
+        await worker.step()
+    world.work.recalculation = replace(world.work.recalculation, is_cancelled=True)
+    await world.recalculated()
+    assert not any(it["processing"]["replay"] for it in world.database.progresses.values())
+
+
+async def test_without_promoters_it_ends_when_its_patience_does() -> None:
+    world = World()
+    await world.save(AFTER)
+    await world.live(*some_statements(random.Random(5), 30))
+    world.start()
+    worker = world.recalculator()
+    while not world.is_at(Stage.WAKE):
+        await worker.step()
+    with capture_logs() as logs:
+        await worker.step()
+        world.clock.pass_(PATIENCE)
+        await worker.step()
+        assert world.is_at(Stage.WAKE)
+        world.clock.pass_(PATIENCE)
+        await worker.step()
+    assert world.is_at(None)
+    assert [it["waiting"] for it in logs if it["log_level"] == "warning"] == [3]
+
+
+async def test_documents_are_woken_a_batch_at_a_time() -> None:
+    world = World()
+    await world.save(AFTER)
+    await world.live(*(a_stored(number, "c", f"learner-{number}") for number in range(1, 10)))
+    await world.quiet()
+    world.start()
+    worker = world.recalculator(chunk=9, batch=4)
+    while not world.is_at(Stage.WAKE):
+        await worker.step()
+    woken = []
+    while not world.is_at(None):
+        await worker.step()
+        woken.append(sum("due" in it["processing"] for it in world.database.progresses.values()))
+        await world.promote()
+    assert woken == [4, 4, 1, 0]
+
+
+async def test_nothing_is_read_before_every_ingester_knows_the_journey() -> None:
+    world = World()
+    await world.save(AFTER)
+    world.start()
+    world.work.recalculation = replace(world.work.recalculation, begin_at=world.clock.now() + LEASE)
+    worker = world.recalculator()
+    assert await worker.step() == 0
+    assert world.work.recalculation.version is None
+    world.clock.pass_(LEASE)
+    await worker.step()
+    assert world.work.recalculation.version == 2
+
+
+async def test_the_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def pause(_: Surroundings, seconds: float, *__: object) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(Surroundings, "pause", pause)
+    world = World(rate=10.0)
+    await world.save(AFTER)
+    await world.live(*some_statements(random.Random(5), 30))
+    world.start()
+    await world.recalculated()
+    looked = world.metrics.reread._value.get()
+    assert sum(pauses) == pytest.approx(looked / 10)
+
+
+async def test_one_owner_alone() -> None:
+    world = World()
+    statements = some_statements(random.Random(7), 30)
+    await world.save(BEFORE)
+    await world.live(*statements)
+    await world.quiet()
+    before = world.documents()
+    await world.save(AFTER)
+    ana = progress_id(ORGANISATION, JOURNEY, an_owner("ana"))
+    world.start(only=ana)
+    await world.recalculated()
+    after = world.documents()
+    assert after[ana] == (await fresh(statements)).documents()[ana]
+    assert {**after, ana: None} == {**before, ana: None}
+
+
+async def test_the_topic_may_hold_several_versions_of_a_statement() -> None:
+    """The first does not match, a later one does: evidence is neither lost nor published anew."""
+    world = World()
+    await world.save(AFTER)
+    known, enriched = a_stored(1, "x"), a_stored(1, "c")
+    await world.live(enriched, a_stored(2, "b"))
+    await world.quiet()
+    events = world.events()
+    broker = MemoryBroker(partitions=1)
+    for document in (known, a_stored(2, "b"), a_stored(3, "x"), enriched):
+        broker.append("topic", orjson.dumps(rendered(document)))
+    world.start()
+    worker = world.recalculator(history=MemoryHistory(world.database, broker, "topic", chunk=1))
+    while not world.is_at(None):
+        await worker.step()
+        if world.is_at(Stage.WAKE):
+            await world.promote()
+    assert world.events() == events
+    assert world.documents() == (await fresh([enriched, a_stored(2, "b")])).documents()
