@@ -38,7 +38,8 @@ Verdicts = Mapping[ObjectId, frozenset[tuple[ObjectId, str]]]
 def verdicts_on(records: Iterable[StatementRecord], rules: JourneyRules, identification: Identification) -> Verdicts:
     """Judge statements under a journey. A waypoint that is switched off is judged, too: its evidence waits.
 
-    Of several versions of a statement it is enough that one counts, as in the live stream.
+    Of several versions of a statement it is enough that one counts, as in the live stream. Another organisation's is
+    not ours, whatever its reference (DECISIONS.md, 8): it counts as not read.
     """
     waypoints = {
         key: replace(waypoint, is_active=not waypoint.conditions.is_empty) for key, waypoint in rules.waypoints.items()
@@ -46,6 +47,8 @@ def verdicts_on(records: Iterable[StatementRecord], rules: JourneyRules, identif
     index = JourneyIndex([replace(rules, waypoints=waypoints)])
     verdicts: dict[ObjectId, frozenset[tuple[ObjectId, str]]] = {}
     for record in records:
+        if record.organisation != rules.organisation:
+            continue
         counts = {
             (progress, waypoint.id)
             for _, waypoint in index.matches(record)

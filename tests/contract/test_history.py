@@ -176,6 +176,32 @@ async def test_an_empty_topic_has_no_history(kafka: KafkaHistory) -> None:
     assert await kafka.statements(Scope(RULES), None) == Reread((), None, 0, None)
 
 
+async def test_what_comes_behind_the_end_of_the_topic_is_the_live_streams(
+    kafka: KafkaHistory, settings: Settings
+) -> None:
+    await produce(settings, map(rendered, STORED))
+    first = await kafka.statements(Scope(RULES), None)
+    await produce(settings, map(rendered, [a_stored(number, "a") for number in range(20, 40)]))
+    rest = await every(lambda scope, position: kafka.statements(scope, position or first.position), Scope(RULES))
+    assert references([first, *rest]) == {a_reference(number) for number in (1, 2, 3, 4, 6)}
+    assert sum(chunk.looked for chunk in (first, *rest)) == len(STORED)
+
+
+async def test_a_topic_that_was_left_is_read_on_by_another_reader(kafka: KafkaHistory, settings: Settings) -> None:
+    await produce(settings, map(rendered, STORED))
+    first = await kafka.statements(Scope(RULES), None)
+    await kafka.close()
+    rest = await every(lambda scope, position: kafka.statements(scope, position or first.position), Scope(RULES))
+    assert references([first, *rest]) >= HELD
+
+
+async def test_evidence_is_never_looked_up_in_another_organisation(mongo_database: Database) -> None:
+    """Two tenants may send the same UUID; one document is kept (DECISIONS.md, 8)."""
+    await MongoProgressStore(mongo_database).append(appends(), [], at(0))
+    await mongo_database[STATEMENTS].insert_one({**STORED[0], "organisation": OTHERS})
+    assert (await MongoHistory(mongo_database).evidence(Scope(RULES), None)).statements == ()
+
+
 async def test_mongo_leaves_out_what_cannot_match_and_sources_and_voided_ones(mongo_database: Database) -> None:
     store = ObjectId()
     voided = a_stored(7, "a", voided=True, lrs_id=store)

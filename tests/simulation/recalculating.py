@@ -180,6 +180,10 @@ class World:
             if document["completions"]
         }
 
+    def asked(self) -> dict[ObjectId, list[Any]]:
+        """What recalculations have asked and nobody has folded."""
+        return {key: list(it["processing"].get("replay", ())) for key, it in self.database.progresses.items()}
+
     def events(self) -> list[Any]:
         return [event for it in self.database.progresses.values() for event in it["processing"].get("outbox", ())]
 

@@ -146,7 +146,9 @@ async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version() ->
     assert world.documents() == (await fresh(statements)).documents()
 
 
-async def test_an_inactive_journey_ends_it_and_its_documents_wait() -> None:
+@pytest.mark.parametrize("stage", [Stage.RETRACT, Stage.APPEND])
+async def test_an_inactive_journey_ends_it_and_its_documents_wait(stage: Stage) -> None:
+    """That nothing matches an inactive journey must not take its evidence back."""
     world = World()
     await world.save(BEFORE)
     await world.live(*some_statements(random.Random(5), 30))
@@ -154,20 +156,21 @@ async def test_an_inactive_journey_ends_it_and_its_documents_wait() -> None:
     await world.save(AFTER)
     world.start()
     worker = world.recalculator()
-    while not world.is_at(Stage.APPEND):
+    await worker.step()
+    while not world.is_at(stage):
         await worker.step()
-    before = world.documents()
+    before, asked = world.documents(), world.asked()
     await world.save({**AFTER, "isActive": False})
     await world.promoter_known.refresh()
     await world.recalculated()
     await world.quiet()
-    assert world.documents() == before
+    assert (world.documents(), world.asked()) == (before, asked)
 
     await world.save(AFTER)
     await world.promoter_known.refresh()
-    assert await MemoryProgressStore(world.database).mark_due(JOURNEY, 2, world.clock.now()) == 3
+    await MemoryProgressStore(world.database).mark_due(JOURNEY, 2, world.clock.now())
     await world.quiet()
-    assert not any(it["processing"]["replay"] for it in world.database.progresses.values())
+    assert not any(world.asked().values())
     assert world.documents() != before
 
 
@@ -183,7 +186,7 @@ async def test_cancelled_what_was_found_is_folded_all_the_same() -> None:
         await worker.step()
     world.work.recalculation = replace(world.work.recalculation, is_cancelled=True)
     await world.recalculated()
-    assert not any(it["processing"]["replay"] for it in world.database.progresses.values())
+    assert not any(world.asked().values())
 
 
 async def test_without_promoters_it_ends_when_its_patience_does() -> None:
@@ -220,6 +223,20 @@ async def test_documents_are_woken_a_batch_at_a_time() -> None:
         woken.append(sum("due" in it["processing"] for it in world.database.progresses.values()))
         await world.promote()
     assert woken == [4, 4, 1, 0]
+
+
+async def test_p3_each_chunk_asks_under_a_key_of_its_own() -> None:
+    """Else what a chunk asks during a promotion would be consumed with what the promoter has read."""
+    world = World()
+    await world.save(AFTER)
+    await world.live(*(a_stored(number, "c") for number in range(1, 7)))
+    await world.quiet()
+    world.start()
+    worker = world.recalculator(chunk=2)
+    while not world.is_at(Stage.WAKE):
+        await worker.step()
+    [entries] = world.asked().values()
+    assert len({entry["key"] for entry in entries}) == 3
 
 
 async def test_nothing_is_read_before_every_ingester_knows_the_journey() -> None:

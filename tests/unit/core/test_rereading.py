@@ -66,14 +66,18 @@ def test_what_was_not_read_stays() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"voided": True}, {"lrs_id": ObjectId()}, {"organisation": ObjectId()}],
-    ids=["voided", "another store", "another organisation"],
+    [{"voided": True}, {"lrs_id": ObjectId()}],
+    ids=["voided", "another store"],
 )
 def test_the_whole_verdict_is_asked_and_not_the_conditions_alone(changes: dict[str, Any]) -> None:
     under = rules(sources=[ObjectId(WAYPOINTS[5])])
     held = a_stored(1, "a", lrs_id=ObjectId(WAYPOINTS[5]))
     assert taken_back(a_document(), read(held), under) == set()
     assert taken_back(a_document(), read({**held, **changes}), under) == {a_reference(1)}
+
+
+def test_another_organisations_statement_of_the_same_reference_says_nothing() -> None:
+    assert taken_back(a_document(), read(a_stored(1, "c", organisation=ObjectId())), rules()) == set()
 
 
 def test_evidence_of_somebody_else_is_taken_back() -> None:
