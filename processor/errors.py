@@ -8,8 +8,8 @@
     │   └── BrokerUnavailable    Kafka does not answer, or has no leader
     ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
     ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
-    ├── InvalidInput             a file or an argument of a command cannot be used
-    │   ├── NoSuchJourney        the organisation has no journey of that id
+    ├── InvalidInput             a file, an argument of a command or a request cannot be used
+    │   ├── NotFound             there is no such document in the caller's organisation
     │   └── InvalidRecalculation the journey is being recalculated already, or is not running
     ├── NobodyRecalculates       a recalculation waits: no running process does them
     ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
@@ -57,16 +57,13 @@ class Misfit(JourneyProgressError):
 
 
 class InvalidInput(JourneyProgressError):
-    """A file or an argument given to a command cannot be used as it is."""
+    """A file or an argument given to a command, or a request to an interface, cannot be used as it is."""
 
     exit_code = 65
 
 
-class NoSuchJourney(InvalidInput):
-    """There is no journey of that id, or it is another organisation's, which must not tell."""
-
-    def __init__(self, journey: object) -> None:
-        super().__init__(f"there is no journey {journey}; `journey-progress journeys list` shows all")
+class NotFound(InvalidInput):
+    """There is no such document, as far as the caller may know: it may be another organisation's."""
 
 
 class InvalidRecalculation(InvalidInput):

@@ -172,17 +172,13 @@ class EventSink(Protocol):
 
 
 class Recalculations(Protocol):
-    """Starting and cancelling the recalculation of a journey, for interfaces.
+    """Starts and cancels the recalculation of a journey. Raises `NotFound`, or `InvalidInput` when it cannot be."""
 
-    Both return the journey document with `recalculateStatus` as it stands now, and raise `NoSuchJourney` when the
-    organisation has no such journey. `by` is the client that asks.
-    """
+    async def start(self, journey: ObjectId, organisation: ObjectId, by: ObjectId) -> Mapping[str, Any]:
+        """Start; `by` is the client. Return the journey document as stored, with its `recalculateStatus`."""
 
-    async def start(self, journey: ObjectId, organisation: ObjectId, by: ObjectId | None) -> Mapping[str, Any]:
-        """Ask for a recalculation. Raises `InvalidRecalculation` while one runs, and for a journey that does not."""
-
-    async def cancel(self, journey: ObjectId, organisation: ObjectId, by: ObjectId | None) -> Mapping[str, Any]:
-        """End a recalculation; what it found until then stays. Cancelling an idle journey only notes who asked."""
+    async def cancel(self, journey: ObjectId, organisation: ObjectId, by: ObjectId) -> Mapping[str, Any]:
+        """Cancel; harmless when there is none. Return the journey document as stored."""
 
     async def shown(self, journeys: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Return journey documents with `recalculateStatus` as it stands now: what is stored in them may be old."""

@@ -11,7 +11,7 @@ from processor.clock import SystemClock
 from processor.core.identity import owner_from, progress_id
 from processor.core.index import index_journeys
 from processor.core.rereading import Scope
-from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NoSuchJourney
+from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NotFound
 from processor.services.foresight import Foreseen, Foresight, Looked
 from processor.services.recalculation import Rereading
 from processor.settings import Settings
@@ -20,7 +20,7 @@ from processor.settings import Settings
 async def start_recalculation(settings: Settings, journey: ObjectId, actor: str | None) -> ObjectId:
     """Ask for a journey's recalculation, for one owner's document if an actor is given; return the organisation.
 
-    Raises `NoSuchJourney`, `InvalidRecalculation` or `InvalidInput` (nobody is called so).
+    Raises `NotFound`, `InvalidRecalculation` or `InvalidInput` (nobody is called so).
     """
     async with open_stores(settings) as stores:
         scope = await _scope(settings, stores, journey, actor)
@@ -63,7 +63,7 @@ async def _scope(settings: Settings, stores: Stores, journey: ObjectId, actor: s
         raise InvalidRecalculation(journey)
     rules = index.journeys.get(journey)
     if rules is None:
-        raise NoSuchJourney(journey)
+        raise NotFound(f"there is no journey {journey}")
     if actor is None:
         return Scope(rules)
     try:

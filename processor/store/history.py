@@ -84,7 +84,8 @@ def candidates(rules: JourneyRules) -> Document:
 
 
 def _documents_of(scope: Scope) -> dict[str, ObjectId]:
-    return {"journey": scope.rules.id, **({"_id": scope.only} if scope.only else {})}
+    mine = {"organisation": scope.rules.organisation, "journey": scope.rules.id}
+    return mine | ({"_id": scope.only} if scope.only else {})
 
 
 def _records(documents: Iterable[Mapping[str, Any]]) -> tuple[StatementRecord, ...]:

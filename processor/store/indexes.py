@@ -27,7 +27,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="replay_journey",
             partialFilterExpression={"processing.replay.version": {"$exists": True}},
         ),
-        IndexModel([("journey", ASCENDING), ("_id", ASCENDING)], name="journey_id"),
+        IndexModel(
+            [("organisation", ASCENDING), ("journey", ASCENDING), ("_id", ASCENDING)], name="organisation_journey_id"
+        ),
     ],
     RECALCULATIONS: [IndexModel([("stage", ASCENDING)], name="stage", sparse=True)],
 }

@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from processor.core.journey import InvalidJourney, compile_journey
 from processor.core.recalculation import Recalculation, Stage, status_of
-from processor.errors import InvalidRecalculation, NoSuchJourney
+from processor.errors import InvalidRecalculation, NotFound
 from processor.ports import Clock
 from processor.store.connect import JOURNEYS, RECALCULATIONS, Database, Document
 from processor.store.failures import translated
@@ -134,7 +134,7 @@ class MongoRecalculations:
         with translated():
             document = await self._journeys.find_one({"_id": journey, "organisation": organisation})
         if document is None:
-            raise NoSuchJourney(journey)
+            raise NotFound(f"there is no journey {journey}")
         return document
 
     async def _shown(self, journey: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ from processor.core.retraction import replay_entry, retraction_entry
 BY_ID = [("_id", 1)]
 """The index that an update of known documents is to use; the other conditions only decide whether it still may."""
 
-BY_JOURNEY = [("journey", 1), ("_id", 1)]
+BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]
 """The index that a journey's documents are gone through by, page by page."""
 
 REPLAY = "processing.replay"

@@ -19,7 +19,7 @@ from processor.core.identity import Identification, progress_id
 from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
-from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NoSuchJourney
+from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NotFound
 from processor.recalculating import foresee_recalculation, start_recalculation, watch_recalculation
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, RECALCULATIONS, STATEMENTS, Database
@@ -214,7 +214,7 @@ async def test_nobody_there_to_recalculate(quick: Settings, mongo_database: Data
 
 
 async def test_what_cannot_be_recalculated(quick: Settings, mongo_database: Database) -> None:
-    with pytest.raises(NoSuchJourney):
+    with pytest.raises(NotFound):
         await start_recalculation(quick, JOURNEY, None)
     await apply_journeys(quick, [AFTER])
     with pytest.raises(InvalidInput, match="nobody"):
@@ -224,7 +224,7 @@ async def test_what_cannot_be_recalculated(quick: Settings, mongo_database: Data
         await start_recalculation(quick, JOURNEY, None)
     with pytest.raises(InvalidRecalculation):
         await foresee_recalculation(quick, JOURNEY, None, lambda _, __: None)
-    assert InvalidRecalculation.exit_code == NoSuchJourney.exit_code == 65
+    assert InvalidRecalculation.exit_code == NotFound.exit_code == 65
 
 
 async def test_open_attempts_follow_a_saved_journey_and_completed_ones_keep_their_dates(

@@ -10,7 +10,7 @@ import pytest
 from bson import ObjectId
 
 from processor.core.recalculation import Recalculation, Stage
-from processor.errors import InvalidRecalculation, NoSuchJourney
+from processor.errors import InvalidRecalculation, NotFound
 from processor.ports import RecalculationWork
 from processor.store.connect import JOURNEYS, Database
 from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
@@ -109,7 +109,7 @@ async def test_an_unknown_journey_and_that_of_another_organisation_are_the_same(
 ) -> None:
     for unknown, organisation in ((ObjectId(), ORGANISATION), (journey, OTHER)):
         for ask in (asked.start, asked.cancel):
-            with pytest.raises(NoSuchJourney, match=str(unknown)):
+            with pytest.raises(NotFound, match=str(unknown)):
                 await ask(unknown, organisation, CLIENT)
     assert await mongo_database["journeyrecalculations"].count_documents({}) == 0
 

@@ -121,5 +121,5 @@ async def test_a_recalculation_pages_through_a_journeys_documents(
     scope = Scope(journey_rules((0, 1)))
     first = await history.evidence(scope, None)
     [page] = await profiled(mongo_database, history.evidence(scope, first.position))
-    assert page["planSummary"] == "IXSCAN { journey: 1, _id: 1 }"
+    assert page["planSummary"] == "IXSCAN { organisation: 1, journey: 1, _id: 1 }"
     assert page["docsExamined"] == 20
