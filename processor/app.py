@@ -228,6 +228,12 @@ async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
     return rows + broken
 
 
+async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] | None:
+    """Return the journey document with this id, as stored."""
+    async with open_stores(settings) as stores:
+        return next((document for document in await stores.catalog.load() if document["_id"] == key), None)
+
+
 async def publish_statements(
     settings: Settings, lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
 ) -> int:
@@ -343,7 +349,7 @@ def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Ca
 
 
 def ingest_policy(settings: Settings) -> IngestPolicy:
-    """Return what statements without a tenant belong to, and how actors are told apart."""
+    """Return the settings that reading a statement depends on."""
     return IngestPolicy(
         tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
         identification=Identification(settings.lowercase_actors, settings.count_group_members),

@@ -67,10 +67,12 @@ class NotFound(InvalidInput):
 
 
 class InvalidRecalculation(InvalidInput):
-    """The journey is being recalculated, inactive or broken. The words are Learning Locker's."""
+    """The journey is being recalculated already, or it is inactive or broken."""
 
-    def __init__(self, journey: object) -> None:
-        super().__init__(f"Journey ({journey}) not available for recalculation")
+    @classmethod
+    def of(cls, journey: object) -> "InvalidRecalculation":
+        """Say so in Learning Locker's words."""
+        return cls(f"Journey ({journey}) not available for recalculation")
 
 
 class NobodyRecalculates(JourneyProgressError):

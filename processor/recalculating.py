@@ -51,7 +51,7 @@ async def foresee_recalculation(
     async with open_stores(settings) as stores, open_history(settings, stores) as history:
         scope = await _scope(settings, stores, journey, actor)
         if not scope.rules.is_running:
-            raise InvalidRecalculation(journey)
+            raise InvalidRecalculation.of(journey)
         rereading = Rereading(history, stores.replays, ingest_policy(settings).identification)
         foresight = Foresight(history, stores.replays, rereading, folding_policy(settings))
         return [foreseen async for foreseen in foresight.foresee(scope, SystemClock().now(), looked)]
@@ -60,7 +60,7 @@ async def foresee_recalculation(
 async def _scope(settings: Settings, stores: Stores, journey: ObjectId, actor: str | None) -> Scope:
     index, _ = index_journeys(await stores.catalog.load(), {})
     if journey in index.broken:
-        raise InvalidRecalculation(journey)
+        raise InvalidRecalculation.of(journey)
     rules = index.journeys.get(journey)
     if rules is None:
         raise NotFound(f"there is no journey {journey}")

@@ -61,7 +61,7 @@ class MongoRecalculations:
             try:
                 await self._recalculations.update_one(_startable(journey, now), {"$set": fields}, upsert=True)
             except DuplicateKeyError:  # it is there, and the filter did not match: it runs
-                raise InvalidRecalculation(journey) from None
+                raise InvalidRecalculation.of(journey) from None
         return await self._shown(document)
 
     async def cancel(self, journey: ObjectId, organisation: ObjectId, by: ObjectId | None) -> Mapping[str, Any]:
@@ -149,7 +149,7 @@ def _saved_at(document: Mapping[str, Any], now: datetime) -> datetime:
     except InvalidJourney:
         is_running = False
     if not is_running:
-        raise InvalidRecalculation(document["_id"])
+        raise InvalidRecalculation.of(document["_id"])
     return min(journey_from(document).updatedAt or now, now)
 
 

@@ -15,7 +15,8 @@ from processor.core.rereading import Scope, evidence_of
 from processor.core.retraction import retraction_entry
 from processor.ports import Reread, Waking
 from processor.testing.broker import MemoryBroker
-from processor.testing.store import Faults, MemoryDatabase, MemoryProgressStore, ask, mark, no_faults
+from processor.testing.faults import Faults, effect, no_faults
+from processor.testing.store import MemoryDatabase, MemoryProgressStore, ask, mark
 
 
 class MemoryReplayStore:
@@ -33,16 +34,19 @@ class MemoryReplayStore:
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""
         for retraction in retractions:
-            self._faults("retract.before")
-            document = self._database.progresses.get(retraction.progress)
-            if document is not None:
-                for waypoint, statements in retraction.statements.items():
-                    if entry := document["pendingProgress"].get(waypoint):
-                        entry["statements"] = [it for it in entry["statements"] if it["statement"] not in statements]
-                processing = document["processing"]
-                ask(processing, retraction_entry(retraction))
-                processing["version"] = max(processing.get("version", retraction.version), retraction.version)
-            self._faults("retract.after")
+            async with effect(self._faults, "retract"):
+                self._retract(retraction)
+
+    def _retract(self, retraction: Retraction) -> None:
+        document = self._database.progresses.get(retraction.progress)
+        if document is None:
+            return
+        for waypoint, statements in retraction.statements.items():
+            if entry := document["pendingProgress"].get(waypoint):
+                entry["statements"] = [it for it in entry["statements"] if it["statement"] not in statements]
+        processing = document["processing"]
+        ask(processing, retraction_entry(retraction))
+        processing["version"] = max(processing.get("version", retraction.version), retraction.version)
 
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
         """Return the documents that exist; see `ports.ReplayStore.holders`."""
@@ -58,9 +62,8 @@ class MemoryReplayStore:
         at_rest = [it for it in asked if it not in in_work and not it.get("waiting")]
         marked = at_rest[: limit - waiting]
         for processing in marked:
-            self._faults("wake.before")
-            mark(processing, "due", now)
-            self._faults("wake.after")
+            async with effect(self._faults, "wake"):
+                mark(processing, "due", now)
         return Waking(waiting + len(marked), len(marked))
 
 
@@ -83,16 +86,15 @@ class MemoryRecalculationWork:
 
     async def save(self, was: Recalculation, now_is: Recalculation, lock_key: str, until: datetime) -> bool:
         """Write how far it has come; see `ports.RecalculationWork.save`."""
-        self._faults("recalculation.save.before")
-        if self.lock_key != lock_key:
-            return False
-        self.lock_key = None
-        known = self.recalculation
-        is_same = (known.run, known.is_cancelled) == (was.run, was.is_cancelled)
-        if is_same:
-            self.recalculation, self.lease = now_is, until
-        self._faults("recalculation.save.after")
-        return is_same
+        async with effect(self._faults, "recalculation.save"):
+            if self.lock_key != lock_key:
+                return False
+            self.lock_key = None
+            known = self.recalculation
+            is_same = (known.run, known.is_cancelled) == (was.run, was.is_cancelled)
+            if is_same:
+                self.recalculation, self.lease = now_is, until
+            return is_same
 
 
 class MemoryHistory:

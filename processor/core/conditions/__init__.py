@@ -8,7 +8,7 @@ from processor.core.conditions.compiled import Clause, Conditions, Finding
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.narrowed import any_of, narrowed
 from processor.core.conditions.parse import compile_conditions
-from processor.core.conditions.required import Requirement, keys_at
+from processor.core.conditions.required import Place, Requirement, Requirements, keys_at, one_of
 from processor.core.conditions.warnings import warnings_of
 
 __all__ = [
@@ -16,10 +16,13 @@ __all__ = [
     "Conditions",
     "Finding",
     "InvalidConditions",
+    "Place",
     "Requirement",
+    "Requirements",
     "any_of",
     "compile_conditions",
     "keys_at",
     "narrowed",
+    "one_of",
     "warnings_of",
 ]
