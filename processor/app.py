@@ -20,23 +20,28 @@ from processor.core.index import index_journeys
 from processor.core.promotion import FoldingPolicy
 from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
 from processor.metrics import Metrics
-from processor.ports import Backlog, JourneyCatalog, ProgressReader, ProgressStore
-from processor.services import ingest, journeys, promoter, relay
+from processor.ports import Backlog, History, JourneyCatalog, ProgressReader, ProgressStore
+from processor.services import ingest, journeys, promoter, recalculation, relay
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.promoter import Promoter
+from processor.services.recalculation import RecalculatingPolicy, Recalculator
 from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import PREFIX, Settings
 from processor.store.connect import check_fit, open_database
+from processor.store.history import MongoHistory
 from processor.store.indexes import ensure_indexes
 from processor.store.journeys import MongoJourneyCatalog
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
+from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
+from processor.store.replays import MongoReplayStore
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
 from processor.transport.events import KafkaEventSink
+from processor.transport.history import open_history as open_topic
 from processor.transport.producer import Message, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
@@ -49,11 +54,12 @@ Thing = TypeVar("Thing")
 
 
 class Part(StrEnum):
-    """The loops that a process can run; `run` runs all three."""
+    """The loops that a process can run; `run` runs all of them."""
 
     INGEST = "ingest"
     PROMOTE = "promote"
     RELAY = "relay"
+    RECALCULATION = "recalculation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,9 @@ class Stores:
     progress: ProgressStore
     reader: ProgressReader
     catalog: JourneyCatalog
+    recalculations: MongoRecalculations
+    replays: MongoReplayStore
+    history: MongoHistory
 
 
 @asynccontextmanager
@@ -78,6 +87,9 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             progress=MongoProgressStore(database),
             reader=MongoProgressReader(database),
             catalog=MongoJourneyCatalog(database, poll=settings.journeys_poll),
+            recalculations=MongoRecalculations(database, SystemClock(), _recalculation_policy(settings)),
+            replays=MongoReplayStore(database),
+            history=MongoHistory(database),
         )
 
 
@@ -126,13 +138,15 @@ class _Assembly:
         hints = _Hints()
 
         loops: list[Loop] = []
-        if Part.INGEST in parts or Part.PROMOTE in parts:
+        if any(part is not Part.RELAY for part in parts):
             woken = stores.progress if Part.PROMOTE in parts else None
             loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken).step))
         if Part.PROMOTE in parts:
             leasing = self._leasing(settings.promote_batch)
             worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.promoted)
             loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended))
+        if Part.RECALCULATION in parts:
+            loops.append(await self._recalculation_loop(stores, known))
         if Part.INGEST in parts or Part.RELAY in parts:
             loops += await self._kafka_loops(parts, stores, known, hints)
         return loops
@@ -151,6 +165,14 @@ class _Assembly:
             member = Ingest(source, stores.progress, letters, known, ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
         return loops
+
+    async def _recalculation_loop(self, stores: Stores, known: Journeys) -> Loop:
+        settings = self.settings
+        history = await self._open(lambda: open_history(settings, stores))
+        policy = _recalculating_policy(settings)
+        leasing = self._leasing(settings.promote_batch)
+        worker = Recalculator(stores.recalculations, stores.replays, history, known, policy, self.around, leasing)
+        return Loop(recalculation.LOOP, worker.step, settings.idle_pause)
 
     def _leasing(self, batch: int) -> Leasing:
         return Leasing(timedelta(seconds=self.settings.lease), batch)
@@ -275,6 +297,16 @@ async def list_dead_letters(settings: Settings, *, limit: int, reason: str | Non
 
 
 @asynccontextmanager
+async def open_history(settings: Settings, stores: Stores) -> AsyncIterator[History]:
+    """Yield what RECALCULATE_FROM names."""
+    if settings.recalculate_from == "statements":
+        yield stores.history
+        return
+    async with open_topic(settings, ingest_policy(settings).tenancy) as history:
+        yield history
+
+
+@asynccontextmanager
 async def open_events(settings: Settings) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
     """Subscribe to progress-updated events from the topic's beginning, without a group; yields each as a mapping."""
     async with subscription(settings) as events:
@@ -284,6 +316,24 @@ async def open_events(settings: Settings) -> AsyncIterator[AsyncIterator[Mapping
 def folding_policy(settings: Settings) -> FoldingPolicy:
     """Return the settings that the fold depends on."""
     return FoldingPolicy(settings.surplus_limit, settings.lateness_horizon, settings.duration_unit)
+
+
+def _recalculation_policy(settings: Settings) -> RecalculationPolicy:
+    return RecalculationPolicy(timedelta(seconds=settings.lease), _known_after(settings))
+
+
+def _recalculating_policy(settings: Settings) -> RecalculatingPolicy:
+    return RecalculatingPolicy(
+        identification=ingest_policy(settings).identification,
+        rate=settings.recalculate_rate,
+        known_after=_known_after(settings),
+        patience=timedelta(seconds=settings.lease) * 3,
+    )
+
+
+def _known_after(settings: Settings) -> timedelta:
+    """A saved journey is known everywhere after one polling interval; twice as long, as a batch may be in hand."""
+    return timedelta(seconds=settings.journeys_poll) * 2
 
 
 def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Callable[[], Awaitable[int]]:

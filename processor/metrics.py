@@ -45,6 +45,11 @@ class Metrics:
         self.dropped = counter("dropped_evidence", "Evidence that left for good, by reason.", "reason")
         self.promote_seconds = histogram("promote_seconds", "From a claim to its apply; must stay below the lease.")
 
+        # Recalculation
+        self.reread = counter("reread", "Statements (or their places) that recalculations looked at.")
+        self.replayed = counter("replayed_evidence", "Evidence that recalculations found, known or new.")
+        self.retracted = counter("retracted_evidence", "Evidence that recalculations took back.")
+
         # Relay
         self.events = counter("events", "Progress-updated events acknowledged by the broker.")
         self.relay_seconds = histogram("relay_seconds", "From a claim of outboxes to their clearing.")

@@ -128,6 +128,14 @@ class Settings(BaseSettings):
     journeys_poll: Seconds = Field(
         10.0, description="Seconds between two looks at the journeys without a change stream."
     )
+    recalculate_from: Literal["statements", "topic"] = Field(
+        "statements",
+        description="What a recalculation reads again: collection `statements` (bare statements stand there only once "
+        "they matched something), or STATEMENTS_TOPIC from its start.",
+    )
+    recalculate_rate: Annotated[float, Field(gt=0)] = Field(
+        10_000.0, description="Statements that a recalculation looks at in a second, at most."
+    )
     outage_backoff: Seconds = Field(15.0, description="Longest pause, in seconds, between two tries in an outage.")
     shutdown_deadline: Seconds = Field(25.0, description="Seconds that SIGTERM gives the loops to finish.")
 

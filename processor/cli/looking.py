@@ -65,8 +65,7 @@ def _status_rows(found: Status) -> list[tuple[str, Any, str]]:
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    ident = entry["owner"]["ident"]
-    owner = ident if isinstance(ident, str) else _actor_name(ident)
+    owner = owner_name(entry["owner"]["ident"])
     latest = entry["completions"][-1] if entry["completions"] else {"waypoints": {}}
     done = sum(waypoint["isCompleted"] for waypoint in latest["waypoints"].values())
     attempts = sum(attempt["isCompleted"] for attempt in entry["completions"])
@@ -74,6 +73,9 @@ def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:
     return entry["_id"], entry["journey"], owner, f"{done} complete, attempt {max(attempts, 1)}", completed
 
 
-def _actor_name(actor: dict[str, Any]) -> str:
-    account = actor.get("account", {})
+def owner_name(ident: str | dict[str, Any]) -> str:
+    """Return what people call an owner: a persona's id, or the best name that an actor has."""
+    if isinstance(ident, str):
+        return ident
+    actor, account = ident, ident.get("account", {})
     return str(actor.get("name") or actor.get("mbox") or actor.get("openid") or account.get("name") or "?")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import dead_letters, demo, explain, journeys, looking, running, statements, topics
+from processor.cli import dead_letters, demo, explain, journeys, looking, recalculation, running, statements, topics
 from processor.errors import JourneyProgressError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ running.add_to(app)
 app.add_typer(topics.app, name="topics")
 app.add_typer(journeys.app, name="journeys")
 app.add_typer(statements.app, name="statements")
+recalculation.add_to(app)
 looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("explain")(explain.explain)

@@ -1,4 +1,4 @@
-"""`run`, `ingest`, `promote`, `relay`: the loops, until SIGTERM or Ctrl-C."""
+"""`run`, `ingest`, `promote`, `relay`, `recalculation`: the loops, until SIGTERM or Ctrl-C."""
 
 import asyncio
 import gc
@@ -16,6 +16,7 @@ HELP = {
     "ingest": "Run only ingest: statements to pendingProgress.",
     "promote": "Run only the promoter: pendingProgress to completions.",
     "relay": "Run only the relay: outbox to progress-updated events.",
+    "recalculation": "Run only the recalculations that `recalculate` or an interface asked for.",
 }
 
 COLLECT_AFTER = (50_000, 20, 20)
@@ -27,7 +28,7 @@ with the batch. Looking through them again and again took half of the time of de
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the four commands."""
+    """Add the commands."""
     for name, text in HELP.items():
         parts = tuple(Part) if name == "run" else (Part(name),)
         about = f"{text}\n\nSIGTERM and Ctrl-C drain: what is in hand is finished within SHUTDOWN_DEADLINE."

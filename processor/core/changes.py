@@ -8,12 +8,13 @@ Change = dict[str, str | int]
 """`{type, attempt, waypoint?}`; `attempt` is the position in `completions`, from 0."""
 
 
-def changes_between(before: Sequence[Attempt], after: Sequence[Attempt]) -> list[Change]:
+def changes_between(before: Sequence[Attempt], after: Sequence[Attempt], *, replay: bool = False) -> list[Change]:
     """Return the changes from one state of the attempts to the next, in the order a reader would tell them.
 
     Per attempt: `started` when it is new; per waypoint `waypoint-completed` when it became complete,
     `progressed` when its counted statements differ otherwise, `reverted` when it lost its completion or all its
-    evidence; last `completed`, or `reverted` when the attempt lost its completion or is gone.
+    evidence; last `completed`, or `reverted` when the attempt lost its completion or is gone. In a `replay` each
+    attempt that was there before and differs begins with `recalculated`: its dates may have moved either way.
     """
     changes: list[Change] = []
     for number in range(max(len(before), len(after))):
@@ -21,8 +22,10 @@ def changes_between(before: Sequence[Attempt], after: Sequence[Attempt]) -> list
         new = after[number] if number < len(after) else None
         if new is None:
             changes.append({"type": "reverted", "attempt": number})
-        else:
-            changes.extend(_attempt_changes(number, old, new))
+            continue
+        if replay and old is not None and old != new:
+            changes.append({"type": "recalculated", "attempt": number})
+        changes.extend(_attempt_changes(number, old, new))
     return changes
 
 

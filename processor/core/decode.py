@@ -29,6 +29,10 @@ class Tenancy:
     store: ObjectId | None = None
 
 
+STORED = Record("", 0, 0, 0, None)
+"""Stands for the record of a statement that comes from the database."""
+
+
 class _Fault(Exception):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -51,6 +55,16 @@ def decode(record: Record, tenancy: Tenancy) -> list[StatementRecord | Rejected]
         except _Fault as fault:
             decoded.append(Rejected(record, fault.reason, str(fault), item))
     return decoded
+
+
+def stored_statement(document: Mapping[str, Any]) -> StatementRecord | None:
+    """Return a statement document of the database as a record, None when it is none that the stream would take."""
+    if not isinstance(document.get("statement"), dict):
+        return None
+    try:
+        return _from_document(dict(document), STORED, None)
+    except _Fault:
+        return None
 
 
 def _content(record: Record) -> Any:

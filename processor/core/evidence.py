@@ -33,6 +33,7 @@ class Append:
     """New evidence for one progress document, found under one version of its journey.
 
     `items` has the waypoint id (24 hex digits) as key. Appending it twice is harmless: evidence is a set (I2).
+    `replay` is the key of the chunk of a recalculation that found it, None in the live stream.
     """
 
     progress: ObjectId
@@ -41,6 +42,20 @@ class Append:
     version: int
     owner: Owner
     items: Mapping[str, tuple[Item, ...]]
+    replay: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retraction:
+    """Evidence of one progress document that was read again and does not match `version` of its journey any more.
+
+    `statements` has the waypoint id as key. `replay` is the key of the chunk of a recalculation that found it.
+    """
+
+    progress: ObjectId
+    version: int
+    statements: Mapping[str, tuple[ObjectId, ...]]
+    replay: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class Promotion:
       empty when the public state did not change.
     - `removed`: public fields to unset.
     - `processing`: fields under `processing` to set (surplus, sealed, newest, folded, waiting, …); None unsets one.
+    - `replayed`: the entries of `processing.replay` that were read; exactly these leave it, as with `consumed`.
     - `event`: what the outbox receives, `None` when the public state did not change; its `revision` is the
       document's revision plus one.
     - `dropped`: how many evidence items left for good, by reason, for the metrics.
@@ -79,3 +95,4 @@ class Promotion:
     processing: Mapping[str, Any]
     event: ProgressEvent | None
     dropped: Mapping[str, int]
+    replayed: tuple[Mapping[str, Any], ...] = ()

@@ -85,6 +85,38 @@ def statement_reference(statement_id: str) -> ObjectId:
     return ObjectId(sha256(statement_id.lower().encode()).digest()[:12])
 
 
+def owner_from(text: str, track_by: str, identification: Identification) -> Owner:
+    """Return the owner that a person writes on a command line, under a journey's `trackBy`. Raises ValueError.
+
+    A persona's id; or an actor: a mail address, the SHA-1 of one (40 hex digits), `homePage|name`, an openid, or the
+    whole actor as JSON.
+    """
+    document: dict[str, Any] = {"person": {"_id": ObjectId(text)}} if ObjectId.is_valid(text) else {}
+    if track_by == "actor":
+        document = {"statement": {"actor": _actor_from(text)}}
+    owners = owners_of(document, track_by, identification)
+    if isinstance(owners, Uncounted) or len(owners) != 1:
+        wanted = "a persona's id" if track_by == "persona" else "a mail address, homePage|name, an openid or JSON"
+        raise ValueError(f"{text!r:.60} is nobody: the journey is tracked by {track_by}, give {wanted}")
+    return owners[0]
+
+
+def _actor_from(text: str) -> dict[str, Any]:
+    if text.startswith("{"):
+        actor = orjson.loads(text)  # its error is a ValueError
+        return actor if isinstance(actor, dict) else {}
+    if text.startswith("mailto:"):
+        return {"mbox": text}
+    if "|" in text:
+        home_page, name = text.split("|", 1)
+        return {"account": {"homePage": home_page, "name": name}}
+    if "://" in text:
+        return {"openid": text}
+    if "@" in text:
+        return {"mbox": f"mailto:{text}"}
+    return {"mbox_sha1sum": text} if len(text) == 40 else {}
+
+
 def _actor_owner(actor: Mapping[str, Any], identification: Identification) -> Owner | None:
     identifier = inverse_functional_identifier(actor)
     if identifier is None:

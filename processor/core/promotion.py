@@ -5,17 +5,18 @@ Promoting a promoted document decides nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from processor.core.changes import changes_between
+from processor.core.changes import Change, changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
+from processor.core.retraction import evidence_left
 from schemas.progress import render_progress
 
 DATES = ("startedAt", "completedAt", "duration")
@@ -55,13 +56,15 @@ def promote(
         return _decided(document, {}, [], {"waiting": True}, {})
 
     processing = document["processing"]
+    replayed = tuple(processing.get("replay", ()))
+    left = evidence_left(replayed, rules.version)
     pending = {key: items_from(entry["statements"]) for key, entry in document["pendingProgress"].items()}
-    surplus = {key: items_from(statements) for key, statements in processing.get("surplus", {}).items()}
+    surplus = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
     before = attempts_from(document["completions"])
     newest = _newest(processing.get("newest"), pending)
     sealed = _sealed(processing, before, rules.version, newest, policy.lateness_horizon)
 
-    counted = [attempt.counted for attempt in before[sealed:]]
+    counted = [{key: left(key, items) for key, items in attempt.counted.items()} for attempt in before[sealed:]]
     folded = fold(rules, [*counted, surplus, pending], before[:sealed], tell)
     kept, cut = _cut(folded.surplus, rules, policy.surplus_limit)
     dropped = {**folded.dropped, "surplus-cut": cut} if cut else folded.dropped
@@ -81,8 +84,10 @@ def promote(
     removed = [key for key in DATES if key in document and key not in public]
     event = None
     if changed or removed:
-        event = _event(document, changed, removed, (before, folded.attempts), now)
-    return _decided(document, changed, removed, notes, dropped, consumed=pending, event=event)
+        changes = changes_between(before, folded.attempts, replay=bool(replayed))
+        event = _event(document, changed, removed, changes, now)
+    decided = _decided(document, changed, removed, notes, dropped, consumed=pending, event=event)
+    return replace(decided, replayed=replayed)
 
 
 def _decided(
@@ -144,14 +149,15 @@ def _event(
     document: Mapping[str, Any],
     changed: Mapping[str, Any],
     removed: Sequence[str],
-    attempts: tuple[Sequence[Attempt], Sequence[Attempt]],
+    changes: Sequence[Change],
     now: datetime,
 ) -> ProgressEvent:
     after = {key: value for key, value in document.items() if key not in removed} | {**changed, "updatedAt": now}
-    data = {**render_progress(after, with_pending=False), "changes": changes_between(*attempts)}
+    data = {**render_progress(after, with_pending=False), "changes": changes}
     return ProgressEvent(
         progress=document["_id"],
         revision=document["processing"].get("revision", 0) + 1,
         time=now,
         data=orjson.dumps(data),
+        replay=bool(document["processing"].get("replay")),
     )

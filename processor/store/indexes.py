@@ -5,7 +5,7 @@
 
 from pymongo import ASCENDING, IndexModel
 
-from processor.store.connect import PROGRESSES, Database
+from processor.store.connect import PROGRESSES, RECALCULATIONS, Database
 from processor.store.failures import translated
 
 MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
@@ -21,7 +21,17 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="waiting_journey",
             partialFilterExpression={"processing.waiting": True},
         ),
+        # A recalculation: the documents it has touched and nobody has folded yet; and all of a journey, page by page.
+        IndexModel(
+            [("processing.replay.version", ASCENDING), ("journey", ASCENDING)],
+            name="replay_journey",
+            partialFilterExpression={"processing.replay.version": {"$exists": True}},
+        ),
+        IndexModel(
+            [("organisation", ASCENDING), ("journey", ASCENDING), ("_id", ASCENDING)], name="organisation_journey_id"
+        ),
     ],
+    RECALCULATIONS: [IndexModel([("stage", ASCENDING)], name="stage", sparse=True)],
 }
 
 

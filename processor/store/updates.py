@@ -9,6 +9,8 @@ The marks under `processing`:
 - `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim, set
   again by a relay that could not publish all of it.
 - `relayKey` and `relayLease`: claimed by a relay until then.
+- `replay`: what a recalculation has asked of the document since it was last folded (`core/retraction.py`). It is no
+  mark of its own: at its end a recalculation marks due what has such entries, so that each document is folded once.
 """
 
 from collections import defaultdict
@@ -20,42 +22,73 @@ from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
 from processor.core.completions import items_to
-from processor.core.evidence import Append, ProgressEvent, Promotion
+from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction
+from processor.core.retraction import replay_entry, retraction_entry
 
 BY_ID = [("_id", 1)]
 """The index that an update of known documents is to use; the other conditions only decide whether it still may."""
 
+BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]
+"""The index that a journey's documents are gone through by, page by page."""
+
+REPLAY = "processing.replay"
+
 Filter = dict[str, Any]
 Update = dict[str, Any]
+
+AT_REST: Filter = {"processing.due": None, "processing.lease": None, "processing.waiting": None}
+"""Nobody is going to fold it; one that waits for its journey is woken with it."""
+
+IN_WORK: Filter = {"$or": [{"processing.due": {"$exists": True}}, {"processing.lease": {"$exists": True}}]}
+"""Due, or claimed by a promoter."""
 
 
 def append_update(append: Append, now: datetime) -> UpdateOne:
     """Add evidence and mark the document due; the derived `_id` makes it the only one of its kind (trap 4).
 
     `$addToSet`, so that a redelivery adds nothing (I2). `$max` tells promoters which journey version they must
-    know (trap 7).
+    know (trap 7). In a replay the document is not due yet: its recalculation marks it at its end.
     """
     pending = {
         f"pendingProgress.{waypoint}.statements": {"$each": items_to(items)} for waypoint, items in append.items.items()
     }
-    return UpdateOne(
-        {"_id": append.progress},
-        {
-            "$setOnInsert": {
-                "journey": append.journey,
-                "organisation": append.organisation,
-                "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
-                "createdAt": now,
-                "isCompleted": False,
-                "completions": [],
-                "processing.revision": 0,
-            },
-            "$addToSet": pending,
-            "$set": {"updatedAt": now},
-            "$min": {"processing.due": now},
-            "$max": {"processing.version": append.version},
+    update: Update = {
+        "$setOnInsert": {
+            "journey": append.journey,
+            "organisation": append.organisation,
+            "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
+            "createdAt": now,
+            "isCompleted": False,
+            "completions": [],
+            "processing.revision": 0,
         },
-        upsert=True,
+        "$addToSet": pending,
+        "$set": {"updatedAt": now},
+        "$min": {"processing.due": now},
+        "$max": {"processing.version": append.version},
+    }
+    if append.replay is not None:
+        update["$addToSet"] = {**pending, REPLAY: replay_entry(append.replay, append.version)}
+        del update["$min"]
+    return UpdateOne({"_id": append.progress}, update, upsert=True)
+
+
+def retract_update(retraction: Retraction) -> UpdateOne:
+    """Take evidence back: from pending at once, from what is counted or kept at the next fold.
+
+    One update, so that for whoever reads the document an item that is pending was found after the retraction.
+    """
+    pulled = {
+        f"pendingProgress.{waypoint}.statements": {"statement": {"$in": list(statements)}}
+        for waypoint, statements in retraction.statements.items()
+    }
+    return UpdateOne(
+        {"_id": retraction.progress},
+        {
+            "$pull": pulled,
+            "$addToSet": {REPLAY: retraction_entry(retraction)},
+            "$max": {"processing.version": retraction.version},
+        },
     )
 
 
@@ -89,11 +122,12 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
     sets.update(promotion.changed)
     unsets = {"processing.lease": "", **dict.fromkeys(promotion.removed, "")}
     unsets.update({key: "" for key, value in processing.items() if value is None})
-    update: Update = {}
-    if promotion.consumed:
-        update["$pullAll"] = {
-            f"pendingProgress.{waypoint}.statements": items_to(items) for waypoint, items in promotion.consumed.items()
-        }
+    pulled: Update = {
+        f"pendingProgress.{waypoint}.statements": items_to(items) for waypoint, items in promotion.consumed.items()
+    }
+    if promotion.replayed:
+        pulled[REPLAY] = list(promotion.replayed)
+    update: Update = {"$pullAll": pulled} if pulled else {}
     if promotion.consumed or promotion.event:
         sets["updatedAt"] = now
     if promotion.event:
@@ -170,3 +204,8 @@ def stale(journey: ObjectId, version: int) -> tuple[Filter, ...]:
 def due_update(now: datetime) -> Update:
     """Mark a document due without an append: its journey has changed."""
     return {"$min": {"processing.due": now}}
+
+
+def replayed(journey: ObjectId) -> Filter:
+    """Match the journey's documents of which a recalculation has asked something that is not folded yet."""
+    return {f"{REPLAY}.version": {"$exists": True}, "journey": journey}

@@ -15,6 +15,7 @@ from bson import ObjectId
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
+from processor.core.retraction import replay_entry
 from processor.ports import Applied, Backlog, Claim, OutboxClaim
 from processor.testing.faults import Faults, announce, effect, no_faults
 from schemas.dots import encode_dots
@@ -69,7 +70,10 @@ class MemoryProgressStore:
             pending += [entry for entry in items_to(items) if entry not in pending]
         processing = document["processing"]
         document["updatedAt"] = now
-        _mark(processing, "due", now)
+        if append.replay is None:
+            mark(processing, "due", now)
+        else:
+            ask(processing, replay_entry(append.replay, append.version))
         processing["version"] = max(processing.get("version", append.version), append.version)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
@@ -148,7 +152,7 @@ class MemoryProgressStore:
         ]
         for processing in stale:
             async with effect(self._faults, "mark_due"):
-                _mark(processing, "due", now)
+                mark(processing, "due", now)
         return len(stale)
 
     async def backlog(self, now: datetime) -> Backlog:
@@ -182,16 +186,22 @@ class MemoryProgressStore:
             yield deepcopy(document)
 
 
-def _mark(processing: Document, mark: str, now: datetime) -> None:
+def mark(processing: Document, mark: str, now: datetime) -> None:
     """Set a mark, unless an earlier one stands: it tells since when there is something to do."""
     processing[mark] = min(processing.get(mark, now), now)
+
+
+def ask(processing: Document, entry: Document) -> None:
+    """Add what a recalculation asks, once."""
+    if entry not in (asked := processing.setdefault("replay", [])):
+        asked.append(entry)
 
 
 def _forget(processing: Document, revision: int, left: Sequence[datetime]) -> None:
     """Remove the events up to a revision and give the lease back; `left` are the times of what was not published."""
     processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
     if left:
-        _mark(processing, "publish", min(left))  # the claim has cleared their mark
+        mark(processing, "publish", min(left))  # the claim has cleared their mark
     del processing["relayKey"], processing["relayLease"]
 
 
@@ -209,6 +219,8 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
     for waypoint, items in promotion.consumed.items():
         entry = document["pendingProgress"][waypoint]
         entry["statements"] = [it for it in entry["statements"] if it not in items_to(items)]
+    if promotion.replayed:
+        processing["replay"] = [it for it in processing["replay"] if it not in promotion.replayed]
     document.update(deepcopy(dict(promotion.changed)))
     for name in promotion.removed:
         document.pop(name, None)
@@ -222,7 +234,7 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
     if promotion.event:
         processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
-        _mark(processing, "publish", now)
+        mark(processing, "publish", now)
     processing.pop("lease", None)
 
 

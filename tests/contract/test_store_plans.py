@@ -1,14 +1,18 @@
 """No claim reads the whole collection: what MongoDB's profiler says of the store's own operations."""
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from processor.core.rereading import Scope
 from processor.store.connect import PROGRESSES, Database
+from processor.store.history import MongoHistory
 from processor.store.indexes import INDEXES, ensure_indexes
 from processor.store.progress import MongoProgressStore
-from tests.builders import JOURNEY, a_promotion, an_append, at
+from processor.store.replays import MongoReplayStore
+from tests.builders import JOURNEY, a_promotion, an_append, at, journey_rules
 
 AT_REST = 200
 
@@ -30,12 +34,14 @@ async def settled(store: MongoProgressStore, seconds: int) -> None:
     await store.forget(relayed, {progress: events[-1].revision for progress, events in relayed.outboxes.items()})
 
 
-async def profiled(database: Database, operation: Awaitable[object]) -> list[dict[str, Any]]:
-    """The plans of what an operation asked of the progress documents."""
+async def profiled(
+    database: Database, operation: Awaitable[object], collection: str = PROGRESSES
+) -> list[dict[str, Any]]:
+    """The plans of what an operation asked of the progress documents, or of another collection."""
     await database.command("profile", 2)
     await operation
     await database.command("profile", 0)
-    namespace = f"{database.name}.{PROGRESSES}"
+    namespace = f"{database.name}.{collection}"
     return await database["system.profile"].find({"ns": namespace, "planSummary": {"$exists": True}}).to_list()
 
 
@@ -98,3 +104,22 @@ async def test_making_the_indexes_again_changes_nothing(mongo_database: Database
     await ensure_indexes(mongo_database)
     assert await mongo_database[PROGRESSES].index_information() == before
     assert set(before) == {"_id_"} | {index.document["name"] for index in INDEXES[PROGRESSES]}
+
+
+async def test_a_recalculation_finds_what_it_has_touched(store: MongoProgressStore, mongo_database: Database) -> None:
+    replays = MongoReplayStore(mongo_database)
+    await replays.append([replace(an_append(owner=f"o{number}"), replay="chunk") for number in range(2)], [], at(12))
+    operations = await profiled(mongo_database, replays.wake(JOURNEY, 10, at(13)))
+    assert not [plan for plan in plans(operations) if "COLLSCAN" in plan]
+    assert max(operation.get("docsExamined", 0) for operation in operations) <= 2
+
+
+async def test_a_recalculation_pages_through_a_journeys_documents(
+    store: MongoProgressStore, mongo_database: Database
+) -> None:
+    history = MongoHistory(mongo_database, documents=20)
+    scope = Scope(journey_rules((0, 1)))
+    first = await history.evidence(scope, None)
+    [page] = await profiled(mongo_database, history.evidence(scope, first.position))
+    assert page["planSummary"] == "IXSCAN { organisation: 1, journey: 1, _id: 1 }"
+    assert page["docsExamined"] == 20

@@ -6,6 +6,7 @@ a match makes necessary; `explain` says clause by clause what was asked and foun
 
 from processor.core.conditions.compiled import Clause, Conditions, Finding
 from processor.core.conditions.invalid import InvalidConditions
+from processor.core.conditions.narrowed import any_of, narrowed
 from processor.core.conditions.parse import compile_conditions
 from processor.core.conditions.required import Place, Requirement, Requirements, keys_at, one_of
 from processor.core.conditions.warnings import warnings_of
@@ -18,8 +19,10 @@ __all__ = [
     "Place",
     "Requirement",
     "Requirements",
+    "any_of",
     "compile_conditions",
     "keys_at",
+    "narrowed",
     "one_of",
     "warnings_of",
 ]

@@ -1,0 +1,150 @@
+"""Statements that were read again, to what a recalculation does about them (semantics.md, sections 3 and 4).
+
+The verdict is always the live matcher's. Evidence is taken back only when its statement was read and does not count
+for that owner and waypoint; what was not read, stays: a source may forget (retention). So do the evidence of a waypoint
+that asks nothing, which waits, and sealed attempts.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import product
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.completions import items_to
+from processor.core.evidence import Append, Retraction
+from processor.core.identity import Identification, Uncounted, owners_of, progress_id
+from processor.core.index import JourneyIndex
+from processor.core.journey import JourneyRules
+from processor.core.records import StatementRecord
+from processor.core.retraction import replay_entry, retraction_entry
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is recalculated: a journey's documents, or `only` one of them."""
+
+    rules: JourneyRules
+    only: ObjectId | None = None
+
+
+Verdicts = Mapping[ObjectId, frozenset[tuple[ObjectId, str]]]
+"""For each statement that was read: the progress documents and waypoints that it counts for."""
+
+
+def verdicts_on(records: Iterable[StatementRecord], rules: JourneyRules, identification: Identification) -> Verdicts:
+    """Judge statements under a journey. A waypoint that is switched off is judged, too: its evidence waits.
+
+    Of several versions of a statement it is enough that one counts, as in the live stream. Another organisation's is
+    not ours, whatever its reference (DECISIONS.md, 8): it counts as not read.
+    """
+    waypoints = {
+        key: replace(waypoint, is_active=not waypoint.conditions.is_empty) for key, waypoint in rules.waypoints.items()
+    }
+    index = JourneyIndex([replace(rules, waypoints=waypoints)])
+    verdicts: dict[ObjectId, frozenset[tuple[ObjectId, str]]] = {}
+    for record in records:
+        if record.organisation != rules.organisation:
+            continue
+        counts = {
+            (progress, waypoint.id)
+            for _, waypoint in index.matches(record)
+            for progress in _documents_of(record, rules, rules.track_by, identification)
+        }
+        verdicts[record.reference] = verdicts.get(record.reference, frozenset()) | counts
+    return verdicts
+
+
+def retraction_of(
+    document: Mapping[str, Any], verdicts: Verdicts, rules: JourneyRules, replay: str
+) -> Retraction | None:
+    """Return what a progress document holds against the verdicts, if anything."""
+    taken: dict[str, dict[ObjectId, None]] = {}
+    for waypoint, statement in evidence_of(document):
+        counts = verdicts.get(statement)
+        judged = waypoint in rules.waypoints and not rules.waypoints[waypoint].conditions.is_empty
+        if judged and counts is not None and (document["_id"], waypoint) not in counts:
+            taken.setdefault(waypoint, {})[statement] = None
+    if not taken:
+        return None
+    statements = {waypoint: tuple(found) for waypoint, found in taken.items()}
+    return Retraction(document["_id"], rules.version, statements, replay)
+
+
+def evidence_of(document: Mapping[str, Any]) -> Iterator[tuple[str, ObjectId]]:
+    """Yield (waypoint, statement) for all that a document holds and a fold may still change; some may come twice."""
+    processing = document["processing"]
+    parts = [
+        *(attempt["waypoints"] for attempt in document["completions"][processing.get("sealed", 0) :]),
+        {key: {"statements": kept} for key, kept in processing.get("surplus", {}).items()},
+        document.get("pendingProgress", {}),
+    ]
+    for part in parts:
+        for waypoint, entry in part.items():
+            for item in entry["statements"]:
+                yield waypoint, item["statement"]
+
+
+def holders_of(records: Iterable[StatementRecord], rules: JourneyRules, known: Identification) -> set[ObjectId]:
+    """Return the ids of all documents that may hold one of the statements as evidence.
+
+    Whatever `trackBy` the journey had, and however the settings told actors apart.
+    """
+    ways = {known, *(Identification(*flags) for flags in product((False, True), repeat=2))}
+    return {
+        progress
+        for record in records
+        if record.organisation == rules.organisation
+        for track_by in ("actor", "persona")
+        for way in ways
+        for progress in _documents_of(record, rules, track_by, way)
+    }
+
+
+def _documents_of(record: StatementRecord, rules: JourneyRules, track_by: str, way: Identification) -> list[ObjectId]:
+    owners = owners_of(record.document, track_by, way)
+    if isinstance(owners, Uncounted):
+        return []
+    return [progress_id(rules.organisation, rules.id, owner) for owner in owners]
+
+
+def foreseen(
+    document: Mapping[str, Any] | None, retractions: Sequence[Retraction], appends: Sequence[Append], now: datetime
+) -> dict[str, Any]:
+    """Return a copy of a document (None: there is none yet) with all that was asked of it, for a dry run.
+
+    What the store would write, in the same order: first the retractions, then the appends.
+    """
+    seen = deepcopy(dict(document)) if document is not None else new_document(appends[0], now)
+    pending, asked = seen["pendingProgress"], seen["processing"].setdefault("replay", [])
+    for retraction in retractions:
+        for waypoint, statements in retraction.statements.items():
+            if waypoint in pending:
+                left = [it for it in pending[waypoint]["statements"] if it["statement"] not in statements]
+                pending[waypoint] = {"statements": left}
+        asked.append(retraction_entry(retraction))
+    for append in appends:
+        for waypoint, items in append.items.items():
+            entry = pending.setdefault(waypoint, {"statements": []})
+            entry["statements"] = [*entry["statements"], *items_to(items)]
+        asked.append(replay_entry(append.replay or "", append.version))
+    return seen
+
+
+def new_document(append: Append, now: datetime) -> dict[str, Any]:
+    """Return the progress document that an append creates (semantics.md, section 5)."""
+    return {
+        "_id": append.progress,
+        "journey": append.journey,
+        "organisation": append.organisation,
+        "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
+        "createdAt": now,
+        "updatedAt": now,
+        "isCompleted": False,
+        "completions": [],
+        "pendingProgress": {},
+        "processing": {"revision": 0},
+    }

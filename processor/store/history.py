@@ -1,0 +1,93 @@
+"""Collection `statements`, read again: `ports.History`.
+
+The statements that could match are found window by window of ids, so that no query looks at more than a window,
+however few match. Windows are cut in the index of `_id` alone, the only one that the collection is sure to have.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from bson import ObjectId
+
+from processor.core.conditions import any_of, narrowed
+from processor.core.decode import stored_statement
+from processor.core.journey import JourneyRules
+from processor.core.records import StatementRecord
+from processor.core.rereading import Scope, evidence_of
+from processor.ports import Reread
+from processor.store import updates
+from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
+from processor.store.failures import translated
+from processor.store.replays import HELD
+
+WINDOW: Final = 5_000
+"""Statements that one query looks at."""
+
+DOCUMENTS: Final = 500
+"""Progress documents whose evidence is read at once."""
+
+REFERENCES: Final = 5_000
+"""Statements that are asked for by `_id` in one query."""
+
+
+class MongoHistory:
+    """The statements that one database keeps."""
+
+    def __init__(self, database: Database, *, window: int = WINDOW, documents: int = DOCUMENTS) -> None:
+        self._statements = database[STATEMENTS]
+        self._progresses = database[PROGRESSES]
+        self._window = window
+        self._documents = documents
+
+    async def size(self, scope: Scope) -> int:
+        """Count the scope's progress documents and, roughly, all statements; see `ports.History.size`."""
+        with translated():
+            return (
+                await self._progresses.count_documents(_documents_of(scope))
+                + await self._statements.estimated_document_count()
+            )
+
+    async def evidence(self, scope: Scope, position: Any | None) -> Reread:
+        """Read what a page of the scope's documents hold; `position` is the last document's `_id`."""
+        page = {**_documents_of(scope), **({"_id": {"$gt": position}} if position and not scope.only else {})}
+        with translated():
+            pages = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY).sort("_id")
+            holders = await pages.limit(self._documents).to_list()
+            references = list({statement for holder in holders for _, statement in evidence_of(holder)})
+            found: list[Document] = []
+            for first in range(0, len(references), REFERENCES):
+                asked = {"_id": {"$in": references[first : first + REFERENCES]}}
+                found += await self._statements.find({**asked, "organisation": scope.rules.organisation}).to_list()
+        is_over = len(holders) < self._documents or scope.only is not None
+        return Reread(_records(found), tuple(holders), len(holders), None if is_over else holders[-1]["_id"])
+
+    async def statements(self, scope: Scope, position: Any | None) -> Reread:
+        """Read a window of the statements that could match; `position` is the last `_id` of the one before."""
+        beyond = {"$gt": position} if position else {}
+        with translated():
+            last = await self._statements.find_one(
+                {"_id": beyond} if beyond else {}, {"_id": 1}, sort=[("_id", 1)], skip=self._window - 1
+            )
+            within = beyond | ({"$lte": last["_id"]} if last else {})
+            query = {**({"_id": within} if within else {}), **candidates(scope.rules)}
+            # By id: an index of the whole organisation would be gone through for every window.
+            found = await self._statements.find(query, hint=updates.BY_ID).to_list()
+        return Reread(_records(found), None, self._window, last["_id"] if last else None)
+
+
+def candidates(rules: JourneyRules) -> Document:
+    """Return the query for the statements that could match; the verdict is the compiled conditions'."""
+    query: Document = {"organisation": rules.organisation, "voided": {"$ne": True}}
+    if rules.sources:
+        query["lrs_id"] = {"$in": list(rules.sources)}
+    return {**query, **any_of([narrowed(waypoint.conditions) for waypoint in rules.active_waypoints.values()])}
+
+
+def _documents_of(scope: Scope) -> dict[str, ObjectId]:
+    mine = {"organisation": scope.rules.organisation, "journey": scope.rules.id}
+    return mine | ({"_id": scope.only} if scope.only else {})
+
+
+def _records(documents: Iterable[Mapping[str, Any]]) -> tuple[StatementRecord, ...]:
+    """Read statement documents; what the stream would not take is passed over, as if it were not there."""
+    return tuple(record for document in documents if (record := stored_statement(document)) is not None)

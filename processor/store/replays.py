@@ -1,0 +1,53 @@
+"""What recalculations write to progress documents: `ports.ReplayStore`. The writes themselves stand in `updates.py`."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.evidence import Append, Retraction
+from processor.core.records import StatementRecord
+from processor.ports import Waking
+from processor.store import updates
+from processor.store.connect import PROGRESSES, Database
+from processor.store.failures import translated
+from processor.store.progress import MongoProgressStore
+
+HELD = {"completions": 1, "pendingProgress": 1, "processing": 1}
+"""The fields that tell what a document holds as evidence; `_id` comes with them."""
+
+
+class MongoReplayStore:
+    """One database's progress documents, for whoever recalculates."""
+
+    def __init__(self, database: Database) -> None:
+        self._progresses = database[PROGRESSES]
+        self._store = MongoProgressStore(database)
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+        """Add evidence; see `ports.ReplayStore.append`."""
+        await self._store.append(appends, statements, now)
+
+    async def retract(self, retractions: Sequence[Retraction]) -> None:
+        """Take evidence back; see `ports.ReplayStore.retract`."""
+        if retractions:
+            with translated():
+                await self._progresses.bulk_write(list(map(updates.retract_update, retractions)), ordered=False)
+
+    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
+        """Return the documents that exist; see `ports.ReplayStore.holders`."""
+        with translated():
+            return await self._progresses.find({"_id": {"$in": list(ids)}, "journey": journey}).to_list()
+
+    async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
+        """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
+        asked = updates.replayed(journey)
+        with translated():
+            waiting = await self._progresses.count_documents(asked | updates.IN_WORK, limit=limit)
+            ids: list[ObjectId] = []
+            if waiting < limit:
+                found = self._progresses.find(asked | updates.AT_REST, {"_id": 1}).limit(limit - waiting)
+                ids = [document["_id"] async for document in found]
+                await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
+        return Waking(waiting + len(ids), len(ids))

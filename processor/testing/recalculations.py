@@ -1,0 +1,149 @@
+"""Recalculation in memory: what is asked of progress documents, the work itself, and the history of statements."""
+
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.decode import Tenancy, decode, stored_statement
+from processor.core.evidence import Append, Retraction
+from processor.core.recalculation import Recalculation
+from processor.core.records import StatementRecord
+from processor.core.rereading import Scope, evidence_of
+from processor.core.retraction import retraction_entry
+from processor.ports import Reread, Waking
+from processor.testing.broker import MemoryBroker
+from processor.testing.faults import Faults, effect, no_faults
+from processor.testing.store import MemoryDatabase, MemoryProgressStore, ask, mark
+
+
+class MemoryReplayStore:
+    """One process's view of a `MemoryDatabase`: `ports.ReplayStore`."""
+
+    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
+        self._database = database
+        self._faults = faults
+        self._store = MemoryProgressStore(database, faults)
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+        """Add evidence; see `ports.ReplayStore.append`."""
+        await self._store.append(appends, statements, now)
+
+    async def retract(self, retractions: Sequence[Retraction]) -> None:
+        """Take evidence back; see `ports.ReplayStore.retract`."""
+        for retraction in retractions:
+            async with effect(self._faults, "retract"):
+                self._retract(retraction)
+
+    def _retract(self, retraction: Retraction) -> None:
+        document = self._database.progresses.get(retraction.progress)
+        if document is None:
+            return
+        for waypoint, statements in retraction.statements.items():
+            if entry := document["pendingProgress"].get(waypoint):
+                entry["statements"] = [it for it in entry["statements"] if it["statement"] not in statements]
+        processing = document["processing"]
+        ask(processing, retraction_entry(retraction))
+        processing["version"] = max(processing.get("version", retraction.version), retraction.version)
+
+    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
+        """Return the documents that exist; see `ports.ReplayStore.holders`."""
+        documents = self._database.progresses.values()
+        return deepcopy([it for it in documents if it["_id"] in ids and it["journey"] == journey])
+
+    async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
+        """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
+        documents = [it for it in self._database.progresses.values() if it["journey"] == journey]
+        asked = [it["processing"] for it in documents if it["processing"].get("replay")]
+        in_work = [it for it in asked if "due" in it or "lease" in it]
+        waiting = min(len(in_work), limit)
+        at_rest = [it for it in asked if it not in in_work and not it.get("waiting")]
+        marked = at_rest[: limit - waiting]
+        for processing in marked:
+            async with effect(self._faults, "wake"):
+                mark(processing, "due", now)
+        return Waking(waiting + len(marked), len(marked))
+
+
+class MemoryRecalculationWork:
+    """One recalculation, in memory: `ports.RecalculationWork`. `lock_key` and `lease` are who has it, until when."""
+
+    def __init__(self, recalculation: Recalculation, faults: Faults = no_faults) -> None:
+        self.recalculation = recalculation
+        self.lock_key: str | None = None
+        self.lease: datetime | None = None
+        self._faults = faults
+
+    async def claim(self, lock_key: str, now: datetime, until: datetime) -> Recalculation | None:
+        """Claim it; see `ports.RecalculationWork.claim`."""
+        is_held = self.lock_key is not None and self.lease is not None and self.lease >= now
+        if self.recalculation.stage is None or is_held:
+            return None
+        self.lock_key, self.lease = lock_key, until
+        return self.recalculation
+
+    async def save(self, was: Recalculation, now_is: Recalculation, lock_key: str, until: datetime) -> bool:
+        """Write how far it has come; see `ports.RecalculationWork.save`."""
+        async with effect(self._faults, "recalculation.save"):
+            if self.lock_key != lock_key:
+                return False
+            self.lock_key = None
+            known = self.recalculation
+            is_same = (known.run, known.is_cancelled) == (was.run, was.is_cancelled)
+            if is_same:
+                self.recalculation, self.lease = now_is, until
+            return is_same
+
+
+class MemoryHistory:
+    """The statements of a `MemoryDatabase`, or the records of a topic: `ports.History`, `chunk` at a time."""
+
+    def __init__(
+        self, database: MemoryDatabase, broker: MemoryBroker | None = None, topic: str = "", chunk: int = 2
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._topic = topic
+        self._chunk = chunk
+
+    async def size(self, scope: Scope) -> int:
+        """Count what will be looked at; see `ports.History.size`."""
+        if self._broker:
+            return 2 * len(self._all())
+        return len(self._holders(scope)) + len(self._database.statements)
+
+    async def evidence(self, scope: Scope, position: Any | None) -> Reread:
+        """Read what is held as evidence; see `ports.History.evidence`."""
+        if self._broker:
+            return await self.statements(scope, position)
+        first = position or 0
+        holders = self._holders(scope)[first : first + self._chunk]
+        references = {statement for holder in holders for _, statement in evidence_of(holder)}
+        statements = [record for record in self._all() if record.reference in references]
+        is_over = len(holders) < self._chunk
+        return Reread(tuple(statements), tuple(holders), len(holders), None if is_over else first + self._chunk)
+
+    async def statements(self, scope: Scope, position: Any | None) -> Reread:
+        """Read statements; see `ports.History.statements`."""
+        first = position or 0
+        records = self._all()
+        chunk = [it for it in records[first : first + self._chunk] if it.organisation == scope.rules.organisation]
+        after = first + self._chunk
+        return Reread(tuple(chunk), None, self._chunk, after if after < len(records) else None)
+
+    def _all(self) -> list[StatementRecord]:
+        if self._broker is None:
+            documents = sorted(self._database.statements.values(), key=lambda it: it["_id"])
+            return [record for document in documents if (record := stored_statement(document))]
+        return [
+            decoded
+            for record in self._broker.records(self._topic)
+            for decoded in decode(record, Tenancy())
+            if isinstance(decoded, StatementRecord)
+        ]
+
+    def _holders(self, scope: Scope) -> list[Mapping[str, Any]]:
+        wanted = [it for it in self._database.progresses.values() if it["journey"] == scope.rules.id]
+        return sorted((it for it in wanted if scope.only in (None, it["_id"])), key=lambda it: it["_id"])

@@ -1,0 +1,119 @@
+"""The statements topic, read again from its start without a group: `ports.History`.
+
+A position is a list of `{partition, next, end}`; the ends are those of the moment when the stage began. What comes
+behind them is the live stream's.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from processor.core.decode import Tenancy, decode
+from processor.core.records import StatementRecord
+from processor.core.rereading import Scope
+from processor.ports import Reread
+from processor.settings import Settings
+from processor.transport.connect import connection, stop_within, translated
+from processor.transport.reading import spans_of
+from processor.transport.records import record_of
+
+FETCH_MS = 500
+
+
+@asynccontextmanager
+async def open_history(settings: Settings, tenancy: Tenancy) -> AsyncIterator["KafkaHistory"]:
+    """Yield a history that connects when it is first read, and disconnect at the end."""
+    history = KafkaHistory(settings, tenancy)
+    try:
+        yield history
+    finally:
+        await history.close()
+
+
+class KafkaHistory:
+    """The records that the statements topic still holds. Statements keep no voided mark here."""
+
+    def __init__(self, settings: Settings, tenancy: Tenancy) -> None:
+        self._settings = settings
+        self._tenancy = tenancy
+        self._reader: AIOKafkaConsumer | None = None
+        self._reached: dict[TopicPartition, int] = {}
+
+    async def size(self, scope: Scope) -> int:  # noqa: ARG002 - every journey has to read the whole topic
+        """Count the topic's records, which both stages read."""
+        return 2 * sum(place["end"] - place["next"] for place in await self._beginning())
+
+    async def evidence(self, scope: Scope, position: Any | None) -> Reread:
+        """Read on; whoever holds the statements has to be looked for."""
+        return await self._read(scope, position)
+
+    async def statements(self, scope: Scope, position: Any | None) -> Reread:
+        """Read on."""
+        return await self._read(scope, position)
+
+    async def close(self) -> None:
+        """Disconnect; the next read connects again."""
+        reader, self._reader = self._reader, None
+        if reader:
+            await stop_within(reader.stop(), "history")
+
+    async def _read(self, scope: Scope, position: Sequence[dict[str, int]] | None) -> Reread:
+        places = await self._beginning() if position is None else [dict(place) for place in position]
+        left = [place for place in places if place["next"] < place["end"]]
+        if not left:
+            return Reread((), None, 0, None)
+        try:
+            records, looked = await self._fetch(left, scope)
+        except BaseException:
+            await self.close()
+            raise
+        is_over = all(place["next"] >= place["end"] for place in left)
+        return Reread(tuple(records), None, looked, None if is_over else left)
+
+    async def _fetch(self, left: list[dict[str, int]], scope: Scope) -> tuple[list[StatementRecord], int]:
+        """Poll once behind the places that are left, and move them on."""
+        topic = self._settings.statements_topic
+        places = {TopicPartition(topic, place["partition"]): place for place in left}
+        with translated():
+            reader = await self._connected()
+            if reader.assignment() != places.keys():
+                reader.assign(list(places))
+                self._reached = {}
+            for partition, place in places.items():
+                if self._reached.get(partition) != place["next"]:  # seeking throws away what was fetched ahead
+                    reader.seek(partition, place["next"])
+            fetched = await reader.getmany(timeout_ms=FETCH_MS, max_records=self._settings.batch_records)
+            before = sum(place["next"] for place in left)
+            for partition, place in places.items():
+                self._reached[partition] = await reader.position(partition)
+                place["next"] = min(self._reached[partition], place["end"])
+        records = [
+            decoded
+            for partition, messages in fetched.items()
+            for message in messages
+            if message.offset < places[partition]["end"]
+            for decoded in decode(record_of(message), self._tenancy)
+            if isinstance(decoded, StatementRecord) and decoded.organisation == scope.rules.organisation
+        ]
+        return records, sum(place["next"] for place in left) - before
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._reader is None:
+            self._reader = AIOKafkaConsumer(
+                **connection(self._settings),
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=max(self._settings.kafka_max_message_bytes, 1_048_576),
+            )
+            await self._reader.start()
+        return self._reader
+
+    async def _beginning(self) -> list[dict[str, int]]:
+        spans = await spans_of(self._settings, self._settings.statements_topic)
+        return [
+            {"partition": partition.partition, "next": span.begin, "end": span.end}
+            for partition, span in sorted(spans.items())
+        ]
