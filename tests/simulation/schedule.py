@@ -28,7 +28,7 @@ EFFECTS = (
     *("append.statement", "append.progress", "claim", "apply", "claim_events", "forget", "mark_due"),
     *("poll", "commit", "park", "publish", "journeys.load"),
 )
-"""What processes take turns at; the last is a read, the others announce themselves before and after."""
+"""What processes take turns at, before and after each."""
 
 ANYWHERE = ""
 WINDOW = 150
@@ -69,8 +69,7 @@ def schedule_of(seed: int) -> Schedule:
 
 def _place(random: Random, liked: Sequence[str]) -> str:
     effect = random.choice((*liked, random.choice(EFFECTS)))
-    moment = "" if effect in (ANYWHERE, "journeys.load") else random.choice((".before", ".after"))
-    return effect + moment
+    return effect and effect + random.choice((".before", ".after"))
 
 
 def shrunk(schedule: Sequence[Fault], is_failing: Callable[[Schedule], bool], tries: int = 120) -> Schedule:
