@@ -58,7 +58,12 @@ LASTING = (1, 3, 7, 18, 22, 45)
 
 
 def schedule_of(seed: int) -> Schedule:
-    """Draw a schedule; a seed prefers some kinds, so that they meet each other often enough."""
+    """Draw a schedule, for one seed in ten without faults.
+
+    A seed prefers some kinds and some places, so that they meet each other often enough.
+    """
+    if seed % 10 == 0:
+        return ()
     random = Random(f"schedule {seed}")
     liked = random.sample(list(Kind), random.randint(1, 4))
     kinds = [*Kind, *liked * 6]

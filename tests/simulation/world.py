@@ -40,6 +40,7 @@ class World:
     schedule: Schedule
     parts: Parts = field(default_factory=Parts)
     edited: Sequence[Trait] | None = None
+    topology: Sequence[Loops] | None = None
 
     def __post_init__(self) -> None:
         self.random = Random(f"world {self.seed}")
@@ -88,7 +89,8 @@ class World:
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
         await self._catalog.save(self.scenario.journeys)
-        for loops in self.random.choice(TOPOLOGIES):
+        drawn = self.random.choice(TOPOLOGIES)
+        for loops in self.topology or drawn:
             self._start(loops)
         for action in self.scenario.actions:
             await asyncio.sleep(self.random.choice(PAUSES))
