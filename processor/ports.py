@@ -158,7 +158,10 @@ class JourneyCatalog(Protocol):
         """Insert or replace journey documents by `_id`."""
 
     async def changed(self) -> bool:
-        """Wait a moment (a second at most); tell whether the collection has changed, or it is time to look."""
+        """Wait a moment (a second at most); tell whether the collection has changed, or it is time to look.
+
+        A change may be told only once: who hears of it has to load, however often that takes.
+        """
 
 
 class EventSink(Protocol):

@@ -98,14 +98,20 @@ class JourneyWatch:
         self._around = surroundings
         self._store = store
         self._woken: dict[ObjectId, JourneyRules] = {}
+        self._is_behind = False
 
     async def step(self) -> int:
-        """Wake what the snapshot concerns, wait a moment for a change, refresh; return how many refreshes."""
+        """Wake what the snapshot concerns, wait a moment for a change, refresh; return how many refreshes.
+
+        A change is told once: when the refresh fails, the next step refreshes without asking again.
+        """
         if self._store:
             await self._wake_documents(self._store)
-        if not await self._catalog.changed():
+        self._is_behind = self._is_behind or await self._catalog.changed()
+        if not self._is_behind:
             return 0
         await self._journeys.refresh()
+        self._is_behind = False
         return 1
 
     async def _wake_documents(self, store: ProgressStore) -> None:

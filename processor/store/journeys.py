@@ -33,9 +33,11 @@ class MongoJourneyCatalog:
     async def load(self) -> Sequence[Mapping[str, Any]]:
         """Return every journey document. What changes from here on is heard by `changed`."""
         await self._listen()
-        self._looked = asyncio.get_running_loop().time()
+        looking = asyncio.get_running_loop().time()
         with translated():
-            return await self._journeys.find().to_list()
+            journeys = await self._journeys.find().to_list()
+        self._looked = looking
+        return journeys
 
     async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Insert or replace by `_id`."""

@@ -17,7 +17,7 @@ from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
 from processor.ports import Applied, Backlog, Claim, OutboxClaim
-from processor.testing.faults import Faults, announce, effect, no_faults
+from processor.testing.faults import Faults, effect, no_faults
 from schemas.dots import encode_dots
 
 Document = dict[str, Any]
@@ -244,13 +244,14 @@ class MemoryJourneyCatalog:
     def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
         self._database = database
         self._faults = faults
-        self._seen = 0
+        self._heard: int | None = None
 
     async def load(self) -> Sequence[Mapping[str, Any]]:
-        """Return every journey document."""
-        await announce(self._faults, "journeys.load")
-        self._seen = self._database.journey_changes
-        return deepcopy(list(self._database.journeys.values()))
+        """Return every journey document. What changes from the first call on is heard by `changed`."""
+        if self._heard is None:
+            self._heard = self._database.journey_changes
+        async with effect(self._faults, "journeys.load"):
+            return deepcopy(list(self._database.journeys.values()))
 
     async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Insert or replace by `_id`."""
@@ -259,5 +260,6 @@ class MemoryJourneyCatalog:
         self._database.journey_changes += 1
 
     async def changed(self) -> bool:
-        """Tell at once whether the journeys have changed since they were loaded."""
-        return self._seen != self._database.journey_changes
+        """Tell at once whether the journeys have changed; as a change stream does, it tells a change once."""
+        heard, self._heard = self._heard, self._database.journey_changes
+        return heard != self._heard

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
+from processor.errors import StoreUnavailable
 from processor.ports import JourneyCatalog
 from processor.store.connect import JOURNEYS, Database
 from processor.store.journeys import MongoJourneyCatalog
@@ -177,6 +178,24 @@ async def close_cursors(database: Database) -> None:
     cursors = [found["cursor"]["cursorId"] async for found in operations if "cursor" in found]
     assert cursors
     await database.command("killCursors", JOURNEYS, cursors=cursors)
+
+
+async def test_journeys_that_could_not_be_read_have_not_been_looked_at(
+    mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an outage at the wrong moment would cost a whole polling interval."""
+    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER)
+
+    def unavailable() -> None:
+        raise ServerSelectionTimeoutError("no primary")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "_journeys", catalog._journeys.with_options())
+        patch.setattr(catalog._journeys, "find", unavailable)
+        with pytest.raises(StoreUnavailable):
+            await catalog.load()
+    assert await catalog.changed()
+    await catalog.close()
 
 
 async def test_a_stream_that_is_silent_is_not_trusted_for_ever(mongo_database: Database) -> None:

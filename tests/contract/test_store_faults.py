@@ -110,7 +110,7 @@ async def test_a_forget_that_fails_may_have_been_done(effect: str, left: int) ->
 
 async def test_the_journeys_can_be_unavailable() -> None:
     with pytest.raises(StoreUnavailable):
-        await MemoryJourneyCatalog(MemoryDatabase(), Outage("journeys.load")).load()
+        await MemoryJourneyCatalog(MemoryDatabase(), Outage("journeys.load.before")).load()
 
 
 async def test_what_a_claim_hands_out_is_a_copy() -> None:

@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from processor.core.completions import attempts_from, items_from
 from processor.core.evidence import Item
+from processor.testing.store import Document
 from tests.property.test_fold import naive_fold
 from tests.simulation.ledger import PUBLIC, Violation, tells
 from tests.simulation.onlooker import PROGRESS
@@ -42,17 +43,9 @@ def i1_everything_committed_is_durable(world: World) -> None:
 
 def i2_evidence_is_a_set(world: World) -> None:
     for key, document in world.documents.items():
-        held = Counter(
-            (waypoint, item.statement)
-            for attempt in attempts_from(document["completions"])
-            for waypoint, items in attempt.counted.items()
-            for item in items
-        )
-        for waypoint, statements in document["processing"].get("surplus", {}).items():
-            held.update((waypoint, item.statement) for item in items_from(statements))
-        for (waypoint, reference), times in held.items():
+        for (waypoint, statement), times in _held(document).items():
             if times > 1:
-                world.ledger.broken("I2", f"statement {reference} counts {times} times for {waypoint} in {key}")
+                world.ledger.broken("I2", f"statement {statement} counts {times} times for {waypoint} in {key}")
 
 
 def i3_the_dead_letters_are_the_poison(world: World) -> None:
@@ -71,12 +64,15 @@ def f1_completions_are_the_fold_of_the_evidence(world: World) -> None:
         if trait is Trait.RELEASED:
             continue  # what is sealed depends on when a version came
         evidence: Mapping[str, Any] = expected[key] if trait in LIKE else world.ledger.appended[key]
-        folded = naive_fold(
-            rules[document["journey"]], [(waypoint, item) for waypoint, items in evidence.items() for item in items]
-        )
-        stands = [(it.counted, it.completed_at is not None) for it in attempts_from(document["completions"])]
+        items = [(waypoint, item) for waypoint, found in evidence.items() for item in found]
+        folded = naive_fold(rules[document["journey"]], items)
+        attempts = attempts_from(document["completions"])
+        stands = [(it.counted, it.completed_at is not None) for it in attempts]
         if stands != folded:
             world.ledger.broken("F1", f"{key} ({trait}) has {_told(stands)}, its evidence amounts to {_told(folded)}")
+        is_over = bool(folded) and folded[-1][1] and not rules[document["journey"]].is_repeatable
+        if not is_over and (lost := {(waypoint, item.statement) for waypoint, item in items} - _held(document).keys()):
+            world.ledger.broken("F1", f"{len(lost)} items of {key} ({trait}) are neither counted nor surplus")
     for key in expected.keys() - world.documents.keys():
         world.ledger.broken("I1", f"document {key} is missing")
 
@@ -130,6 +126,19 @@ def _picture(world: World) -> dict[str, Any]:
         "dead letters": sorted(str(world.onlooker.sent[place[:2]].value) for place in world.onlooker.parked),
         "kept statements": set(world.servers.database.statements),
     }
+
+
+def _held(document: Document) -> Counter[tuple[str, ObjectId]]:
+    """Count how often each (waypoint, statement) stands in completions and surplus."""
+    held = Counter(
+        (waypoint, item.statement)
+        for attempt in attempts_from(document["completions"])
+        for waypoint, items in attempt.counted.items()
+        for item in items
+    )
+    for waypoint, statements in document["processing"].get("surplus", {}).items():
+        held.update((waypoint, item.statement) for item in items_from(statements))
+    return held
 
 
 def _told(attempts: list[tuple[dict[str, list[Item]], bool]]) -> str:

@@ -14,6 +14,7 @@ from processor.core.matching import match
 from processor.core.records import Batch, Rejected, StatementRecord
 from processor.ports import Applied, Claim, OutboxClaim
 from processor.services.ingest import Ingest
+from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Promoter
 from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
@@ -139,6 +140,14 @@ class LeavesTheClaimedAsleep(WatchedStore):
             async with effect(self._faults, "mark_due"):
                 processing.setdefault("due", now)
         return len(stale)
+
+
+class HearsOnce(JourneyWatch):
+    """P3: a change that was heard of is forgotten when the journeys cannot be read just then."""
+
+    async def step(self) -> int:
+        self._is_behind = False
+        return await super().step()
 
 
 class Falters(WatchedStore):

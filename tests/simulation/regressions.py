@@ -4,6 +4,8 @@ A world is drawn from its seed: whoever changes how it is drawn (`scenario.py`, 
 `world.py`) makes other worlds of these seeds. The mutations in `test_teeth.py` are what stays.
 """
 
-from tests.simulation.schedule import Schedule
+from tests.simulation.schedule import Fault, Kind, Schedule
 
-REGRESSIONS: tuple[tuple[int, Schedule, str], ...] = ()
+REGRESSIONS: tuple[tuple[int, Schedule, str], ...] = (
+    (20050, (Fault(92, Kind.AWAY, 45),), "an outage swallowed the change of a journey that had just been heard of"),
+)

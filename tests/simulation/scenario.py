@@ -84,8 +84,7 @@ class Scenario:
     traits: dict[ObjectId, Trait] = field(default_factory=dict)
     journeys: list[dict[str, Any]] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    edits: list[Edit] = field(default_factory=list)
+    actions: list[Message | Edit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         random = Random(f"scenario {self.seed}")
@@ -97,9 +96,11 @@ class Scenario:
         for number in range(1, random.randint(7, 20)):
             second = random.choice((number, random.randrange(20)))
             self.statements.append(Statement(number, random.choice(LEARNERS), random.randrange(3), second))
-        self.messages = list(_messages(random, self.statements))
-        for journey in self.journeys:
-            self.edits += _edits(random, journey, self.traits[journey["_id"]])
+        scripts: list[list[Message | Edit]] = [list(_messages(random, self.statements))]
+        scripts += [list(_edits(random, journey, self.traits[journey["_id"]])) for journey in self.journeys]
+        places = [place for place, script in enumerate(scripts) for _ in script]
+        random.shuffle(places)  # the order within each script stays
+        self.actions = [scripts[place].pop(0) for place in places]
 
     def evidence(self, statements: Sequence[int] | None = None) -> Evidence:
         """Return what the statements of these numbers (by default all) have to become in journeys whose matches are

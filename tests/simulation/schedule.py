@@ -28,7 +28,7 @@ EFFECTS = (
     *("append.statement", "append.progress", "claim", "apply", "claim_events", "forget", "mark_due"),
     *("poll", "commit", "park", "publish", "journeys.load"),
 )
-"""What processes take turns at; the last is a read, the others announce themselves before and after."""
+"""What processes take turns at, before and after each."""
 
 ANYWHERE = ""
 WINDOW = 150
@@ -58,7 +58,12 @@ LASTING = (1, 3, 7, 18, 22, 45)
 
 
 def schedule_of(seed: int) -> Schedule:
-    """Draw a schedule; a seed prefers some kinds, so that they meet each other often enough."""
+    """Draw a schedule, for one seed in ten without faults.
+
+    A seed prefers some kinds and some places, so that they meet each other often enough.
+    """
+    if seed % 10 == 0:
+        return ()
     random = Random(f"schedule {seed}")
     liked = random.sample(list(Kind), random.randint(1, 4))
     kinds = [*Kind, *liked * 6]
@@ -69,8 +74,7 @@ def schedule_of(seed: int) -> Schedule:
 
 def _place(random: Random, liked: Sequence[str]) -> str:
     effect = random.choice((*liked, random.choice(EFFECTS)))
-    moment = "" if effect in (ANYWHERE, "journeys.load") else random.choice((".before", ".after"))
-    return effect + moment
+    return effect and effect + random.choice((".before", ".after"))
 
 
 def shrunk(schedule: Sequence[Fault], is_failing: Callable[[Schedule], bool], tries: int = 120) -> Schedule:

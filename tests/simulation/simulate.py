@@ -13,8 +13,12 @@ import structlog
 
 from tests.simulation.checks import judge
 from tests.simulation.ledger import Violation
+from tests.simulation.process import ALL
 from tests.simulation.schedule import Fault, Schedule, schedule_of, shrunk
 from tests.simulation.world import World
+
+ALONE = (ALL,)
+"""One process that runs every loop: the run that the others have to equal."""
 
 TOLD = 25
 """Last steps of a failing run that are printed."""
@@ -61,8 +65,8 @@ def judged(world: World, faultless: World | None = None) -> Outcome:
 
 
 def verdict(seed: int) -> Outcome:
-    """Run a seed without faults, then with those that it draws; the first outcome that is not fine, or the last."""
-    faultless = World(seed, ())
+    """Run a seed in one process without faults, then in several with faults; return the first that is not fine."""
+    faultless = World(seed, (), topology=ALONE)
     outcome = judged(faultless)
     return outcome if outcome.violations else simulated(seed, schedule_of(seed), faultless)
 
@@ -70,7 +74,7 @@ def verdict(seed: int) -> Outcome:
 def minimal(outcome: Outcome) -> Outcome:
     """Return a failing outcome with as few faults as show the same guarantee broken."""
     names = {violation.guarantee for violation in outcome.violations}
-    faultless = World(outcome.seed, ())
+    faultless = World(outcome.seed, (), topology=ALONE)
     _run(faultless)
 
     def is_failing(schedule: Schedule) -> bool:

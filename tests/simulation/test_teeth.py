@@ -1,6 +1,7 @@
 """The harness has teeth: it catches every mutation within a few seeds, and names the guarantee that it breaks."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pytest
 
@@ -8,7 +9,7 @@ from processor.core import promotion
 from tests.simulation import mutations
 from tests.simulation.process import Parts
 from tests.simulation.scenario import Trait
-from tests.simulation.schedule import schedule_of
+from tests.simulation.schedule import STEPS, Fault, Kind, schedule_of
 from tests.simulation.simulate import Outcome, judged
 from tests.simulation.world import World
 
@@ -16,43 +17,58 @@ ENOUGH = 150
 """Seeds within which a mutation has to be caught; most take less than ten."""
 
 
-CASES: tuple[tuple[str, Parts, Sequence[Trait] | None], ...] = (
-    ("I1", Parts(ingest=mutations.CommitsFirst), None),
-    ("I2", Parts(store=mutations.PushesWithoutLooking), None),
-    ("I3", Parts(ingest=mutations.ParksLast), None),
-    ("I3", Parts(ingest=mutations.ForgetsToPark), None),
-    ("P1", Parts(store=mutations.TrustsNobody), None),
-    ("P1", Parts(store=mutations.UsesALockTwice), None),
-    ("P2", Parts(store=mutations.WritesTheOutboxApart), None),
-    ("P2", Parts(store=mutations.LeavesPending), None),
-    ("P3", Parts(store=mutations.ResetsPending), None),
-    ("P3", Parts(store=mutations.ClearsDueAfterReading), None),
-    ("R1", Parts(store=mutations.PublishesEarly), None),
-    ("R1", Parts(relay=mutations.ForgetsFirst), None),
-    ("R1", Parts(relay=mutations.HoldsTheEmpty), None),
-    ("R2", Parts(sink=mutations.Backwards), None),
-    ("R2", Parts(store=mutations.SkipsRevisions), None),
-    ("R2", Parts(store=mutations.TwoRelaysAtOnce), None),
+class Case(NamedTuple):
+    """What has to be named, and the mutation; `edited` journeys and a fault that comes `often` show it soonest."""
+
+    guarantee: str
+    parts: Parts
+    edited: Sequence[Trait] | None = None
+    often: Fault | None = None
+
+    def outcome(self, seed: int) -> Outcome:
+        often = [self.often._replace(step=step) for step in range(10, STEPS, 30)] if self.often else []
+        schedule = tuple(sorted([*schedule_of(seed), *often]))
+        return judged(World(seed, schedule, self.parts, self.edited))
+
+
+CASES = (
+    Case("I1", Parts(ingest=mutations.CommitsFirst)),
+    Case("I2", Parts(store=mutations.PushesWithoutLooking)),
+    Case("I3", Parts(ingest=mutations.ParksLast)),
+    Case("I3", Parts(ingest=mutations.ForgetsToPark)),
+    Case("F1", Parts(promoter=mutations.StaysBehind), [Trait.GROWING]),
+    Case("P1", Parts(store=mutations.TrustsNobody)),
+    Case("P1", Parts(store=mutations.UsesALockTwice)),
+    Case("P2", Parts(store=mutations.WritesTheOutboxApart)),
+    Case("P2", Parts(store=mutations.LeavesPending)),
+    Case("P3", Parts(store=mutations.ResetsPending)),
+    Case("P3", Parts(store=mutations.ClearsDueAfterReading)),
+    Case("P3", Parts(store=mutations.LeavesTheClaimedAsleep), [Trait.GROWING], Fault(0, Kind.SLOW, 3, "apply.before")),
+    Case("P3", Parts(watch=mutations.HearsOnce), [Trait.RESHAPED], Fault(0, Kind.FAIL, 0, "journeys.load.before")),
+    Case("R1", Parts(store=mutations.PublishesEarly)),
+    Case("R1", Parts(store=mutations.Falters), None, Fault(0, Kind.FAIL, 0, "publish.before")),
+    Case("R1", Parts(relay=mutations.ForgetsFirst)),
+    Case("R1", Parts(relay=mutations.HoldsTheEmpty)),
+    Case("R2", Parts(sink=mutations.Backwards)),
+    Case("R2", Parts(store=mutations.SkipsRevisions)),
+    Case("R2", Parts(store=mutations.TwoRelaysAtOnce)),
 )
-"""What has to be named, the mutation, and the journeys that it shows in soonest."""
 
 
-@pytest.mark.parametrize(("guarantee", "parts", "edited"), CASES, ids=[case[1].mutation for case in CASES])
-def test_a_mutation_is_caught_and_the_guarantee_named(
-    guarantee: str, parts: Parts, edited: Sequence[Trait] | None
-) -> None:
-    caught = first_caught(parts, edited)
-    assert caught.violations[0].guarantee == guarantee, caught.report
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.guarantee}-{case.parts.mutation}" for case in CASES])
+def test_a_mutation_is_caught_and_the_guarantee_named(case: Case) -> None:
+    caught = first_caught(case)
+    assert caught.violations[0].guarantee == case.guarantee, caught.report
 
 
 def test_f1_a_fold_by_arrival_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "fold", mutations.by_arrival)
-    assert first_caught(Parts()).violations[0].guarantee == "F1"
+    assert first_caught(Case("F1", Parts())).violations[0].guarantee == "F1"
 
 
-def first_caught(parts: Parts, edited: Sequence[Trait] | None = None) -> Outcome:
+def first_caught(case: Case) -> Outcome:
     for seed in range(ENOUGH):
-        outcome = judged(World(seed, schedule_of(seed), parts, edited))
+        outcome = case.outcome(seed)
         if outcome.violations:
             return outcome
-    raise AssertionError(f"{parts.mutation} was not caught within {ENOUGH} seeds")
+    raise AssertionError(f"{case.parts.mutation} was not caught within {ENOUGH} seeds")

@@ -17,12 +17,15 @@ from schemas.journey import journey_document, journey_from, revision_of
 from tests.simulation.ledger import Ledger, Violation
 from tests.simulation.onlooker import Onlooker
 from tests.simulation.process import SESSION, STATEMENTS, TOPOLOGIES, Loops, Parts, Process, Rests, Servers, rebalanced
-from tests.simulation.scenario import Scenario, Trait
+from tests.simulation.scenario import Edit, Message, Scenario, Trait
 from tests.simulation.schedule import Fault, Kind, Schedule
 from tests.simulation.scheduler import Client, Crashed, Scheduler, Stuck, Turn
 
 PATIENCE = 150.0
 """Seconds that a world may take to come to rest once the faults are over: several leases."""
+
+PAUSES = (0.0, 0.0, 0.1, 0.4, 1.5)
+"""Seconds between two actions of the client."""
 
 
 class _Over(Exception):
@@ -37,6 +40,7 @@ class World:
     schedule: Schedule
     parts: Parts = field(default_factory=Parts)
     edited: Sequence[Trait] | None = None
+    topology: Sequence[Loops] | None = None
 
     def __post_init__(self) -> None:
         self.random = Random(f"world {self.seed}")
@@ -85,9 +89,16 @@ class World:
     async def _live(self) -> None:
         loop = asyncio.get_running_loop()
         await self._catalog.save(self.scenario.journeys)
-        for loops in self.random.choice(TOPOLOGIES):
+        drawn = self.random.choice(TOPOLOGIES)
+        for loops in self.topology or drawn:
             self._start(loops)
-        await asyncio.gather(self._publish(), self._edit())
+        for action in self.scenario.actions:
+            await asyncio.sleep(self.random.choice(PAUSES))
+            await self.scheduler.turn(self.client, "client")
+            if isinstance(action, Message):
+                self._publish(action)
+            else:
+                await self._edit(action)
         self.client.is_done = True
         await loop.create_future()
 
@@ -95,24 +106,18 @@ class World:
     def _catalog(self) -> MemoryJourneyCatalog:
         return MemoryJourneyCatalog(self.servers.database)
 
-    async def _publish(self) -> None:
-        for message in self.scenario.messages:
-            await asyncio.sleep(self.random.choice((0.0, 0.0, 0.3, 1.5)))
-            await self.scheduler.turn(self.client, "client.publish")
-            record = self.servers.broker.append(STATEMENTS, message.value, message.key, message.headers)
-            self.onlooker.sent[record.partition, record.offset] = message
+    def _publish(self, message: Message) -> None:
+        record = self.servers.broker.append(STATEMENTS, message.value, message.key, message.headers)
+        self.onlooker.sent[record.partition, record.offset] = message
 
-    async def _edit(self) -> None:
-        for edit in self.scenario.edits:
-            await asyncio.sleep(self.random.choice((0.1, 0.3, 0.8, 2.0)))
-            await self.scheduler.turn(self.client, "client.edit")
-            before = journey_from(self.servers.database.journeys[edit["_id"]])
-            revised = revision_of(journey_from(edit), before, self.scheduler.now())
-            if revised:
-                await self._catalog.save([journey_document(revised)])
-                for process in self.processes:
-                    if process.rests.has_ears:
-                        process.edited.set()
+    async def _edit(self, edit: Edit) -> None:
+        before = journey_from(self.servers.database.journeys[edit["_id"]])
+        revised = revision_of(journey_from(edit), before, self.scheduler.now())
+        if revised:
+            await self._catalog.save([journey_document(revised)])
+            for process in self.processes:
+                if process.rests.has_ears:
+                    process.edited.set()
 
     # What the scheduler calls
 
