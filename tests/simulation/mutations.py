@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from processor.core.completions import items_to
 from processor.core.evidence import Append, ProgressEvent, Promotion
-from processor.core.fold import Attempt, Evidence, Fold, fold
+from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Batch, Rejected, StatementRecord
@@ -225,13 +225,15 @@ class StaysBehind(Promoter):
         pass
 
 
-def by_arrival(rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = ()) -> Fold:
+def by_arrival(
+    rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = (), tell: Tell = tell_nobody
+) -> Fold:
     """F1: what came first completes an attempt, and it stays as it is, however early the later evidence was."""
     *known, pending = evidence
-    first = fold(rules, known, sealed)
+    first = fold(rules, known, sealed, tell)
     if not first.attempts or first.attempts[-1].completed_at is None:
-        return fold(rules, [*known, pending], sealed)
-    return fold(rules, [first.surplus, pending], first.attempts)
+        return fold(rules, [*known, pending], sealed, tell)
+    return fold(rules, [first.surplus, pending], first.attempts, tell)
 
 
 def _is_stale(processing: Document, version: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.core.index import index_journeys
+from processor.core.index import Known, index_journeys
 from processor.core.journey import JourneyRules
 from processor.testing.broker import MemoryBroker, MemoryGroup
 from processor.testing.store import Document, MemoryJourneyCatalog
@@ -56,7 +56,7 @@ class World:
         self._names = 0
         self._down = 0
         self._calm_since: float | None = None
-        self._known: dict[ObjectId, tuple[Mapping[str, Any], JourneyRules]] = {}
+        self._known: Known = {}
 
     @property
     def violations(self) -> list[Violation]:
