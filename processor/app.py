@@ -19,6 +19,7 @@ from processor.core.identity import Identification
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.core.promotion import FoldingPolicy
+from processor.core.rejections import RejectionBudget
 from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
 from processor.metrics import Metrics
 from processor.ports import Backlog, JourneyCatalog, ProgressReader, ProgressStore
@@ -308,6 +309,7 @@ def _ingest_policy(settings: Settings) -> IngestPolicy:
     return IngestPolicy(
         tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
         identification=Identification(settings.lowercase_actors, settings.count_group_members),
+        budget=RejectionBudget(settings.rejection_budget, settings.rejection_window),
     )
 
 

@@ -9,6 +9,7 @@
     ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
     ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
     ├── InvalidInput             a file or an argument of a command cannot be used
+    ├── RejectionBudgetSpent     more of the stream cannot be used than REJECTION_BUDGET allows
     ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
     └── LoopDied                 a loop ended with an error that nobody foresaw: a bug
 
@@ -55,6 +56,12 @@ class Misfit(JourneyProgressError):
 
 class InvalidInput(JourneyProgressError):
     """A file or an argument given to a command cannot be used as it is."""
+
+    exit_code = 65
+
+
+class RejectionBudgetSpent(JourneyProgressError):
+    """More of the last records cannot be used than the setting allows; of the batch in hand nothing was done."""
 
     exit_code = 65
 

@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     # The loops
     batch_records: Count = Field(2_000, description="Most records in one batch of ingest.")
     poll_timeout: Seconds = Field(0.5, description="Seconds that ingest waits for records before it looks around.")
+    rejection_budget: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Share of the last REJECTION_WINDOW records above which ingest stops (exit code 65) rather than "
+        "park them all, e.g. 0.5; 0: never.",
+    )
+    rejection_window: Count = Field(1_000, description="Records, by process, that REJECTION_BUDGET is judged over.")
     promote_batch: Count = Field(500, description="Most documents claimed under one lockKey.")
     relay_batch: Count = Field(500, description="Most documents whose events one relay claims at once.")
     lease: Seconds = Field(

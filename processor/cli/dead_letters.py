@@ -106,8 +106,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
 def _tell(done: Replayed, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         replayed = 0 if dry_run else done.published
-        counts = {"letters": done.letters, "records": done.records, "replayed": replayed, "gone": done.gone}
-        print_json({**counts, "dry_run": dry_run})
+        print_json({"letters": done.letters, "records": done.records, "replayed": replayed, "gone": done.gone})
         return
     print_table(["reason", "letters"], sorted(done.letters.items()))
     typer.echo(f"{done.published} records {'would be replayed' if dry_run else 'replayed'}")

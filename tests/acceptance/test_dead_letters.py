@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from processor.app import apply_journeys, create_all_topics
+from processor.app import apply_journeys, create_all_topics, read_status, replay_dead_letters
+from processor.core.letters import Selection, parse_stretch
 from processor.settings import Settings
 from processor.store.connect import Database
 from processor.transport.admin import open_admin
@@ -66,19 +67,17 @@ async def test_i2_a_record_is_replayed_once_as_it_was_and_replaying_again_is_har
         items = [letter for letter in command(settings, "list") if letter["item"] is not None]
         assert [(letter["item"], letter["reason"]) for letter in items] == [(1, "wrong-shape"), (3, "invalid-verb")]
         [record] = {letter["record"] for letter in items}
-        since = ("--since", items[0]["time"], "--reason", "wrong-shape", "--record", record)
-        assert command(settings, "list", *since) == items[:1]
 
         shown = command(settings, "show", record)
         assert [orjson.loads(letter["value"]) for letter in shown] == [ARRAY, ARRAY]
         assert shown[0]["headers"][1:] == [["twice", "base64:/w=="], ["twice", "2"]]
 
-        dry = command(settings, "replay", "--record", record, "--dry-run")
-        assert (dry["records"], dry["replayed"]) == (1, 0)
-        for _ in range(2):
-            done = command(settings, "replay", "--record", record, "--rate", "50")
-            assert (done["records"], done["replayed"]) == (1, 1)
-            assert done["letters"]["wrong-shape"] >= 1
+        options = ("--record", record, "--since", items[0]["time"], "--rate", "50")
+        first = command(settings, "replay", *options)
+        assert first == {"letters": {"wrong-shape": 1, "invalid-verb": 1}, "records": 1, "replayed": 1, "gone": 0}
+        chosen = Selection(records=(parse_stretch(record),))
+        assert (await replay_dead_letters(settings, chosen, dry_run=True)).records == 1
+        assert (await replay_dead_letters(settings, chosen)).published == 1
         await until_quiet(settings)
         assert process.stop() == 0
 
@@ -86,9 +85,9 @@ async def test_i2_a_record_is_replayed_once_as_it_was_and_replaying_again_is_har
     assert len(same) == 3
     assert all((it.key, it.headers, it.timestamp) == (same[0].key, tuple(headers), same[0].timestamp) for it in same)
     assert await completions(mongo_database) == before
-    done = command(settings, "replay", "--all")
-    assert sum(done["letters"].values()) == 2 + 3 * 2  # each replay has parked the two bad items again
-    assert done["records"] == 2 + 3  # the three copies of the array lie in places of their own
+    left = await replay_dead_letters(settings, Selection(), dry_run=True)
+    assert left.letters.total() == 2 + 3 * 2  # each replay has parked the two bad items again
+    assert left.records == 2 + 3  # the three copies of the array lie in places of their own
 
 
 async def test_a_record_too_large_for_a_letter_is_replayed_from_where_it_lay(
@@ -112,5 +111,33 @@ async def test_a_record_too_large_for_a_letter_is_replayed_from_where_it_lay(
     [left_out] = [letter for letter in letters if not letter.value]
     record = f"{settings.statements_topic}-{header(left_out, 'dead-letter-partition')}@0"
 
-    assert command(settings, "replay", "--record", record)["replayed"] == 1
+    chosen = Selection(records=(parse_stretch(record),))
+    assert (await replay_dead_letters(settings, chosen)).published == 1
     assert [it.value for it in await read_all(settings, settings.statements_topic)].count(large) == 2
+
+
+async def test_i3_a_spent_rejection_budget_stops_the_process_before_it_parks(
+    settings: Settings, mongo_database: Database, tmp_path: Path
+) -> None:
+    settings = settings.model_copy(update={"rejection_budget": 0.5, "rejection_window": 40})
+    await create_all_topics(settings)
+    await apply_journeys(settings, [JOURNEY])
+    await produce(settings, [b"poison", *map(statement, range(20))])
+    with running(settings, tmp_path / "run.log") as process:
+        await until_quiet(settings)
+        assert len(await read_all(settings, settings.dead_letters_topic)) == 1
+        await produce(settings, [b"poison"] * 1_000)
+        assert process.ended() == 65
+    log = process.log.read_text()
+    assert "REJECTION_BUDGET" in log
+    assert "Traceback" not in log
+    parked = len(await read_all(settings, settings.dead_letters_topic))
+    assert parked <= 1 + 40
+    status = await read_status(settings)
+    assert sum(status.lag.values()) == 1_000 + 1 - parked  # what was not parked was not committed
+
+    settings = settings.model_copy(update={"rejection_budget": 0.0})
+    with running(settings, tmp_path / "again.log") as process:
+        await until_quiet(settings)
+        assert process.stop() == 0
+    assert len(await read_all(settings, settings.dead_letters_topic)) == 1_001
