@@ -1,10 +1,12 @@
 """The composition root: settings to running loops. The only module that knows stores and transports by name."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import islice
@@ -22,8 +24,9 @@ from processor.core.promotion import FoldingPolicy
 from processor.core.rejections import RejectionBudget
 from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
 from processor.metrics import Metrics
-from processor.ports import Backlog, JourneyCatalog, ProgressReader, ProgressStore
-from processor.services import ingest, journeys, promoter, relay, replay
+from processor.ports import Backlog, JourneyCatalog, Lock, ProgressReader, ProgressStore
+from processor.services import backlog, ingest, journeys, promoter, relay, replay
+from processor.services.backlog import BacklogWatch
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.promoter import Promoter
@@ -78,7 +81,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         await check_fit(database)
         await ensure_indexes(database)
         yield Stores(
-            progress=MongoProgressStore(database),
+            progress=MongoProgressStore(database, worker=f"{settings.client_id}@{socket.gethostname()}:{os.getpid()}"),
             reader=MongoProgressReader(database),
             catalog=MongoJourneyCatalog(database, poll=settings.journeys_poll),
         )
@@ -132,6 +135,8 @@ class _Assembly:
         if Part.INGEST in parts or Part.PROMOTE in parts:
             woken = stores.progress if Part.PROMOTE in parts else None
             loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken).step))
+        if Part.PROMOTE in parts or Part.RELAY in parts:
+            loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:
             leasing = self._leasing(settings.promote_batch)
             worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.promoted)
@@ -242,8 +247,14 @@ class Status:
 async def read_status(settings: Settings) -> Status:
     """Ask both servers what waits."""
     async with open_stores(settings) as stores:
-        backlog = await stores.progress.backlog(SystemClock().now())
-    return Status(await group_lag(settings), backlog, await count_dead_letters(settings))
+        waiting = await stores.progress.backlog(SystemClock().now())
+    return Status(await group_lag(settings), waiting, await count_dead_letters(settings))
+
+
+async def list_locks(settings: Settings, limit: int) -> tuple[datetime, Sequence[Lock]]:
+    """Return the present time, and up to `limit` leases on documents and outboxes, the earliest end first."""
+    async with open_stores(settings) as stores:
+        return SystemClock().now(), await stores.progress.locks(limit)
 
 
 async def find_dead_letters(settings: Settings, selection: Selection) -> AsyncGenerator[DeadLetter, None]:

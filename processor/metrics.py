@@ -45,6 +45,16 @@ class Metrics:
         self.dropped = counter("dropped_evidence", "Evidence that left for good, by reason.", "reason")
         self.promote_seconds = histogram("promote_seconds", "From a claim to its apply; must stay below the lease.")
 
+        # What waits, as the store counts it every BACKLOG_POLL seconds
+        self.documents = gauge(
+            "documents", "Progress documents by state (due, claimed, expired, waiting, outbox).", "state"
+        )
+        self.oldest = gauge(
+            "oldest_document_seconds",
+            "For how long the oldest has been due, its lease expired, its events unpublished (due, expired, outbox).",
+            "state",
+        )
+
         # Relay
         self.events = counter("events", "Progress-updated events acknowledged by the broker.")
         self.relay_seconds = histogram("relay_seconds", "From a claim of outboxes to their clearing.")

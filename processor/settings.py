@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     lease: Seconds = Field(
         60.0, description="Seconds a claim lasts; longer than the slowest batch, or work is repeated (never doubled)."
     )
+    backlog_poll: Seconds = Field(15.0, description="Seconds between two counts of what waits, for the metrics.")
     idle_pause: Seconds = Field(0.25, description="Seconds between two looks of an idle promoter or relay.")
     journeys_poll: Seconds = Field(
         10.0, description="Seconds between two looks at the journeys without a change stream."

@@ -15,7 +15,7 @@ from bson import ObjectId
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
-from processor.ports import Applied, Backlog, Claim, OutboxClaim
+from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from schemas.dots import encode_dots
 
 Document = dict[str, Any]
@@ -39,9 +39,10 @@ class MemoryDatabase:
 class MemoryProgressStore:
     """One process's view of a `MemoryDatabase`: `ports.ProgressStore` and `ports.ProgressReader`."""
 
-    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
+    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults, worker: str = "") -> None:
         self._database = database
         self._faults = faults
+        self._worker = worker
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -84,7 +85,7 @@ class MemoryProgressStore:
         for document in self._claimable("due", "lease", now)[:limit]:
             self._faults("claim.before")
             document["lockKey"] = lock_key
-            document["processing"]["lease"] = until
+            document["processing"] |= {"lease": until, "holder": {"worker": self._worker, "since": now}}
             document["processing"].pop("due", None)  # before pending is read (trap 2)
             claimed.append(document)
             self._faults("claim.after")
@@ -115,7 +116,8 @@ class MemoryProgressStore:
         for document in self._claimable("publish", "relayLease", now)[:limit]:
             self._faults("claim_events.before")
             processing = document["processing"]
-            processing["relayKey"], processing["relayLease"] = lock_key, until
+            processing |= {"relayKey": lock_key, "relayLease": until}
+            processing["relayHolder"] = {"worker": self._worker, "since": now}
             processing.pop("publish", None)
             outboxes[document["_id"]] = tuple(processing.get("outbox", ()))
             self._faults("claim_events.after")
@@ -130,7 +132,7 @@ class MemoryProgressStore:
                 processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
                 if left := [event.time for event in claim.outboxes[progress] if event.revision > revision]:
                     _mark(processing, "publish", min(left))  # not published: the claim has cleared their mark
-                del processing["relayKey"], processing["relayLease"]
+                del processing["relayKey"], processing["relayLease"], processing["relayHolder"]
             self._faults("forget.after")
 
     async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
@@ -161,7 +163,25 @@ class MemoryProgressStore:
             outbox=sum("publish" in it or "relayLease" in it for it in marks),
             oldest_due=min((it["due"] for it in marks if "due" in it), default=None),
             oldest_outbox=min((it["publish"] for it in marks if "publish" in it), default=None),
+            oldest_lease=min((it["lease"] for it in marks if "lease" in it), default=None),
         )
+
+    async def locks(self, limit: int) -> Sequence[Lock]:
+        """Return who holds what; see `ports.ProgressStore.locks`."""
+        locks = []
+        for progress, document in self._database.progresses.items():
+            it = document["processing"]
+            if "lease" in it:
+                who = it["holder"]
+                locks.append(
+                    Lock(progress, "promote", document["lockKey"], it["lease"], who["worker"] or None, who["since"])
+                )
+            if "relayLease" in it:
+                who = it["relayHolder"]
+                locks.append(
+                    Lock(progress, "relay", it["relayKey"], it["relayLease"], who["worker"] or None, who["since"])
+                )
+        return sorted(locks, key=lambda lock: lock.until)[:limit]
 
     async def find(
         self,
@@ -213,6 +233,7 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         processing["revision"] = promotion.event.revision
         _mark(processing, "publish", now)
     processing.pop("lease", None)
+    processing.pop("holder", None)
 
 
 class MemoryJourneyCatalog:

@@ -60,6 +60,7 @@ async def test_a_first_session(
         file.write(b"\n".join([*map(orjson.dumps, STATEMENTS), b"not json", b""]))
     published = journey_progress(settings, "statements", "publish", str(lines))
     assert published.stdout == "4 statements published\n"
+    assert orjson.loads(journey_progress(settings, "locks", "list", "--json").stdout) == []
     waiting = orjson.loads(journey_progress(settings, "status", "--json").stdout)
     assert sum(waiting["lag"].values()) == 4
 
