@@ -173,12 +173,19 @@ class Settings(BaseSettings):
                 "STATEMENTS_TOPIC and PROGRESS_TOPIC must differ, or the processor would eat its own output",
             ),
         ]
+        if not all(map(_is_address, self.kafka_bootstrap_servers.split(","))):
+            raise ValueError(f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS must be host:port, several separated by commas")
         if not self.mongo_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError(f"{PREFIX}MONGO_URL must begin with mongodb:// or mongodb+srv://")
         for is_fault, name, mend in faults:
             if is_fault:
                 raise ValueError(f"{PREFIX}{name} {mend}")
         return self
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.strip().rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) <= 65535
 
 
 def load_settings(env_file: Path | None = None) -> Settings:

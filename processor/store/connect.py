@@ -12,9 +12,10 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from processor.errors import InvalidSettings, Misfit
+from processor.errors import InvalidSettings, Misfit, StoreUnavailable
 from processor.settings import PREFIX, Settings
 from processor.store.failures import translated
+from processor.tls import speaks_tls
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -63,14 +64,32 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 async def check_fit(database: Database) -> None:
     """Hold the server to what the guarantees need: see `unfitness`; and ask whether we may look at the database.
 
-    Raises `Misfit` with the remedy, or `StoreUnavailable`.
+    Raises `Misfit` with the remedy, also when TLS is what keeps us apart, or `StoreUnavailable`.
     """
-    with translated():
-        hello = await database.client.admin.command("hello")
+    try:
+        with translated():
+            hello = await database.client.admin.command("hello")
+    except StoreUnavailable as error:
+        if tls_fault := await _tls_fault(database, str(error)):
+            raise Misfit(tls_fault) from None
+        raise
     if fault := unfitness(hello):
         raise Misfit(fault)
     with translated():
         await database.list_collection_names()
+
+
+async def _tls_fault(database: Database, error: str) -> str | None:
+    """Tell a server that is away from one that speaks TLS while we do not, or the other way round."""
+    if any(sign in error for sign in ("SSL handshake failed", "certificate verify failed")):
+        return (
+            f"{error}; check that this MongoDB serves TLS, and that tlsCAFile in {PREFIX}MONGO_URL names who signed "
+            "its certificate, and its host name is in that"
+        )
+    for host, port in database.client.topology_description.server_descriptions():
+        if port and await speaks_tls(host, port):
+            return f"MongoDB at {host}:{port} speaks TLS: add tls=true (and tlsCAFile) to {PREFIX}MONGO_URL"
+    return None
 
 
 def unfitness(hello: Mapping[str, Any]) -> str | None:
