@@ -1,5 +1,6 @@
 """The connection to MongoDB, and whether the server is fit for the job."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,9 @@ Database = AsyncDatabase[Document]
 PROGRESSES = "journeyprogresses"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that MongoDB is given to end our sessions."""
 
 MONGODB_5 = 13
 """The wire version of MongoDB 5.0, the first that stores every key an xAPI extension may have (`$` in front)."""
@@ -58,7 +62,16 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             read_concern=ReadConcern("local"),
         )
     finally:
-        await client.close()
+        await _close(client)
+
+
+async def _close(client: AsyncMongoClient[Document]) -> None:
+    """Disconnect; a server that is away is not waited for to end our sessions."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await client.close()
+    except TimeoutError:
+        await client.close()  # without the sessions, which are off its books now
 
 
 async def check_fit(database: Database) -> None:

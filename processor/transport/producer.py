@@ -78,10 +78,10 @@ class Producer:
         await self._started()
 
     async def close(self) -> None:
-        """Flush within the delivery deadline, and disconnect."""
+        """Flush for a moment, and disconnect. What is lost was not acknowledged: whoever handed it in repeats it."""
         client = self._client
         if client:
-            await stop_within(client.flush(), "producer", self._deadline)
+            await stop_within(client.flush(), "producer")
             await self._give_up(client)
 
     async def _started(self) -> AIOKafkaProducer:

@@ -182,7 +182,8 @@ async def test_a_sasl_mechanism_that_the_broker_does_not_have(settings: Settings
 
 async def test_missing_topics_are_made_by_setting(settings: Settings) -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(run_processor(settings.model_copy(update={"create_topics": True}), (Part.RELAY,), stop))
+    making = settings.model_copy(update={"create_topics": True})
+    running = asyncio.create_task(run_processor(making, (Part.RELAY,), stop))
     stop.set()
     await running
     assert not any((await create_all_topics(settings)).values())
