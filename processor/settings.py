@@ -16,6 +16,9 @@ from processor.errors import InvalidSettings
 
 PREFIX = "JOURNEY_PROGRESS_"
 
+SLOWEST_WRITES = 3
+"""Writes to MongoDB that a batch of ingest may wait for: kept statements, evidence, and evidence once more (trap 4)."""
+
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -74,7 +77,9 @@ class Settings(BaseSettings):
         60.0, description="Seconds the group waits in a rebalance for a member to finish its batch."
     )
     max_poll_interval: Seconds = Field(
-        300.0, description="Seconds between two polls after which a member leaves the group by itself."
+        300.0,
+        description="Seconds between two polls after which a member leaves the group by itself; "
+        "longer than the slowest batch.",
     )
     auto_offset_reset: Literal["earliest", "latest"] = Field(
         "earliest", description="Where a group without committed offsets starts."
@@ -155,6 +160,12 @@ class Settings(BaseSettings):
                 "MAX_POLL_INTERVAL",
                 "must be at least REBALANCE_TIMEOUT",
             ),
+            self._poll_fault(),
+            (
+                self.poll_timeout >= self.session_timeout,
+                "POLL_TIMEOUT",
+                "must be shorter than SESSION_TIMEOUT: lower it, 0.5 seconds do",
+            ),
             (self.lease <= self.mongo_timeout, "LEASE", "must be longer than MONGO_TIMEOUT, or slow writes are fenced"),
             (
                 self.kafka_security_protocol.startswith("SASL")
@@ -181,6 +192,16 @@ class Settings(BaseSettings):
             if is_fault:
                 raise ValueError(f"{PREFIX}{name} {mend}")
         return self
+
+    def _poll_fault(self) -> tuple[bool, str, str]:
+        """A member that leaves the group with a batch in hand gets its records again, and leaves again, without end."""
+        writes = SLOWEST_WRITES * self.mongo_timeout
+        longest = writes + self.lease / 2 + self.session_timeout + self.outage_backoff
+        mend = (
+            f"must be longer than {SLOWEST_WRITES} MONGO_TIMEOUT + LEASE / 2 + SESSION_TIMEOUT + OUTAGE_BACKOFF, which a "
+            f"batch may take (here {longest:g} seconds), or it comes again without end: raise it, or lower one of these"
+        )
+        return self.max_poll_interval <= longest, "MAX_POLL_INTERVAL", mend
 
 
 def _is_address(text: str) -> bool:
