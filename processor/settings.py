@@ -198,7 +198,7 @@ class Settings(BaseSettings):
         writes = SLOWEST_WRITES * self.mongo_timeout
         longest = writes + self.lease / 2 + self.session_timeout + self.outage_backoff
         mend = (
-            f"must be longer than {SLOWEST_WRITES} MONGO_TIMEOUT + LEASE / 2 + SESSION_TIMEOUT + OUTAGE_BACKOFF, which a "
+            f"must be longer than {SLOWEST_WRITES} MONGO_TIMEOUT + LEASE / 2 + SESSION_TIMEOUT + OUTAGE_BACKOFF, as a "
             f"batch may take (here {longest:g} seconds), or it comes again without end: raise it, or lower one of these"
         )
         return self.max_poll_interval <= longest, "MAX_POLL_INTERVAL", mend
