@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DeadLetterReason = Literal[
     "empty",
+    "unreadable",
     "not-json",
     "too-deep",
     "wrong-shape",

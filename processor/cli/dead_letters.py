@@ -111,7 +111,7 @@ def _tell(done: Replayed, *, dry_run: bool, as_json: bool) -> None:
     print_table(["reason", "letters"], sorted(done.letters.items()))
     typer.echo(f"{done.published} records {'would be replayed' if dry_run else 'replayed'}")
     if done.gone:
-        typer.echo(f"{done.gone} records were too large for a letter, and their topic does not hold them any more")
+        typer.echo(f"{done.gone} records are gone, or unreadable: their letters only say where they lay")
 
 
 def _selection(

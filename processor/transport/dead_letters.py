@@ -7,7 +7,7 @@ from contextlib import aclosing
 from aiokafka import TopicPartition
 
 from processor.core.letters import OMITTED, DeadLetter, Header, digest, explanation, letter_of, omission, time_header
-from processor.core.records import Rejected
+from processor.core.records import Reason, Rejected
 from processor.errors import BrokerUnavailable, Misfit
 from processor.ports import Clock
 from processor.settings import Settings
@@ -75,6 +75,8 @@ async def read_dead_letters(settings: Settings) -> AsyncGenerator[DeadLetter, No
 
 async def read_original(settings: Settings, letter: DeadLetter) -> Message | None:
     """Return the record of a letter as it was, its timestamp too; None when the letter left it out and it is gone."""
+    if letter.reason == Reason.UNREADABLE:
+        return None
     if letter.omitted is None:
         return Message(letter.value, letter.key, letter.headers, letter.timestamp)
     assert letter.origin is not None
