@@ -1,6 +1,7 @@
 """What is wrong at the start is said in one clear line with the mend, and ends the process with its exit code."""
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import tempfile
@@ -20,7 +21,15 @@ from processor.settings import Settings
 from processor.store.connect import PROGRESSES, open_database
 from tests.servers import Servers
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # PyMongo's, PYTHON-5867
+# PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def forgotten_sockets() -> Iterator[None]:
+    """Find what PyMongo forgot here, and not in whatever test comes next."""
+    yield
+    gc.collect()
 
 
 @contextmanager
