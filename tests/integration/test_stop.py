@@ -17,10 +17,12 @@ from processor.app import Part, apply_journeys, create_all_topics, read_status, 
 from processor.embedded.process import free_port
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database
+from processor.transport.connect import STOP_TIMEOUT
 from schemas.journey import with_ids
 from tests.acceptance.world import produce, read_all, until_quiet
 from tests.builders import a_statement
 from tests.proxy import Proxy, a_proxy
+from tests.servers import Servers
 
 # PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -163,6 +165,23 @@ async def test_during_an_outage(prepared: Settings, settings: Settings, wire: Pr
         await ended_within(running, hasty.shutdown_deadline + SPARE)
         wire.release()
     assert sum((await read_status(settings)).lag.values()) == NUMBER
+
+
+async def test_while_kafka_is_frozen(prepared: Settings, servers: Servers) -> None:
+    """Nothing can be committed or left in an orderly way; each client is given up after its own few seconds."""
+    broker = servers.kafka_process
+    if broker is None:
+        pytest.skip("this Kafka is not ours to stop")
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        running = asyncio.create_task(run_processor(prepared, tuple(Part), stop))
+        await seen(logs, "partitions assigned")
+        broker.freeze()
+        try:
+            stop.set()
+            await ended_within(running, prepared.shutdown_deadline + 4 * STOP_TIMEOUT)
+        finally:
+            broker.thaw()
 
 
 async def run_until(settings: Settings, parts: Sequence[Part], condition: Callable[[], Awaitable[None]]) -> None:
