@@ -1,12 +1,14 @@
 """The composition root: settings to running loops. The only module that knows stores and transports by name."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,16 +19,20 @@ from processor.clock import SystemClock
 from processor.core.decode import Tenancy
 from processor.core.identity import Identification
 from processor.core.index import index_journeys
+from processor.core.letters import DeadLetter, Selection
 from processor.core.promotion import FoldingPolicy
+from processor.core.rejections import RejectionBudget
 from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
 from processor.metrics import Metrics
-from processor.ports import Backlog, History, JourneyCatalog, ProgressReader, ProgressStore
-from processor.services import ingest, journeys, promoter, recalculation, relay
+from processor.ports import Backlog, History, JourneyCatalog, Lock, ProgressReader, ProgressStore
+from processor.services import backlog, ingest, journeys, promoter, recalculation, relay, replay
+from processor.services.backlog import BacklogWatch
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.promoter import Promoter
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
 from processor.services.relay import Relay
+from processor.services.replay import Replayed
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import PREFIX, Settings
@@ -39,10 +45,10 @@ from processor.store.reader import MongoProgressReader
 from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
 from processor.store.replays import MongoReplayStore
 from processor.transport.consumer import KafkaRecordSource, open_source
-from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
+from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters, read_original
 from processor.transport.events import KafkaEventSink
 from processor.transport.history import open_history as open_topic
-from processor.transport.producer import Message, open_producer
+from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
 from schemas.journey import journey_document, journey_from, revision_of
@@ -84,7 +90,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         await check_fit(database)
         await ensure_indexes(database)
         yield Stores(
-            progress=MongoProgressStore(database),
+            progress=MongoProgressStore(database, worker=f"{settings.client_id}@{socket.gethostname()}:{os.getpid()}"),
             reader=MongoProgressReader(database),
             catalog=MongoJourneyCatalog(database, poll=settings.journeys_poll),
             recalculations=MongoRecalculations(database, SystemClock(), _recalculation_policy(settings)),
@@ -141,6 +147,8 @@ class _Assembly:
         if any(part is not Part.RELAY for part in parts):
             woken = stores.progress if Part.PROMOTE in parts else None
             loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken).step))
+        if Part.PROMOTE in parts or Part.RELAY in parts:
+            loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:
             leasing = self._leasing(settings.promote_batch)
             worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.promoted)
@@ -244,12 +252,7 @@ async def publish_statements(
         await check_topics(settings)
         while chunk := list(islice(waiting, PUBLISH_CHUNK)):
             messages = [Message(value, key, headers) for key, value, headers in chunk]
-            outcomes = await producer.produce(settings.statements_topic, messages)
-            failures = [failure for failure in outcomes if failure]
-            if failures:
-                raise BrokerUnavailable(
-                    f"{len(failures)} statements after the first {published} were not acknowledged: {failures[0]}"
-                )
+            await _publish(producer, settings.statements_topic, messages)
             published += len(chunk)
     return published
 
@@ -272,28 +275,49 @@ class Status:
 async def read_status(settings: Settings) -> Status:
     """Ask both servers what waits."""
     async with open_stores(settings) as stores:
-        backlog = await stores.progress.backlog(SystemClock().now())
-    return Status(await group_lag(settings), backlog, await count_dead_letters(settings))
+        waiting = await stores.progress.backlog(SystemClock().now())
+    return Status(await group_lag(settings), waiting, await count_dead_letters(settings))
 
 
-async def list_dead_letters(settings: Settings, *, limit: int, reason: str | None) -> list[dict[str, Any]]:
-    """Return the newest parked records, oldest of them first, as `dead-letters list` shows them."""
-    newest: deque[dict[str, Any]] = deque(maxlen=limit)
-    async for letter in read_dead_letters(settings):
-        if reason is None or letter.why.get("reason") == reason:
-            why = letter.why
-            record = f"{why.get('topic')}-{why.get('partition')}@{why.get('offset')}"
-            newest.append(
-                {
-                    "time": why.get("time"),
-                    "reason": why.get("reason"),
-                    "record": record,
-                    "item": why.get("item"),
-                    "message": why.get("message"),
-                    "letter": f"{letter.partition}@{letter.offset}",
-                }
-            )
-    return sorted(newest, key=lambda entry: str(entry["time"]))
+async def list_locks(settings: Settings, limit: int) -> tuple[datetime, Sequence[Lock]]:
+    """Return the present time, and up to `limit` leases on documents and outboxes, the earliest end first."""
+    async with open_stores(settings) as stores:
+        return SystemClock().now(), await stores.progress.locks(limit)
+
+
+async def find_dead_letters(settings: Settings, selection: Selection) -> AsyncGenerator[DeadLetter, None]:
+    """Yield the chosen letters up to the topic's present end, in the order of each partition."""
+    async with aclosing(read_dead_letters(settings)) as letters:
+        async for letter in letters:
+            if selection.takes(letter):
+                yield letter
+
+
+async def replay_dead_letters(
+    settings: Settings, selection: Selection, *, rate: float | None = None, dry_run: bool = False
+) -> Replayed:
+    """Publish the records of the chosen letters to the statements topic again; a dry run only counts them."""
+    find = partial(read_original, settings)
+    async with aclosing(read_dead_letters(settings)) as letters, AsyncExitStack() as stack:
+        if dry_run:
+            return await replay.replay(letters, selection, find, _publish_nothing, None)
+        producer = await stack.enter_async_context(open_producer(settings))
+        await check_topics(settings)
+        publish = partial(_publish, producer, settings.statements_topic)
+        return await replay.replay(letters, selection, find, publish, rate)
+
+
+async def _publish(producer: Producer, topic: str, messages: Sequence[Message]) -> None:
+    failures = [failure for failure in await producer.produce(topic, messages) if failure]
+    if failures:
+        raise BrokerUnavailable(
+            f"{len(failures)} of the last {len(messages)} records were not acknowledged: {failures[0]}; "
+            "doing it again is harmless"
+        )
+
+
+async def _publish_nothing(_: Sequence[Message]) -> None:
+    """Stand in for publishing in a dry run."""
 
 
 @asynccontextmanager
@@ -353,6 +377,7 @@ def ingest_policy(settings: Settings) -> IngestPolicy:
     return IngestPolicy(
         tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
         identification=Identification(settings.lowercase_actors, settings.count_group_members),
+        budget=RejectionBudget(settings.rejection_budget, settings.rejection_window),
     )
 
 

@@ -12,6 +12,7 @@
     │   ├── NotFound             there is no such document in the caller's organisation
     │   └── InvalidRecalculation the journey is being recalculated already, or is not running
     ├── NobodyRecalculates       a recalculation waits: no running process does them
+    ├── RejectionBudgetSpent     more of the stream cannot be used than REJECTION_BUDGET allows
     ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
     └── LoopDied                 a loop ended with an error that nobody foresaw: a bug
 
@@ -79,6 +80,12 @@ class NobodyRecalculates(JourneyProgressError):
     """A recalculation was asked for, and no process has taken it up, or all that did have died."""
 
     exit_code = 69
+
+
+class RejectionBudgetSpent(JourneyProgressError):
+    """More of the last records cannot be used than the setting allows; of the batch in hand nothing was done."""
+
+    exit_code = 65
 
 
 class EmbeddedUnavailable(JourneyProgressError):

@@ -49,6 +49,15 @@ class Metrics:
         self.reread = counter("reread", "Statements (or their places) that recalculations looked at.")
         self.replayed = counter("replayed_evidence", "Evidence that recalculations found, known or new.")
         self.retracted = counter("retracted_evidence", "Evidence that recalculations took back.")
+        # What waits, as the store counts it every BACKLOG_POLL seconds
+        self.documents = gauge(
+            "documents", "Progress documents by state (due, claimed, expired, waiting, outbox).", "state"
+        )
+        self.oldest = gauge(
+            "oldest_document_seconds",
+            "For how long the oldest has been due, its lease expired, its events unpublished (due, expired, outbox).",
+            "state",
+        )
 
         # Relay
         self.events = counter("events", "Progress-updated events acknowledged by the broker.")

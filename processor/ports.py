@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from bson import ObjectId
 
@@ -88,6 +88,23 @@ class Backlog:
     outbox: int
     oldest_due: datetime | None
     oldest_outbox: datetime | None
+    oldest_lease: datetime | None
+    """When the first of the promoters' leases runs out, or ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lease on a document, or on its outbox: whose it is, since when, and until when.
+
+    `worker` and `since` are None on a document whose claim did not say.
+    """
+
+    progress: ObjectId
+    loop: Literal["promote", "relay"]
+    lock_key: str
+    until: datetime
+    worker: str | None
+    since: datetime | None
 
 
 class ProgressStore(Protocol):
@@ -132,6 +149,9 @@ class ProgressStore(Protocol):
 
     async def backlog(self, now: datetime) -> Backlog:
         """Count what waits."""
+
+    async def locks(self, limit: int) -> Sequence[Lock]:
+        """Return up to `limit` leases, those that run out first (or ran out) before the others."""
 
 
 class ProgressReader(Protocol):

@@ -16,6 +16,9 @@ from processor.errors import InvalidSettings
 
 PREFIX = "JOURNEY_PROGRESS_"
 
+SLOWEST_WRITES = 3
+"""Writes to MongoDB that a batch of ingest may wait for: kept statements, evidence, and evidence once more (trap 4)."""
+
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -74,7 +77,9 @@ class Settings(BaseSettings):
         60.0, description="Seconds the group waits in a rebalance for a member to finish its batch."
     )
     max_poll_interval: Seconds = Field(
-        300.0, description="Seconds between two polls after which a member leaves the group by itself."
+        300.0,
+        description="Seconds between two polls after which a member leaves the group by itself; "
+        "longer than the slowest batch.",
     )
     auto_offset_reset: Literal["earliest", "latest"] = Field(
         "earliest", description="Where a group without committed offsets starts."
@@ -119,11 +124,18 @@ class Settings(BaseSettings):
     # The loops
     batch_records: Count = Field(2_000, description="Most records in one batch of ingest.")
     poll_timeout: Seconds = Field(0.5, description="Seconds that ingest waits for records before it looks around.")
+    rejection_budget: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Share of the last REJECTION_WINDOW records above which ingest stops (exit code 65) rather than "
+        "park them all, e.g. 0.5; 0: never.",
+    )
+    rejection_window: Count = Field(1_000, description="Records, by process, that REJECTION_BUDGET is judged over.")
     promote_batch: Count = Field(500, description="Most documents claimed under one lockKey.")
     relay_batch: Count = Field(500, description="Most documents whose events one relay claims at once.")
     lease: Seconds = Field(
         60.0, description="Seconds a claim lasts; longer than the slowest batch, or work is repeated (never doubled)."
     )
+    backlog_poll: Seconds = Field(15.0, description="Seconds between two counts of what waits, for the metrics.")
     idle_pause: Seconds = Field(0.25, description="Seconds between two looks of an idle promoter or relay.")
     journeys_poll: Seconds = Field(
         10.0, description="Seconds between two looks at the journeys without a change stream."
@@ -156,6 +168,12 @@ class Settings(BaseSettings):
                 "MAX_POLL_INTERVAL",
                 "must be at least REBALANCE_TIMEOUT",
             ),
+            self._poll_fault(),
+            (
+                self.poll_timeout >= self.session_timeout,
+                "POLL_TIMEOUT",
+                "must be shorter than SESSION_TIMEOUT: lower it, 0.5 seconds do",
+            ),
             (self.lease <= self.mongo_timeout, "LEASE", "must be longer than MONGO_TIMEOUT, or slow writes are fenced"),
             (
                 self.kafka_security_protocol.startswith("SASL")
@@ -174,12 +192,29 @@ class Settings(BaseSettings):
                 "STATEMENTS_TOPIC and PROGRESS_TOPIC must differ, or the processor would eat its own output",
             ),
         ]
+        if not all(map(_is_address, self.kafka_bootstrap_servers.split(","))):
+            raise ValueError(f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS must be host:port, several separated by commas")
         if not self.mongo_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError(f"{PREFIX}MONGO_URL must begin with mongodb:// or mongodb+srv://")
         for is_fault, name, mend in faults:
             if is_fault:
                 raise ValueError(f"{PREFIX}{name} {mend}")
         return self
+
+    def _poll_fault(self) -> tuple[bool, str, str]:
+        """A member that leaves the group with a batch in hand gets its records again, and leaves again, without end."""
+        writes = SLOWEST_WRITES * self.mongo_timeout
+        longest = writes + self.lease / 2 + self.session_timeout + self.outage_backoff
+        mend = (
+            f"must be longer than {SLOWEST_WRITES} MONGO_TIMEOUT + LEASE / 2 + SESSION_TIMEOUT + OUTAGE_BACKOFF, as a "
+            f"batch may take (here {longest:g} seconds), or it comes again without end: raise it, or lower one of these"
+        )
+        return self.max_poll_interval <= longest, "MAX_POLL_INTERVAL", mend
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.strip().rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) <= 65535
 
 
 def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DeadLetterReason = Literal[
     "empty",
+    "unreadable",
     "not-json",
     "too-deep",
     "wrong-shape",
@@ -42,7 +43,16 @@ class DeadLetterHeaders(BaseModel):
     dead_letter_topic: str
     dead_letter_partition: str = Field(pattern="^[0-9]+$")
     dead_letter_offset: str = Field(pattern="^[0-9]+$")
+    dead_letter_timestamp: str | None = Field(
+        None, pattern="^-?[0-9]+$", description="The original record's timestamp, in milliseconds since 1970."
+    )
     dead_letter_time: str = Field(json_schema_extra={"format": "date-time"})
     dead_letter_item: str | None = Field(
         None, pattern="^[0-9]+$", description="Position in an array; the value is the whole record."
+    )
+    dead_letter_omitted: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the original value: the record was too large for this topic and stands only at its "
+        "topic, partition and offset; the letter has neither its value nor its key and headers.",
     )

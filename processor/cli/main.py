@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import dead_letters, demo, explain, journeys, looking, recalculation, running, statements, topics
+from processor.cli import (
+    dead_letters,
+    demo,
+    explain,
+    journeys,
+    locks,
+    looking,
+    recalculation,
+    running,
+    statements,
+    topics,
+)
 from processor.errors import JourneyProgressError
 
 app = typer.Typer(
@@ -21,7 +32,8 @@ app = typer.Typer(
     For real: set `JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS` and `JOURNEY_PROGRESS_MONGO_URL` (in the environment
     or in `.env`), then `topics create`, `journeys apply FILE`, `run`; look with `status` and `progress show`.
 
-    Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file) · 69 a server is unavailable · 70 a bug ·
+    Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file, or more of
+    the stream than REJECTION_BUDGET allows) · 69 a server is unavailable · 70 a bug ·
     78 wrong setting, or a server that is not fit · 130 interrupted.""",
 )
 
@@ -45,6 +57,7 @@ recalculation.add_to(app)
 looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("explain")(explain.explain)
+app.add_typer(locks.app, name="locks")
 app.command("demo")(demo.demo)
 
 

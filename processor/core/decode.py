@@ -68,6 +68,8 @@ def stored_statement(document: Mapping[str, Any]) -> StatementRecord | None:
 
 
 def _content(record: Record) -> Any:
+    if not record.is_readable:
+        raise _Fault(Reason.UNREADABLE, "a header's name is not UTF-8; the record stands only where it lies")
     if not record.value:
         raise _Fault(Reason.EMPTY, "the record has no value")
     try:

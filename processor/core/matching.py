@@ -13,8 +13,14 @@ from processor.core.identity import Identification, Uncounted, owners_of, progre
 from processor.core.index import JourneyIndex, Match
 from processor.core.journey import JourneyRules
 from processor.core.records import Reason, Rejected, StatementRecord
-from schemas.dots import decode_dots
+from schemas.dots import decode_dots, encode_dots
 from schemas.statement import first_fault, validate_statement
+
+DOCUMENT_LIMIT = 16_777_216
+"""Bytes of a document that MongoDB takes."""
+
+ACTOR_LIMIT = 1_048_576
+"""Bytes of an actor: every progress document and event of the owner carries it, and evidence needs room beside it."""
 
 
 @dataclass(slots=True)
@@ -93,13 +99,27 @@ def _add(
 
 
 def fault_of(record: StatementRecord) -> Rejected | None:
-    """Hold a matching statement to the full xAPI model, and a bare one to what MongoDB can store."""
+    """Hold a matching statement to the full xAPI model, and what is kept of it to what MongoDB can store."""
     try:
         validate_statement(decode_dots(record.document["statement"]))
-        if record.is_bare:
-            bson.encode(record.document)
+        _check_writable(record)
     except ValidationError as error:
         return Rejected(record.record, Reason.INVALID_STATEMENT, first_fault(error), record.item)
     except (bson.errors.InvalidDocument, OverflowError, RecursionError) as error:
-        return Rejected(record.record, Reason.UNWRITABLE, f"MongoDB cannot hold it: {error}", record.item)
+        return Rejected(record.record, Reason.UNWRITABLE, f"MongoDB cannot hold it: {error}"[:500], record.item)
     return None
+
+
+def _check_writable(record: StatementRecord) -> None:
+    """Check the actor, which becomes the owner's `ident`, and a bare statement, which is kept whole.
+
+    Raises what `bson.encode` raises, and InvalidDocument for what is too large. Sizes are only taken where the record
+    is large enough: an actor holds nothing that BSON would double, and a dot that is escaped makes five bytes of one.
+    """
+    statement = record.document["statement"]
+    if len(record.record.value or b"") > ACTOR_LIMIT // 2 and len(bson.encode(statement["actor"])) > ACTOR_LIMIT:
+        raise bson.errors.InvalidDocument(f"its actor has more than {ACTOR_LIMIT} bytes")
+    if record.is_bare and len(bson.encode(record.document)) > DOCUMENT_LIMIT // 5:
+        size = len(bson.encode({**record.document, "statement": encode_dots(statement)}))
+        if size > DOCUMENT_LIMIT:
+            raise bson.errors.InvalidDocument(f"it comes to {size} bytes, more than {DOCUMENT_LIMIT}")

@@ -11,7 +11,10 @@ from bson import ObjectId
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One Kafka record, as it lies in the topic; `timestamp` is in milliseconds since 1970."""
+    """One Kafka record, as it lies in the topic; `timestamp` is in milliseconds since 1970.
+
+    Of one that is not readable only its place is known.
+    """
 
     topic: str
     partition: int
@@ -20,6 +23,7 @@ class Record:
     value: bytes | None
     key: bytes | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
+    is_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Reason(StrEnum):
     """Why a record was parked: the closed list behind the header `dead-letter-reason`."""
 
     EMPTY = "empty"
+    UNREADABLE = "unreadable"
     NOT_JSON = "not-json"
     TOO_DEEP = "too-deep"
     WRONG_SHAPE = "wrong-shape"

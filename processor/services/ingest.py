@@ -7,7 +7,8 @@ The order of durable effects is the guarantee:
 3. commit the offsets of exactly 1 and 2.
 
 I1: an offset is committed only after everything it covers is durable. I2: whatever fails in between is delivered
-again, which is harmless, as evidence is a set. I3: a bad record is parked before the commit.
+again, which is harmless, as evidence is a set. I3: a bad record is parked before the commit. When more is bad than
+the rejection budget allows, the process stops before 1: nothing of the batch is done.
 """
 
 import asyncio
@@ -20,19 +21,23 @@ from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Rejected, StatementRecord
+from processor.core.rejections import RejectionBudget, Rejections
+from processor.errors import RejectionBudgetSpent
 from processor.ports import DeadLetters, ProgressStore, RecordSource
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Surroundings
+from processor.settings import PREFIX
 
 LOOP = "ingest"
 
 
 @dataclass(frozen=True, slots=True)
 class IngestPolicy:
-    """What statements without a tenant belong to, and how actors are told apart."""
+    """What statements without a tenant belong to, how actors are told apart, and how much may be rejected."""
 
     tenancy: Tenancy = field(default_factory=Tenancy)
     identification: Identification = field(default_factory=Identification)
+    budget: RejectionBudget = field(default_factory=RejectionBudget)
 
 
 class Ingest:
@@ -55,11 +60,13 @@ class Ingest:
         self._policy = policy
         self._around = surroundings
         self._appended = appended
+        self._rejections = Rejections()
 
     async def step(self) -> int:
         """Take one batch through the three effects; return how many records it had.
 
-        Raises `Unavailable` when a server failed: nothing was committed, and the same records come again.
+        Raises `Unavailable` when a server failed: nothing was committed, and the same records come again. Raises
+        `RejectionBudgetSpent` before anything was done.
         """
         async with self._source.batch() as batch:
             if not batch.records:
@@ -68,6 +75,7 @@ class Ingest:
                 statements, rejected = self._decode(batch)
                 matched = match(statements, self._journeys.index, self._policy.identification)
                 rejected += matched.rejected
+                rejections = self._within_budget(batch, rejected)
 
                 # 1. append
                 if matched.appends:
@@ -78,6 +86,7 @@ class Ingest:
                     await self._dead_letters.park(rejected)
                 # 3. commit
                 is_committed = await self._source.commit(batch)
+            self._rejections = rejections
             self._account(batch, statements, matched, rejected, is_committed)
             return len(batch.records)
 
@@ -92,6 +101,18 @@ class Ingest:
                     statements.append(decoded)
         return statements, rejected
 
+    def _within_budget(self, batch: Batch, rejected: list[Rejected]) -> Rejections:
+        budget = self._policy.budget
+        rejections = self._rejections.after(len(batch.records), rejected, budget)
+        if not rejections.exceed(budget):
+            return rejections
+        reasons = ", ".join(f"{reason} {number}" for reason, number in _reasons(rejected).most_common())
+        raise RejectionBudgetSpent(
+            f"{rejections.bad} of the last {rejections.records} records cannot be used, more than "
+            f"{PREFIX}REJECTION_BUDGET={budget.share:g} allows; nothing of {batch.span} was parked or committed "
+            f"({reasons}; the last: {rejected[-1].message[:200]}). Mend the cause, or set it to 0 to park them all"
+        )
+
     def _account(
         self,
         batch: Batch,
@@ -101,7 +122,7 @@ class Ingest:
         is_committed: bool,
     ) -> None:
         metrics = self._around.metrics
-        reasons = Counter(str(entry.reason) for entry in rejected)
+        reasons = _reasons(rejected)
         metrics.records.inc(len(batch.records))
         metrics.statements.inc(len(statements))
         metrics.matches.inc(matched.matches)
@@ -121,3 +142,7 @@ class Ingest:
             **({"parked": dict(reasons)} if reasons else {}),
             **({} if is_committed else {"committed": False}),
         )
+
+
+def _reasons(rejected: list[Rejected]) -> Counter[str]:
+    return Counter(str(entry.reason) for entry in rejected)

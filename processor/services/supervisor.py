@@ -1,13 +1,17 @@
 """Runs the loops of one process until it is asked to stop, then drains them within one deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from processor.errors import JourneyProgressError, LoopDied
 from processor.services.surroundings import Surroundings, is_retriable
+
+GRACE = 1.0
+"""Seconds that a cancelled loop is given to let go of what it has open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,26 @@ async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: flo
         if late:
             log.warning("cancelled at the deadline: its work is done again", loops=[task.get_name() for task in late])
     finally:
-        for task in (stopping, *tasks):
-            task.cancel()
-        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+        await _end([stopping, *tasks])
     for task in tasks:
-        error = None if task.cancelled() else task.exception()
+        error = None if task.cancelled() or not task.done() else task.exception()
         if error and not is_retriable(error):
             raise (
                 error
                 if isinstance(error, JourneyProgressError)
                 else LoopDied(f"loop {task.get_name()!r} died: {error!r}; this is a bug, its traceback is above")
             ) from error
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel what is left. Twice, as PyMongo closes a change stream in an orderly way, a server that is away or not."""
+    left = set(tasks)
+    for _ in range(2):
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=GRACE)
+        if not left:
+            return
 
 
 async def _repeat(loop: Loop, surroundings: Surroundings) -> None:

@@ -1,5 +1,6 @@
 """The connection to MongoDB, and whether the server is fit for the job."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,9 +13,10 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from processor.errors import InvalidSettings, Misfit
+from processor.errors import InvalidSettings, Misfit, StoreUnavailable
 from processor.settings import PREFIX, Settings
 from processor.store.failures import translated
+from processor.tls import speaks_tls
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -23,6 +25,9 @@ PROGRESSES = "journeyprogresses"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
 RECALCULATIONS = "journeyrecalculations"
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that MongoDB is given to end our sessions."""
 
 MONGODB_5 = 13
 """The wire version of MongoDB 5.0, the first that stores every key an xAPI extension may have (`$` in front)."""
@@ -58,20 +63,47 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             read_concern=ReadConcern("local"),
         )
     finally:
-        await client.close()
+        await _close(client)
+
+
+async def _close(client: AsyncMongoClient[Document]) -> None:
+    """Disconnect; a server that is away is not waited for to end our sessions."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await client.close()
+    except TimeoutError:
+        await client.close()  # without the sessions, which are off its books now
 
 
 async def check_fit(database: Database) -> None:
     """Hold the server to what the guarantees need: see `unfitness`; and ask whether we may look at the database.
 
-    Raises `Misfit` with the remedy, or `StoreUnavailable`.
+    Raises `Misfit` with the remedy, also when TLS is what keeps us apart, or `StoreUnavailable`.
     """
-    with translated():
-        hello = await database.client.admin.command("hello")
+    try:
+        with translated():
+            hello = await database.client.admin.command("hello")
+    except StoreUnavailable as error:
+        if tls_fault := await _tls_fault(database, str(error)):
+            raise Misfit(tls_fault) from None
+        raise
     if fault := unfitness(hello):
         raise Misfit(fault)
     with translated():
         await database.list_collection_names()
+
+
+async def _tls_fault(database: Database, error: str) -> str | None:
+    """Tell a server that is away from one that speaks TLS while we do not, or the other way round."""
+    if any(sign in error for sign in ("SSL handshake failed", "certificate verify failed")):
+        return (
+            f"{error}; check that this MongoDB serves TLS, and that tlsCAFile in {PREFIX}MONGO_URL names who signed "
+            "its certificate, and its host name is in that"
+        )
+    for host, port in database.client.topology_description.server_descriptions():
+        if port and await speaks_tls(host, port):
+            return f"MongoDB at {host}:{port} speaks TLS: add tls=true (and tlsCAFile) to {PREFIX}MONGO_URL"
+    return None
 
 
 def unfitness(hello: Mapping[str, Any]) -> str | None:

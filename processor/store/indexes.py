@@ -4,11 +4,16 @@
 """
 
 from pymongo import ASCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
+from processor.errors import Misfit
 from processor.store.connect import PROGRESSES, RECALCULATIONS, Database
 from processor.store.failures import translated
 
 MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
+
+CONFLICTS = (85, 86)
+"""IndexOptionsConflict and IndexKeySpecsConflict."""
 
 INDEXES: dict[str, list[IndexModel]] = {
     PROGRESSES: [
@@ -36,7 +41,15 @@ INDEXES: dict[str, list[IndexModel]] = {
 
 
 async def ensure_indexes(database: Database) -> None:
-    """Create what is missing; running it again is harmless."""
+    """Create what is missing; running it again is harmless. Raises `Misfit` when another index is in the way."""
     with translated():
         for collection, indexes in INDEXES.items():
-            await database[collection].create_indexes(indexes)
+            try:
+                await database[collection].create_indexes(indexes)
+            except OperationFailure as error:
+                if error.code not in CONFLICTS:
+                    raise
+                raise Misfit(
+                    f"collection {collection} has another index where one of ours belongs: drop it, and ours is made "
+                    f"at the next start ({str(error)[:300]})"
+                ) from None

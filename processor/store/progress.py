@@ -9,10 +9,11 @@ from pymongo.errors import BulkWriteError
 
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
-from processor.ports import Applied, Backlog, Claim, OutboxClaim
+from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from processor.store import updates
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, translated
+from processor.store.locks import read_locks
 from schemas.dots import encode_dots
 
 CHUNK = 1_000
@@ -20,9 +21,13 @@ CHUNK = 1_000
 
 
 class MongoProgressStore:
-    """One database's progress documents. Any number of stores may work on the same database."""
+    """One database's progress documents. Any number of stores may work on the same database.
 
-    def __init__(self, database: Database) -> None:
+    `worker` is what `locks` calls the holder of this store's claims.
+    """
+
+    def __init__(self, database: Database, worker: str = "") -> None:
+        self._worker = worker
         self._progresses = database[PROGRESSES]
         self._statements = database[STATEMENTS]
 
@@ -57,7 +62,7 @@ class MongoProgressStore:
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
-        update = updates.claim_update(lock_key, until)
+        update = updates.claim_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._claim("processing.due", "processing.lease", update, now, limit)
             found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
@@ -79,6 +84,9 @@ class MongoProgressStore:
             await self._progresses.update_many(updates.claimable(mark, lease, ids, now), update, hint=updates.BY_ID)
         return ids
 
+    def _holder(self, now: datetime) -> Document:
+        return {"worker": self._worker, "since": now}
+
     async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
         writes = [updates.apply_update(promotion, claim.lock_key, claim.until, now) for promotion in promotions]
@@ -90,7 +98,7 @@ class MongoProgressStore:
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
-        update = updates.claim_events_update(lock_key, until)
+        update = updates.claim_events_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._claim("processing.publish", "processing.relayLease", update, now, limit)
             outboxes = {
@@ -140,7 +148,12 @@ class MongoProgressStore:
                 ),
                 oldest_due=await self._oldest("processing.due"),
                 oldest_outbox=await self._oldest("processing.publish"),
+                oldest_lease=await self._oldest("processing.lease"),
             )
+
+    async def locks(self, limit: int) -> Sequence[Lock]:
+        """Return who holds what; see `ports.ProgressStore.locks`."""
+        return await read_locks(self._progresses, limit)
 
     async def _oldest(self, mark: str) -> datetime | None:
         found: Any = await self._progresses.find_one({mark: {"$exists": True}}, {mark: 1}, sort=[(mark, 1)])

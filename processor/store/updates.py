@@ -5,10 +5,10 @@ The marks under `processing`:
 - `due`: there is something to promote, since then. Set by an append, cleared by a claim. `$min` keeps the earliest:
   a learner who produces without a pause keeps the place in the queue, and the index is left alone.
 - `lockKey` (public) and `lease`: claimed by the owner of the key until then. `lockKey` stays after use, as Learning
-  Locker's does; it is the lease's going that uses it up.
+  Locker's does; it is the lease's going that uses it up. `holder` is for people: which worker it is, since when.
 - `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim, set
   again by a relay that could not publish all of it.
-- `relayKey` and `relayLease`: claimed by a relay until then.
+- `relayKey`, `relayLease` and `relayHolder`: claimed by a relay until then.
 - `replay`: what a recalculation has asked of the document since it was last folded (`core/retraction.py`). It is no
   mark of its own: at its end a recalculation marks due what has such entries, so that each document is folded once.
 """
@@ -105,9 +105,12 @@ def claimable(mark: str, lease: str, ids: Sequence[ObjectId], now: datetime) -> 
     }
 
 
-def claim_update(lock_key: str, until: datetime) -> Update:
+def claim_update(lock_key: str, until: datetime, holder: Mapping[str, Any]) -> Update:
     """Take the lock and clear the due mark, before anybody reads pending (trap 2, P3)."""
-    return {"$set": {"lockKey": lock_key, "processing.lease": until}, "$unset": {"processing.due": ""}}
+    return {
+        "$set": {"lockKey": lock_key, "processing.lease": until, "processing.holder": holder},
+        "$unset": {"processing.due": ""},
+    }
 
 
 def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: datetime) -> UpdateOne:
@@ -120,7 +123,7 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
     processing = {f"processing.{key}": value for key, value in promotion.processing.items()}
     sets: Update = {key: value for key, value in processing.items() if value is not None}
     sets.update(promotion.changed)
-    unsets = {"processing.lease": "", **dict.fromkeys(promotion.removed, "")}
+    unsets = {"processing.lease": "", "processing.holder": "", **dict.fromkeys(promotion.removed, "")}
     unsets.update({key: "" for key, value in processing.items() if value is None})
     pulled: Update = {
         f"pendingProgress.{waypoint}.statements": items_to(items) for waypoint, items in promotion.consumed.items()
@@ -151,10 +154,14 @@ def event_from(progress: ObjectId, entry: Mapping[str, Any]) -> ProgressEvent:
     return ProgressEvent(progress, entry["revision"], entry["time"], bytes(entry["data"]), entry["replay"])
 
 
-def claim_events_update(relay_key: str, until: datetime) -> Update:
+def claim_events_update(relay_key: str, until: datetime, holder: Mapping[str, Any]) -> Update:
     """Take the relay's lock and clear the publish mark, before anybody reads the outbox."""
     return {
-        "$set": {"processing.relayKey": relay_key, "processing.relayLease": until},
+        "$set": {
+            "processing.relayKey": relay_key,
+            "processing.relayLease": until,
+            "processing.relayHolder": holder,
+        },
         "$unset": {"processing.publish": ""},
     }
 
@@ -181,7 +188,7 @@ def forget_updates(
 def _forgetting(revision: int, left_since: datetime | None) -> Update:
     update: Update = {
         "$pull": {"processing.outbox": {"revision": {"$lte": revision}}},
-        "$unset": {"processing.relayKey": "", "processing.relayLease": ""},
+        "$unset": {"processing.relayKey": "", "processing.relayLease": "", "processing.relayHolder": ""},
     }
     if left_since:
         update["$min"] = {"processing.publish": left_since}

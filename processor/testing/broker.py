@@ -12,6 +12,7 @@ from zlib import crc32
 from bson import ObjectId
 
 from processor.core.evidence import ProgressEvent
+from processor.core.letters import explanation
 from processor.core.records import Batch, Record, Rejected
 from processor.errors import BrokerUnavailable
 from processor.testing.faults import Faults, effect, no_faults
@@ -197,13 +198,8 @@ class MemoryDeadLetters:
         """Append every letter; see `ports.DeadLetters.park` (I3)."""
         for entry in rejected:
             record = entry.record
-            why = {"reason": entry.reason, "message": entry.message, "topic": record.topic}
-            why |= {"partition": str(record.partition), "offset": str(record.offset)}
-            if entry.item is not None:
-                why["item"] = str(entry.item)
-            added = [(f"dead-letter-{name}", text.encode()) for name, text in why.items()]
             async with effect(self._faults, "park"):
-                self._broker.append(self._topic, record.value, record.key, [*record.headers, *added])
+                self._broker.append(self._topic, record.value, record.key, [*record.headers, *explanation(entry)])
 
 
 class MemoryEventSink:

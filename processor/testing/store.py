@@ -16,7 +16,7 @@ from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
-from processor.ports import Applied, Backlog, Claim, OutboxClaim
+from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from processor.testing.faults import Faults, effect, no_faults
 from schemas.dots import encode_dots
 
@@ -36,9 +36,10 @@ class MemoryDatabase:
 class MemoryProgressStore:
     """One process's view of a `MemoryDatabase`: `ports.ProgressStore` and `ports.ProgressReader`."""
 
-    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
+    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults, worker: str = "") -> None:
         self._database = database
         self._faults = faults
+        self._worker = worker
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -82,13 +83,13 @@ class MemoryProgressStore:
         for document in found:
             async with effect(self._faults, "claim"):
                 if self._claimable([document], "due", "lease", now):
-                    self._take(document, lock_key, until)
+                    self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
         return Claim(lock_key, until, tuple(deepcopy(it) for it in found if it.get("lockKey") == lock_key))
 
-    def _take(self, document: Document, lock_key: str, until: datetime) -> None:
+    def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         document["lockKey"] = lock_key
-        document["processing"]["lease"] = until
+        document["processing"] |= {"lease": until, "holder": {"worker": self._worker, "since": now}}
         document["processing"].pop("due", None)
 
     def _claimable(self, documents: Iterable[Document], mark: str, lease: str, now: datetime) -> list[Document]:
@@ -127,7 +128,8 @@ class MemoryProgressStore:
             async with effect(self._faults, "claim_events"):
                 if self._claimable([document], "publish", "relayLease", now):
                     processing = document["processing"]
-                    processing["relayKey"], processing["relayLease"] = lock_key, until
+                    processing |= {"relayKey": lock_key, "relayLease": until}
+                    processing["relayHolder"] = {"worker": self._worker, "since": now}
                     processing.pop("publish", None)
         held = [document for document in found if document["processing"].get("relayKey") == lock_key]
         return OutboxClaim(lock_key, until, {it["_id"]: tuple(it["processing"].get("outbox", ())) for it in held})
@@ -168,7 +170,25 @@ class MemoryProgressStore:
             outbox=sum("publish" in it or "relayLease" in it for it in marks),
             oldest_due=min((it["due"] for it in marks if "due" in it), default=None),
             oldest_outbox=min((it["publish"] for it in marks if "publish" in it), default=None),
+            oldest_lease=min((it["lease"] for it in marks if "lease" in it), default=None),
         )
+
+    async def locks(self, limit: int) -> Sequence[Lock]:
+        """Return who holds what; see `ports.ProgressStore.locks`."""
+        locks = []
+        for progress, document in self._database.progresses.items():
+            it = document["processing"]
+            if "lease" in it:
+                who = it["holder"]
+                locks.append(
+                    Lock(progress, "promote", document["lockKey"], it["lease"], who["worker"] or None, who["since"])
+                )
+            if "relayLease" in it:
+                who = it["relayHolder"]
+                locks.append(
+                    Lock(progress, "relay", it["relayKey"], it["relayLease"], who["worker"] or None, who["since"])
+                )
+        return sorted(locks, key=lambda lock: lock.until)[:limit]
 
     async def find(
         self,
@@ -202,7 +222,7 @@ def _forget(processing: Document, revision: int, left: Sequence[datetime]) -> No
     processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
     if left:
         mark(processing, "publish", min(left))  # the claim has cleared their mark
-    del processing["relayKey"], processing["relayLease"]
+    del processing["relayKey"], processing["relayLease"], processing["relayHolder"]
 
 
 def _is_free(document: Document, lease: str, now: datetime) -> bool:
@@ -236,6 +256,7 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         processing["revision"] = promotion.event.revision
         mark(processing, "publish", now)
     processing.pop("lease", None)
+    processing.pop("holder", None)
 
 
 class MemoryJourneyCatalog:

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.connect import connection, translated
+from processor.transport.diagnosis import check_reachable
 
 
 @asynccontextmanager
@@ -15,8 +17,13 @@ async def open_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Connect an admin client; errors within its context are translated. Raises `BrokerUnavailable` or `Misfit`."""
     admin = AIOKafkaAdminClient(**connection(settings))
     try:
+        try:
+            with translated():
+                await admin.start()
+        except BrokerUnavailable:
+            await check_reachable(settings)
+            raise
         with translated():
-            await admin.start()
             yield admin
     finally:
         await admin.close()

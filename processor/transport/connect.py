@@ -18,7 +18,7 @@ REQUEST_TIMEOUT = 15.0
 STOP_TIMEOUT = 5.0
 """Seconds that a client is given to disconnect in an orderly way."""
 
-_REFUSALS = (
+REFUSALS = (
     kafka.AuthenticationFailedError,
     kafka.SaslAuthenticationFailed,
     kafka.UnsupportedSaslMechanismError,
@@ -90,10 +90,12 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except _REFUSALS as error:
+    except REFUSALS as error:
+        raise refused(error) from None
+    except kafka.InvalidSessionTimeoutError as error:
         raise Misfit(
-            f"Kafka refuses us: {error}; check {PREFIX}KAFKA_SECURITY_PROTOCOL, SASL and TLS settings, and the ACLs "
-            "(read on the statements topic and group, write on the progress and dead-letter topics)"
+            f"Kafka: {error}; set {PREFIX}SESSION_TIMEOUT between the broker's group.min.session.timeout.ms and "
+            "group.max.session.timeout.ms"
         ) from None
     except kafka.KafkaError as error:
         if is_passing(error):
@@ -103,6 +105,14 @@ def translated() -> Iterator[None]:
         raise BrokerUnavailable("Kafka: no answer in time") from error
     except OSError as error:
         raise BrokerUnavailable(f"Kafka: {error!r}"[:300]) from error
+
+
+def refused(error: kafka.KafkaError) -> Misfit:
+    """Say what to look at when Kafka refuses us."""
+    return Misfit(
+        f"Kafka refuses us: {error}; check {PREFIX}KAFKA_SECURITY_PROTOCOL, SASL and TLS settings, and the ACLs "
+        "(read on the statements topic and group, write on the progress and dead-letter topics)"
+    )
 
 
 def is_passing(error: kafka.KafkaError) -> bool:

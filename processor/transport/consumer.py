@@ -10,6 +10,7 @@ aiokafka 0.14, learnt from its source:
 - one partition that is not assigned fails a whole commit: a batch from before a revocation is not committed at all;
 - its rebalance timeout is the session timeout unless set, and joining a group is one request that lasts as long as
   the rebalance: the request timeout must be longer;
+- a record that it cannot read ends every `getmany`: see `careful.py`;
 - a commit is tried again for as long as an outage lasts: it needs a deadline.
 """
 
@@ -24,6 +25,7 @@ from aiokafka import errors as kafka
 
 from processor.core.records import Batch
 from processor.settings import Settings
+from processor.transport.careful import fetch_carefully, has_unreadable
 from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within, translated
 from processor.transport.gate import Gate
 from processor.transport.records import batch_of
@@ -69,6 +71,7 @@ class KafkaRecordSource:
         self._polling: asyncio.Task[_Polled] | None = None
         self._in_hand: _InHand | None = None
         self._positions: dict[TopicPartition, int] = {}
+        self._is_careful = False
         self.gate = Gate(settings.rebalance_timeout * REVOCATION_SHARE)
 
     @property
@@ -161,6 +164,11 @@ class KafkaRecordSource:
         try:
             with translated():
                 return polling.result()
+        except UnicodeDecodeError:
+            structlog.get_logger(__name__).warning("a record cannot be read: it is looked for and parked")
+            self._is_careful = True
+            await self.close()
+            return None
         except Exception:
             await self.close()
             raise
@@ -174,8 +182,14 @@ class KafkaRecordSource:
 
     async def _fetch(self) -> _Polled:
         assert self._consumer is not None
-        timeout_ms = int(self._settings.poll_timeout * 1000)
-        messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
+        if self._is_careful:
+            messages = await fetch_carefully(self._consumer, self._assigned(), self._settings.batch_records)
+            self._is_careful = not has_unreadable(messages)
+            if not messages:
+                await asyncio.sleep(self._settings.poll_timeout)
+        else:
+            timeout_ms = int(self._settings.poll_timeout * 1000)
+            messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
         # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
         return _Polled(self.gate.generation, messages)
 

@@ -1,21 +1,19 @@
 """Dead letters: `ports.DeadLetters`, and reading them again (semantics.md, section 1)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
-from aiokafka import ConsumerRecord
+from aiokafka import TopicPartition
 
-from processor.core.records import Rejected
+from processor.core.letters import OMITTED, DeadLetter, Header, digest, explanation, letter_of, omission, time_header
+from processor.core.records import Reason, Rejected
 from processor.errors import BrokerUnavailable, Misfit
 from processor.ports import Clock
-from processor.settings import PREFIX, Settings
+from processor.settings import Settings
 from processor.transport.producer import Message, Producer, is_about_the_message
-from processor.transport.reading import read_all, spans_of
+from processor.transport.reading import read_all, read_one, spans_of
 from processor.transport.records import record_of
-from schemas.ids import format_timestamp
-
-HEADER = "dead-letter-"
-MESSAGE_LENGTH = 1_000
 
 
 class KafkaDeadLetters:
@@ -29,64 +27,67 @@ class KafkaDeadLetters:
     async def park(self, rejected: Sequence[Rejected]) -> None:
         """Return once every letter is acknowledged; see `ports.DeadLetters.park` (I3).
 
-        Raises `BrokerUnavailable`, or `Misfit` when the topic does not take records as large as the source does.
+        A record that is too large for a letter must not block its partition: it leaves a letter without the record,
+        and so do those that are no smaller. What failed beside it is produced again: a refusal breaks the producer's
+        sequence. Raises `BrokerUnavailable`, or `Misfit` when the topic takes not even a letter without its record.
         """
-        time = format_timestamp(self._clock.now()).encode()
-        outcomes = await self._producer.produce(self._topic, [letter(entry, time) for entry in rejected])
-        failures = [failure for failure in outcomes if failure]
-        if any(is_about_the_message(failure) for failure in failures):
-            raise Misfit(
-                f"a record is too large for topic {self._topic}: raise its max.message.bytes above that of the "
-                f"statements topic, and {PREFIX}KAFKA_MAX_MESSAGE_BYTES with it"
-            )
-        if failures:
-            raise BrokerUnavailable(f"Kafka: {len(failures)} dead letters were not acknowledged: {failures[0]}")
+        time = time_header(self._clock.now())
+        waiting, limit = list(rejected), sys.maxsize
+        while waiting:
+            letters = [letter(entry, time, limit) for entry in waiting]
+            outcomes = await self._producer.produce(self._topic, letters)
+            failed = [(number, failure) for number, failure in enumerate(outcomes) if failure]
+            refused = [letters[number] for number, failure in failed if is_about_the_message(failure)]
+            if any(map(_is_without_record, refused)):
+                raise Misfit(f"topic {self._topic} does not take even small messages: raise its max.message.bytes")
+            if failed and not refused:
+                raise BrokerUnavailable(f"Kafka: {len(failed)} dead letters were not acknowledged: {failed[0][1]}")
+            waiting = [waiting[number] for number, _ in failed]
+            limit = min(map(_size, refused), default=limit)
 
 
-def letter(rejected: Rejected, time: bytes) -> Message:
-    """Return the original value, key and headers, plus why, whence and when."""
+def letter(rejected: Rejected, time: Header, limit: int = sys.maxsize) -> Message:
+    """Return the original value, key and headers, plus why, whence and when.
+
+    From `limit` bytes on the record is left out, and its digest stands for it.
+    """
     record = rejected.record
-    why = {
-        "reason": str(rejected.reason),
-        "message": rejected.message[:MESSAGE_LENGTH],
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        **({"item": str(rejected.item)} if rejected.item is not None else {}),
-    }
-    added = [(HEADER + name, text.encode("utf-8", "replace")) for name, text in why.items()]
-    return Message(record.value, record.key, [*record.headers, *added, (HEADER + "time", time)])
+    why = [*explanation(rejected), time]
+    whole = Message(record.value, record.key, [*record.headers, *why])
+    return whole if _size(whole) < limit else Message(None, None, [*why, omission(record)])
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A parked record, as it lies in the dead-letter topic; `why` has the `dead-letter-…` headers without prefix."""
-
-    partition: int
-    offset: int
-    value: bytes | None
-    key: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    why: Mapping[str, str]
+def _size(message: Message) -> int:
+    headers = sum(len(name) + len(value) for name, value in message.headers)
+    return len(message.value or b"") + len(message.key or b"") + headers
 
 
-async def read_dead_letters(settings: Settings) -> AsyncIterator[DeadLetter]:
+def _is_without_record(message: Message) -> bool:
+    return message.headers[-1][0] == OMITTED
+
+
+async def read_dead_letters(settings: Settings) -> AsyncGenerator[DeadLetter, None]:
     """Yield every letter from the beginning to the present end, without a group; none when there is no topic."""
-    async for message in read_all(settings, settings.dead_letters_topic):
-        yield _dead_letter(message)
+    async with aclosing(read_all(settings, settings.dead_letters_topic)) as messages:
+        async for message in messages:
+            yield letter_of(record_of(message))
+
+
+async def read_original(settings: Settings, letter: DeadLetter) -> Message | None:
+    """Return the record of a letter as it was, its timestamp too; None when the letter left it out and it is gone."""
+    if letter.reason == Reason.UNREADABLE:
+        return None
+    if letter.omitted is None:
+        return Message(letter.value, letter.key, letter.headers, letter.timestamp)
+    assert letter.origin is not None
+    topic, partition, offset = letter.origin
+    message = await read_one(settings, TopicPartition(topic, partition), offset)
+    if message is None or digest(message.value) != letter.omitted:
+        return None
+    record = record_of(message)
+    return Message(record.value, record.key, record.headers, record.timestamp)
 
 
 async def count_dead_letters(settings: Settings) -> int:
     """Return how many letters the topic holds."""
     return sum(span.end - span.begin for span in (await spans_of(settings, settings.dead_letters_topic)).values())
-
-
-def _dead_letter(message: ConsumerRecord) -> DeadLetter:
-    record = record_of(message)
-    why = {
-        name.removeprefix(HEADER): value.decode("utf-8", "replace")
-        for name, value in record.headers
-        if name.startswith(HEADER)
-    }
-    headers = tuple((name, value) for name, value in record.headers if not name.startswith(HEADER))
-    return DeadLetter(record.partition, record.offset, record.value, record.key, headers, why)

@@ -33,6 +33,7 @@ class Message(NamedTuple):
     value: bytes | None
     key: bytes | None = None
     headers: Sequence[tuple[str, bytes]] = ()
+    timestamp: int | None = None
 
 
 class Producer:
@@ -48,7 +49,7 @@ class Producer:
         """Produce messages in their order; return for each None once acknowledged by all in-sync replicas, or why not.
 
         Raises `BrokerUnavailable` when not one was acknowledged because Kafka cannot be reached, `Misfit` when it
-        refuses us.
+        refuses us; but not when a message was too large: that one may be why the others failed.
         """
         client = await self._started()
         sent: list[asyncio.Future[Any]] = []
@@ -66,10 +67,10 @@ class Producer:
         if broken or not all(map(_is_sequence_whole, sent)):
             await self._give_up(client)
         failures = [_failure(future) for future in sent] + [broken] * (len(messages) - len(sent))
-        fatal = next((failure for failure in failures if failure and not is_about_the_message(failure)), None)
-        if fatal and None not in failures:
+        is_outage = bool(failures) and not any(failure is None or is_about_the_message(failure) for failure in failures)
+        if is_outage:
             with translated():
-                raise broken or fatal
+                raise broken or next(filter(None, failures))
         return failures
 
     async def open(self) -> None:
@@ -77,10 +78,10 @@ class Producer:
         await self._started()
 
     async def close(self) -> None:
-        """Flush within the delivery deadline, and disconnect."""
+        """Flush for a moment, and disconnect. What is lost was not acknowledged: whoever handed it in repeats it."""
         client = self._client
         if client:
-            await stop_within(client.flush(), "producer", self._deadline)
+            await stop_within(client.flush(), "producer")
             await self._give_up(client)
 
     async def _started(self) -> AIOKafkaProducer:
@@ -141,7 +142,9 @@ def _client(settings: Settings) -> AIOKafkaProducer:
 async def _send(client: AIOKafkaProducer, topic: str, message: Message) -> "asyncio.Future[Any]":
     value = b"" if message.value is None and message.key is None else message.value
     try:
-        future: asyncio.Future[Any] = await client.send(topic, value, key=message.key, headers=list(message.headers))
+        future: asyncio.Future[Any] = await client.send(
+            topic, value, key=message.key, headers=list(message.headers), timestamp_ms=message.timestamp
+        )
     except kafka.MessageSizeTooLargeError as error:
         refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         refused.set_exception(_TooLargeToSend(*error.args))

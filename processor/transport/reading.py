@@ -1,6 +1,6 @@
 """Looking into topics without joining a group."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ async def spans_of(settings: Settings, topic: str) -> Mapping[TopicPartition, Sp
         return await _spans(reader, partitions)
 
 
-async def read_all(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+async def read_all(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRecord, None]:
     """Yield every record from the beginning to the present end, in partition order only.
 
     Raises `BrokerUnavailable` or `Misfit`. Close it (`contextlib.aclosing`) if you leave before its end.
@@ -48,6 +48,22 @@ async def read_all(settings: Settings, topic: str) -> AsyncIterator[ConsumerReco
                     if message.offset < spans[partition].end:
                         yield message
             left = {partition for partition in left if await reader.position(partition) < spans[partition].end}
+
+
+async def read_one(settings: Settings, partition: TopicPartition, offset: int) -> ConsumerRecord | None:
+    """Return the record that lies there, or None when it is gone. Raises `BrokerUnavailable` or `Misfit`."""
+    if partition not in await _partitions(settings, partition.topic):
+        return None
+    async with _open_reader(settings) as reader:
+        span = (await _spans(reader, [partition]))[partition]
+        if not span.begin <= offset < span.end:
+            return None
+        reader.assign([partition])
+        reader.seek(partition, offset)
+        while await reader.position(partition) == offset:
+            for message in (await reader.getmany(partition, timeout_ms=500, max_records=1)).get(partition, ()):
+                return message if message.offset == offset else None
+        return None
 
 
 @asynccontextmanager

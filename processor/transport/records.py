@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from aiokafka import ConsumerRecord, TopicPartition
 
 from processor.core.records import Batch, Record
+from processor.transport.careful import Unreadable
 
 
 def batch_of(fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> Batch:
@@ -28,4 +29,5 @@ def record_of(message: ConsumerRecord) -> Record:
         value=message.value,
         key=message.key,
         headers=tuple((name, value or b"") for name, value in message.headers),
+        is_readable=not isinstance(message, Unreadable),
     )

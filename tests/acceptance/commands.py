@@ -65,6 +65,10 @@ class Running:
     def stop(self) -> int:
         """SIGTERM, and wait for the drain; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end; return the exit status."""
         status = self.process.wait(40)
         self._file.close()
         return status

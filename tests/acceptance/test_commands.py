@@ -60,6 +60,7 @@ async def test_a_first_session(
         file.write(b"\n".join([*map(orjson.dumps, STATEMENTS), b"not json", b""]))
     published = journey_progress(settings, "statements", "publish", str(lines))
     assert published.stdout == "4 statements published\n"
+    assert orjson.loads(journey_progress(settings, "locks", "list", "--json").stdout) == []
     waiting = orjson.loads(journey_progress(settings, "status", "--json").stdout)
     assert sum(waiting["lag"].values()) == 4
 
@@ -108,6 +109,7 @@ def test_a_refused_journey_names_its_fault_and_nothing_is_saved(settings: Settin
         ({"lease": 2.0}, 78, "JOURNEY_PROGRESS_LEASE"),
         ({"duration_unit": "hours"}, 78, "JOURNEY_PROGRESS_DURATION_UNIT"),
         ({"mongo_url": SecretStr("localhost:27017")}, 78, "JOURNEY_PROGRESS_MONGO_URL"),
+        ({"kafka_bootstrap_servers": "kafka"}, 78, "JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS"),
         ({"kafka_security_protocol": "SASL_SSL"}, 78, "JOURNEY_PROGRESS_KAFKA_SASL_USERNAME"),
     ],
 )

@@ -16,7 +16,11 @@ QUIET_DEADLINE = 90.0
 
 async def produce(settings: Settings, values: Iterable[Any], headers: Sequence[tuple[str, bytes]] = ()) -> None:
     """Publish JSON values (or bytes as they are) to the statements topic, spread over its partitions."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, acks="all")
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        acks="all",
+        max_request_size=settings.kafka_max_message_bytes,
+    )
     await producer.start()
     try:
         sent = [

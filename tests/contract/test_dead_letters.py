@@ -1,16 +1,19 @@
 """`ports.DeadLetters`: one suite for the letters in memory and those on a real broker (I3)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from processor.core.letters import Place, digest
 from processor.core.records import Reason, Record, Rejected
-from processor.errors import Misfit
 from processor.ports import DeadLetters
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters
+from processor.transport.admin import open_admin
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
 from processor.transport.producer import open_producer
 from processor.transport.reading import read_all
@@ -81,6 +84,7 @@ async def test_i3_a_letter_is_the_record_to_the_byte_and_why(rig: Rig) -> None:
         "dead-letter-topic": "xapi.statements",
         "dead-letter-partition": "3",
         "dead-letter-offset": "12",
+        "dead-letter-timestamp": "1",
         "dead-letter-item": "4",
     }
 
@@ -122,9 +126,9 @@ async def test_parked_letters_are_read_and_counted(settings: Settings) -> None:
         await letters.park([a_rejected(b"%d" % n, b"%d" % n, (("lrs_id", b"x"),), offset=n) for n in range(40)])
     assert await count_dead_letters(settings) == 40
     found = [letter async for letter in read_dead_letters(settings)]
-    assert {int(letter.why["offset"]) for letter in found} == set(range(40))
+    assert {letter.origin for letter in found} == {Place("xapi.statements", 3, offset) for offset in range(40)}
     assert {letter.headers for letter in found} == {(("lrs_id", b"x"),)}
-    assert {letter.why["time"] for letter in found} == {"2024-05-06T07:08:09.120Z"}
+    assert {letter.time for letter in found} == {StoppedClock().now()}
 
 
 @pytest.mark.servers
@@ -134,6 +138,41 @@ async def test_i3_a_record_as_large_as_the_source_allows_can_be_parked(settings:
     async with open_producer(settings) as producer:
         letters = KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock())
         await letters.park([a_rejected(b"x" * 50_000)])
-        with pytest.raises(Misfit, match="too large"):
-            await letters.park([a_rejected(b"x" * 200_000)])
-    assert await count_dead_letters(settings) == 1
+    (found,) = [letter async for letter in read_dead_letters(settings)]
+    assert found.value == b"x" * 50_000
+    assert found.omitted is None
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("topic_limit", [None, 30_000])
+async def test_i3_a_record_too_large_for_a_letter_leaves_one_without_it(
+    settings: Settings, topic_limit: int | None
+) -> None:
+    """Refused by our own client, or by a broker whose topic somebody made for smaller messages."""
+    limit = 50_000 if topic_limit is None else 10_000_000
+    settings = settings.model_copy(update={"kafka_max_message_bytes": limit, "kafka_compression": "none"})
+    await create_topics(settings)
+    if topic_limit:
+        await lower_the_limit(settings, topic_limit)
+    large = [a_rejected(b"%d" % n * 200_000, b"key", (("a", b"b"),), offset=n) for n in range(2)]
+    small = [a_rejected(b"%d" % n, b"key", offset=n) for n in range(2, 20)]
+    async with open_producer(settings) as producer:
+        letters = KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock())
+        async with asyncio.timeout(30):
+            await letters.park([*small[:9], *large, *small[9:]])
+    found = [letter async for letter in read_dead_letters(settings)]
+    by_offset = {letter.origin.offset: letter for letter in found if letter.origin}
+    assert by_offset.keys() == set(range(20))
+    for rejected in large:
+        letter = by_offset[rejected.record.offset]
+        assert letter.omitted == digest(rejected.record.value)
+        assert (letter.value or b"", letter.key, letter.headers) == (b"", None, ())
+    for rejected in small:
+        letter = by_offset[rejected.record.offset]
+        assert (letter.value, letter.key, letter.omitted) == (rejected.record.value, b"key", None)
+
+
+async def lower_the_limit(settings: Settings, limit: int) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, settings.dead_letters_topic, {"max.message.bytes": str(limit)})
+    async with open_admin(settings) as admin:
+        await admin.alter_configs([resource])

@@ -18,6 +18,16 @@ from processor.store.progress import MongoProgressStore
 from tests.builders import at
 from tests.servers import Servers
 
+# PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def forgotten_sockets() -> Iterator[None]:
+    """Find what PyMongo forgot here, and not in whatever test comes next."""
+    yield
+    gc.collect()
+
 
 def at_url(settings: Settings, url: str, seconds: float = 5) -> Settings:
     return settings.model_copy(update={"mongo_url": SecretStr(url), "mongo_timeout": seconds})
@@ -56,16 +66,13 @@ async def test_wrong_credentials_are_refused_and_not_waited_for(settings: Settin
             await check_fit(database)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 async def test_a_server_that_does_not_answer_is_unavailable(settings: Settings) -> None:
-    """PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867)."""
     nobody = f"mongodb://127.0.0.1:{free_port()}/?replicaSet=rs0"
     async with open_database(at_url(settings, nobody, seconds=0.3)) as database:
         with pytest.raises(StoreUnavailable, match="Connect call failed"):
             await check_fit(database)
         with pytest.raises(StoreUnavailable):
             await MongoProgressStore(database).claim("key", at(0), at(60), 10)
-    gc.collect()  # so that the forgotten socket is found here, and not in whatever test comes next
 
 
 async def test_a_url_that_cannot_be_understood_names_the_setting(settings: Settings) -> None:

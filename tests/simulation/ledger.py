@@ -126,8 +126,8 @@ class WatchedStore(MemoryProgressStore):
         super()._append(append, now)
         self.ledger.on_append(append, self._database.progresses[append.progress])
 
-    def _take(self, document: Document, lock_key: str, until: datetime) -> None:
-        super()._take(document, lock_key, until)
+    def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
+        super()._take(document, lock_key, now, until)
         self.ledger.holders[document["_id"]] = lock_key
 
     def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:

@@ -116,9 +116,9 @@ class ResetsPending(WatchedStore):
 class ClearsDueAfterReading(WatchedStore):
     """P3, trap 2: the due mark goes once pending was read."""
 
-    def _take(self, document: Document, lock_key: str, until: datetime) -> None:
+    def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         due = document["processing"].get("due")
-        super()._take(document, lock_key, until)
+        super()._take(document, lock_key, now, until)
         if due:
             document["processing"]["due"] = due
 

@@ -10,6 +10,7 @@ from bson import ObjectId
 from jsonschema import Draft202012Validator
 
 from processor.core.evidence import ProgressEvent
+from processor.core.letters import time_header
 from processor.core.records import Reason, Record, Rejected
 from processor.transport.dead_letters import letter
 from processor.transport.events import message_of
@@ -108,9 +109,11 @@ def test_the_headers_of_events_are_those_that_are_sent(replay: bool) -> None:
 
 
 @pytest.mark.parametrize("item", [None, 3])
-def test_the_headers_of_dead_letters_are_those_that_are_sent(item: int | None) -> None:
+@pytest.mark.parametrize("limit", [1, 10_000])
+def test_the_headers_of_dead_letters_are_those_that_are_sent(item: int | None, limit: int) -> None:
     rejected = Rejected(Record("xapi.statements", 0, 7, 0, b"{"), Reason.NOT_JSON, "no JSON", item)
-    headers = {name: value.decode() for name, value in letter(rejected, b"2026-01-01T00:00:00.000Z").headers}
+    time = time_header(datetime(2026, 1, 1, tzinfo=UTC))
+    headers = {name: value.decode() for name, value in letter(rejected, time, limit).headers}
 
     assert faults("dead-letter-headers", headers) == []
     assert headers.keys() <= schema_of("dead-letter-headers")["properties"].keys()

@@ -61,8 +61,9 @@ def test_trap_7_an_append_tells_its_version_and_never_lowers_it() -> None:
 
 
 def test_trap_2_a_claim_takes_the_lock_and_clears_the_mark_in_one_update() -> None:
-    assert updates.claim_update(LOCK, at(60)) == {
-        "$set": {"lockKey": LOCK, "processing.lease": at(60)},
+    holder = {"worker": "w", "since": at(0)}
+    assert updates.claim_update(LOCK, at(60), holder) == {
+        "$set": {"lockKey": LOCK, "processing.lease": at(60), "processing.holder": holder},
         "$unset": {"processing.due": ""},
     }
 
@@ -110,7 +111,7 @@ def test_p2_completions_pending_and_outbox_are_one_update() -> None:
 def test_an_apply_that_decides_nothing_only_gives_the_lease_back() -> None:
     promotion = a_promotion(DOCUMENT, has_event=False, processing={})
     _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(5)))
-    assert update == {"$unset": {"processing.lease": ""}}
+    assert update == {"$unset": {"processing.lease": "", "processing.holder": ""}}
 
 
 def test_a_none_under_processing_and_a_removed_field_are_unset() -> None:
@@ -119,7 +120,7 @@ def test_a_none_under_processing_and_a_removed_field_are_unset() -> None:
     )
     _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(5)))
     assert update["$set"] == {"processing.sealed": 1}
-    assert update["$unset"] == {"processing.lease": "", "duration": "", "processing.waiting": ""}
+    assert update["$unset"].keys() - {"processing.holder"} == {"processing.lease", "duration", "processing.waiting"}
 
 
 def test_r1_a_forget_marks_the_outbox_again_when_claimed_events_are_left() -> None:

@@ -1,0 +1,102 @@
+"""Replay: chosen dead letters back to the statements topic, each record once, as it was.
+
+Doing it twice is harmless: evidence is a set (I2), and what still cannot be used is parked again (I3).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from processor.core.letters import DeadLetter, Selection
+
+CHUNK_RECORDS = 1_000
+CHUNK_BYTES = 8_388_608
+CHUNKS_PER_SECOND = 10
+"""Into how many chunks a second's worth of records is cut, so that a rate is kept evenly."""
+
+
+class Original(Protocol):
+    """A record as it was."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value."""
+
+
+Sent = TypeVar("Sent", bound=Original)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay came to: letters chosen, by reason; records in them; of these published, and gone for good."""
+
+    letters: Counter[str] = field(default_factory=Counter)
+    records: int = 0
+    published: int = 0
+    gone: int = 0
+
+
+async def replay(
+    letters: AsyncIterator[DeadLetter],
+    selection: Selection,
+    find: Callable[[DeadLetter], Awaitable[Sent | None]],
+    publish: Callable[[Sequence[Sent]], Awaitable[None]],
+    rate: float | None = None,
+) -> Replayed:
+    """Publish the record behind each chosen letter, once however many letters it has, at most `rate` a second.
+
+    `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged.
+    """
+    outcome = Replayed()
+    chunk: list[Sent] = []
+    size = 0
+    pace = _Pace(rate)
+    async for letter in _once(letters, selection, outcome):
+        original = await find(letter)
+        if original is None:
+            outcome.gone += 1
+            continue
+        chunk.append(original)
+        size += len(original.value or b"")
+        if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
+            await publish(chunk)
+            outcome.published += len(chunk)
+            await pace.keep(len(chunk))
+            chunk, size = [], 0
+    if chunk:
+        await publish(chunk)
+        outcome.published += len(chunk)
+    return outcome
+
+
+async def _once(
+    letters: AsyncIterator[DeadLetter], selection: Selection, outcome: Replayed
+) -> AsyncIterator[DeadLetter]:
+    """Yield one letter of each chosen record: an array leaves one for each bad item, a repeated parking another."""
+    seen: set[bytes] = set()
+    async for letter in letters:
+        if letter.origin is None or not selection.takes(letter):
+            continue
+        outcome.letters[letter.reason] += 1
+        if letter.identity not in seen:
+            seen.add(letter.identity)
+            outcome.records += 1
+            yield letter
+
+
+class _Pace:
+    """Lets no more than `rate` records a second through, None: as many as come."""
+
+    def __init__(self, rate: float | None) -> None:
+        self.chunk = CHUNK_RECORDS if rate is None else max(1, min(CHUNK_RECORDS, int(rate / CHUNKS_PER_SECOND)))
+        self._rate = rate
+        self._next = asyncio.get_running_loop().time()
+
+    async def keep(self, sent: int) -> None:
+        if self._rate is None:
+            return
+        now = asyncio.get_running_loop().time()
+        self._next = max(self._next, now - 1) + sent / self._rate
+        await asyncio.sleep(self._next - now)

@@ -1,0 +1,198 @@
+"""What is wrong at the start is said in one clear line with the mend, and ends the process with its exit code."""
+
+import asyncio
+import gc
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pymongo import ASCENDING, MongoClient
+
+from processor.app import Part, create_all_topics, run_processor
+from processor.embedded.process import ServerProcess, answers, free_port
+from processor.embedded.servers import mongod_program
+from processor.errors import EmbeddedUnavailable, JourneyProgressError
+from processor.settings import Settings
+from processor.store.connect import PROGRESSES, open_database
+from tests.servers import Servers
+
+# PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def forgotten_sockets() -> Iterator[None]:
+    """Find what PyMongo forgot here, and not in whatever test comes next."""
+    yield
+    gc.collect()
+
+
+@contextmanager
+def a_mongod(*options: str) -> Iterator[int]:
+    port = free_port()
+    with tempfile.TemporaryDirectory(suffix=".journey-progress") as directory:
+        try:
+            command = [str(mongod_program()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
+        except EmbeddedUnavailable as unavailable:
+            pytest.skip(str(unavailable))
+        process = ServerProcess(
+            "mongod", [*command, "--nounixsocket", *options], Path(directory), lambda: answers(port)
+        )
+        process.start()
+        try:
+            yield port
+        finally:
+            process.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[int]:
+    """A replica set of one with users: `reader`, who may only read, and `writer`; the password is `secret`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".key") as key:  # mongod wants it for itself: mode 600
+        key.write("c2VjcmV0c2VjcmV0")
+        key.flush()
+        with a_mongod("--replSet", "rs0", "--auth", "--keyFile", key.name) as port:
+            client: MongoClient[dict[str, object]] = MongoClient("127.0.0.1", port, directConnection=True)
+            with client:
+                members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+                client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
+                while not client.admin.command("hello")["isWritablePrimary"]:
+                    pass
+                _add_user(client, "root", "root")
+            client = MongoClient(f"mongodb://root:secret@127.0.0.1:{port}/?directConnection=true")
+            with client:
+                _add_user(client, "reader", "readAnyDatabase")
+                _add_user(client, "writer", "readWriteAnyDatabase")
+            yield port
+
+
+def _add_user(client: "MongoClient[dict[str, object]]", name: str, role: str) -> None:
+    client.admin.command("createUser", name, pwd="secret", roles=[role])
+
+
+@pytest.fixture(scope="module")
+def with_tls() -> Iterator[int]:
+    """A mongod that speaks nothing but TLS, under a certificate that nobody signed."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    with tempfile.TemporaryDirectory() as directory:
+        certificate, key, both = (Path(directory, name) for name in ("certificate", "key", "both"))
+        about = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"]
+        files = ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run([openssl, "req", "-x509", *about, *files], check=True, capture_output=True)
+        both.write_bytes(key.read_bytes() + certificate.read_bytes())
+        options = ("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(both))
+        with a_mongod(*options) as port:
+            yield port
+
+
+async def refusal(settings: Settings) -> str:
+    """Start all parts; return the one line that the command would print. An outage would be waited out for ever."""
+    with pytest.raises(JourneyProgressError) as caught:
+        await run_processor(settings, tuple(Part))
+    assert caught.value.exit_code == 78
+    assert not caught.value.retriable
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "secret" not in line
+    return line
+
+
+def with_mongo(settings: Settings, url: str) -> Settings:
+    return settings.model_copy(update={"mongo_url": SecretStr(url), "mongo_timeout": 2.0})
+
+
+async def test_a_missing_topic(settings: Settings) -> None:
+    line = await refusal(settings)
+    assert settings.statements_topic in line
+    assert "topics create" in line
+
+
+@pytest.mark.parametrize("user", ["", "writer:wrong@", "nobody:secret@"])
+async def test_wrong_credentials_of_mongodb(settings: Settings, guarded: int, user: str) -> None:
+    assert "user, password" in await refusal(
+        with_mongo(settings, f"mongodb://{user}127.0.0.1:{guarded}/?replicaSet=rs0")
+    )
+
+
+async def test_a_user_that_may_only_read(settings: Settings, guarded: int) -> None:
+    url = f"mongodb://reader:secret@127.0.0.1:{guarded}/?replicaSet=rs0&authSource=admin"
+    assert "readWrite" in await refusal(with_mongo(settings, url))
+
+
+async def test_a_user_that_may_write_is_enough(settings: Settings, guarded: int) -> None:
+    """The next thing that is wrong is told: there are no topics."""
+    url = f"mongodb://writer:secret@127.0.0.1:{guarded}/?replicaSet=rs0&authSource=admin"
+    assert "topics create" in await refusal(with_mongo(settings, url))
+
+
+async def test_a_standalone_mongod(settings: Settings) -> None:
+    with a_mongod() as port:
+        assert "rs.initiate()" in await refusal(with_mongo(settings, f"mongodb://127.0.0.1:{port}/"))
+
+
+async def test_an_index_of_somebody_else_in_the_place_of_ours(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await database[PROGRESSES].create_index([("journey", ASCENDING)], name="journey_folded")
+        line = await refusal(settings)
+        await database.client.drop_database(database.name)
+    assert PROGRESSES in line
+    assert "journey_folded" in line
+    assert "drop it" in line
+
+
+async def test_a_missing_index_is_made(settings: Settings) -> None:
+    await refusal(settings)  # for want of topics, which are looked for after the indexes
+    async with open_database(settings) as database:
+        names = {index["name"] async for index in await database[PROGRESSES].list_indexes()}
+        await database.client.drop_database(database.name)
+    assert {"processing_due", "processing_lease", "journey_folded"} <= names
+
+
+async def test_tls_with_a_mongodb_that_does_not_speak_it(settings: Settings, servers: Servers) -> None:
+    separator = "&" if "?" in servers.mongo_url else "?"
+    assert "TLS" in await refusal(with_mongo(settings, f"{servers.mongo_url}{separator}tls=true"))
+
+
+async def test_no_tls_with_a_mongodb_that_speaks_nothing_else(settings: Settings, with_tls: int) -> None:
+    assert "add tls=true" in await refusal(with_mongo(settings, f"mongodb://127.0.0.1:{with_tls}/?replicaSet=rs0"))
+
+
+async def test_a_certificate_that_nobody_signed(settings: Settings, with_tls: int) -> None:
+    line = await refusal(with_mongo(settings, f"mongodb://localhost:{with_tls}/?replicaSet=rs0&tls=true"))
+    assert "certificate verify failed" in line
+    assert "tlsCAFile" in line
+
+
+async def test_tls_with_a_kafka_that_does_not_speak_it(settings: Settings) -> None:
+    line = await refusal(settings.model_copy(update={"kafka_security_protocol": "SSL"}))
+    assert "KAFKA_SECURITY_PROTOCOL" in line
+
+
+async def test_no_tls_with_a_kafka_that_speaks_nothing_else(settings: Settings, with_tls: int) -> None:
+    """Any server with TLS closes the connection of one who does not speak it."""
+    line = await refusal(settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{with_tls}"}))
+    assert "speaks TLS" in line
+
+
+async def test_a_sasl_mechanism_that_the_broker_does_not_have(settings: Settings, servers: Servers) -> None:
+    if servers.kind != "embedded":
+        pytest.skip("other brokers close the connection of one who begins with SASL")
+    sasl = {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_sasl_username": "a"}
+    line = await refusal(settings.model_copy(update={**sasl, "kafka_sasl_password": SecretStr("secret")}))
+    assert "SCRAM-SHA-512" in line
+
+
+async def test_missing_topics_are_made_by_setting(settings: Settings) -> None:
+    stop = asyncio.Event()
+    making = settings.model_copy(update={"create_topics": True})
+    running = asyncio.create_task(run_processor(making, (Part.RELAY,), stop))
+    stop.set()
+    await running
+    assert not any((await create_all_topics(settings)).values())
