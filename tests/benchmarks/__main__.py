@@ -1,6 +1,7 @@
 """`make bench`: measures, prints every figure and goal, writes `bench-results/*.json`. Ends with 0 whatever holds."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not sys.platform.startswith("linux"):
         parser.exit(1, "the benchmarks need Linux: they read /proc and give each process its core\n")
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     cores = choose_cores()
     options = streaming.Options(1 if arguments.quick else arguments.runs, arguments.quick)
     sections: dict[str, Section] = {

@@ -69,6 +69,7 @@ class _Rounds:
 
     def measured(self) -> dict[str, Any]:
         """Return rates of every round, medians of costs, latencies, and the goals."""
+        sys.stdout.write(f"  broker: {self._servers.kind}; {statements.source()}\n")
         rounds = [self._round(number) for number in range(self._options.rounds)]
         rates = [{name: it.rate for name, it in found.items()} for found in rounds]
         costs = [{name: _cpu(it) for name, it in found.items()} for found in rounds]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from processor.app import create_all_topics, open_stores
 from processor.settings import Settings
@@ -84,7 +85,10 @@ class Watch:
         return int(status["opcounters"]["query"])
 
     async def _committed(self) -> int:
-        committed = await self._admin.list_consumer_group_offsets(self._settings.consumer_group)
+        try:
+            committed = await self._admin.list_consumer_group_offsets(self._settings.consumer_group)
+        except GroupCoordinatorNotAvailableError:  # Apache Kafka makes its coordinator for the first group that asks
+            return 0
         known = committed.get(TopicPartition(self._settings.statements_topic, 0))
         return known.offset if known else 0
 
