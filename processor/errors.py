@@ -8,7 +8,8 @@
     │   └── BrokerUnavailable    Kafka does not answer, or has no leader
     ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
     ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
-    ├── InvalidInput             a file or an argument of a command cannot be used
+    ├── InvalidInput             a file, an argument of a command or a request cannot be used
+    │   └── NotFound             there is no such document in the caller's organisation
     ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
     └── LoopDied                 a loop ended with an error that nobody foresaw: a bug
 
@@ -54,9 +55,13 @@ class Misfit(JourneyProgressError):
 
 
 class InvalidInput(JourneyProgressError):
-    """A file or an argument given to a command cannot be used as it is."""
+    """A file or an argument given to a command, or a request to an interface, cannot be used as it is."""
 
     exit_code = 65
+
+
+class NotFound(InvalidInput):
+    """There is no such document, as far as the caller may know: it may be another organisation's."""
 
 
 class EmbeddedUnavailable(JourneyProgressError):
