@@ -22,6 +22,7 @@ Database = AsyncDatabase[Document]
 PROGRESSES = "journeyprogresses"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
+CLIENTS = "client"
 
 MONGODB_5 = 13
 """The wire version of MongoDB 5.0, the first that stores every key an xAPI extension may have (`$` in front)."""
