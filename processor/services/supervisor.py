@@ -56,8 +56,11 @@ async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: flo
 async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
     structlog.contextvars.bind_contextvars(loop=loop.name)
     progressed = surroundings.metrics.progressed.labels(loop.name)
+    surroundings.liveness.came_round(loop.name)
     while not surroundings.stop.is_set():
         done = await surroundings.outlast(loop.name, loop.step)
         progressed.set_to_current_time()
+        surroundings.liveness.came_round(loop.name)
         if not done and loop.rest:
             await surroundings.pause(loop.rest, loop.wake)
+    surroundings.liveness.ended(loop.name)
