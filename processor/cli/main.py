@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import dead_letters, demo, journeys, looking, running, statements, topics
+from processor.cli import clients, dead_letters, demo, journeys, looking, running, serve, statements, topics
 from processor.errors import JourneyProgressError
 
 app = typer.Typer(
@@ -38,9 +38,11 @@ def root(
 
 
 running.add_to(app)
+app.command("serve")(serve.serve)
 app.add_typer(topics.app, name="topics")
 app.add_typer(journeys.app, name="journeys")
 app.add_typer(statements.app, name="statements")
+app.add_typer(clients.app, name="clients")
 looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("demo")(demo.demo)

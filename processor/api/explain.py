@@ -1,0 +1,128 @@
+"""`POST /api/explain`: why a statement counts towards a waypoint, or why not, clause by clause."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+from bson import ObjectId
+from fastapi import APIRouter, Request, Response
+
+from processor.api.bodies import json_body
+from processor.api.callers import Reader
+from processor.api.openapi import EXPLAIN_BODY, EXPLANATION, PROBLEMS
+from processor.api.rendering import Json
+from processor.api.within import Here
+from processor.core.conditions import Finding
+from processor.core.decode import Tenancy, decode
+from processor.core.journey import InvalidJourney, JourneyRules, WaypointRules, compile_journey
+from processor.core.queries import JOURNEY
+from processor.core.records import Record, Rejected, StatementRecord
+from processor.errors import InvalidInput, NotFound
+from schemas.ids import parse_object_id
+from schemas.rendering import rendered
+
+router = APIRouter(prefix="/api", tags=["explain"], responses=PROBLEMS)
+
+
+@router.post("/explain", operation_id="explain", responses=EXPLANATION, openapi_extra=EXPLAIN_BODY)
+async def explain(request: Request, caller: Reader, here: Here) -> Response:
+    """Say for each waypoint, clause by clause, what was asked, what was found, and the verdict.
+
+    `journey` and `statement` are the things themselves, or their ids. The verdicts come from the code that matches
+    the stream.
+    """
+    body = await json_body(request, here.body_limit)
+    rules = await _rules(body.get("journey"), caller, here)
+    record = await _record(body.get("statement"), caller, here)
+    return Json(_explained(rules, record))
+
+
+async def _rules(journey: Any, caller: Reader, here: Here) -> JourneyRules:
+    if isinstance(journey, dict) and "$oid" not in journey:
+        document: Mapping[str, Any] = _whole(journey, caller.organisation)
+    else:
+        stored = await here.queries.one(JOURNEY, caller.organisation, _id(journey, "journey"))
+        if stored is None:
+            raise NotFound(f"there is no journey {journey}")
+        document = stored
+    try:
+        return compile_journey(document)
+    except InvalidJourney as error:
+        raise InvalidInput(f"journey: {error}") from None
+
+
+async def _record(statement: Any, caller: Reader, here: Here) -> StatementRecord:
+    if not isinstance(statement, dict) or "$oid" in statement:
+        stored = await here.queries.statement(caller.organisation, _statement_id(statement))
+        if stored is None:
+            raise NotFound(f"there is no statement {statement}")
+        statement = rendered(dict(stored))
+    record = Record("explain", 0, 0, 0, orjson.dumps(statement, default=str))
+    [decoded] = decode(record, Tenancy(caller.organisation))
+    if isinstance(decoded, Rejected):
+        raise InvalidInput(f"statement: {decoded.message}")
+    return decoded
+
+
+def _whole(journey: dict[str, Any], organisation: ObjectId) -> dict[str, Any]:
+    """A journey that is only tried needs no ids, and is the caller's."""
+    waypoints = journey.get("waypoints")
+    if isinstance(waypoints, list):
+        waypoints = [{"_id": ObjectId(), **it} if isinstance(it, dict) else it for it in waypoints]
+    return {"_id": ObjectId(), **journey, "organisation": organisation, "waypoints": waypoints}
+
+
+def _id(value: Any, what: str) -> ObjectId:
+    try:
+        return parse_object_id(value)
+    except ValueError as error:
+        raise InvalidInput(f"{what}: {error}") from None
+
+
+def _statement_id(value: Any) -> ObjectId | str:
+    try:
+        return str(UUID(value))
+    except (ValueError, TypeError, AttributeError):
+        return _id(value, "statement")
+
+
+def _explained(rules: JourneyRules, record: StatementRecord) -> dict[str, Any]:
+    """Explain it: the one function to be given more to say (what stands in the way, what becomes of the evidence)."""
+    waypoints = sorted(rules.waypoints.values(), key=lambda it: it.order)
+    return {
+        "journey": str(rules.id),
+        "description": rules.description,
+        "version": rules.version,
+        "statement": str(record.reference),
+        "waypoints": [_waypoint(waypoint, rules, record) for waypoint in waypoints],
+    }
+
+
+def _waypoint(waypoint: WaypointRules, rules: JourneyRules, record: StatementRecord) -> dict[str, Any]:
+    matches = waypoint.conditions(record.document)
+    obstacles = {
+        "journey-inactive": not rules.is_active,
+        "other-organisation": record.organisation != rules.organisation,
+        "other-store": bool(rules.sources) and record.store not in rules.sources,
+        "voided": record.document.get("voided") is True,
+        "empty-conditions": waypoint.conditions.is_empty,
+        "waypoint-inactive": not waypoint.is_active and not waypoint.conditions.is_empty,
+        "conditions-not-met": not matches,
+    }
+    return {
+        "waypoint": waypoint.id,
+        "order": waypoint.order,
+        "count": waypoint.count,
+        "matches": matches,
+        "isEvidence": not any(obstacles.values()),
+        "obstacles": [name for name, stands in obstacles.items() if stands],
+        "clauses": [_clause(finding) for finding in waypoint.conditions.explain(record.document)],
+    }
+
+
+def _clause(finding: Finding) -> dict[str, Any]:
+    clause = {"operator": finding.operator, "verdict": finding.verdict}
+    if finding.path is not None:
+        clause |= {"path": finding.path, "asked": rendered(finding.asked), "found": rendered(list(finding.found))}
+    return clause | ({"clauses": [_clause(part) for part in finding.parts]} if finding.parts else {})

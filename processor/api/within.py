@@ -1,0 +1,42 @@
+"""What the routes work with: handed in by whoever serves, found by them on the application's state."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from processor.api.logins import Logins
+from processor.api.rates import Rates
+from processor.metrics import Metrics
+from processor.ports import QueryReader, Recalculations
+from processor.services.authoring import Authoring
+
+Faults = Callable[[], Awaitable[list[str]]]
+"""Asks how the process is; answers with a sentence for each thing that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The ports and policies of one application. `recalculations` is None where they are not offered."""
+
+    queries: QueryReader
+    authoring: Authoring
+    logins: Logins
+    rates: Rates
+    metrics: Metrics
+    is_live: Faults
+    is_ready: Faults
+    page_limit: int
+    body_limit: int
+    recalculations: Recalculations | None = None
+
+
+def within(request: Request) -> Within:
+    """Find it."""
+    found = request.app.state.within
+    assert isinstance(found, Within)
+    return found
+
+
+Here = Annotated[Within, Depends(within)]
