@@ -218,7 +218,7 @@ class _Assembly:
             loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.promoted))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
-            self.vitals.follow(lambda: _standings(source))
+            self.vitals.follow(lambda: consumer_standings(source))
             self.vitals.watch(lambda: _has_its_place(source))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
             member = Ingest(source, stores.progress, letters, known, _ingest_policy(settings), around, hints.appended)
@@ -383,7 +383,8 @@ def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Ca
     return step
 
 
-async def _standings(source: KafkaRecordSource) -> Standings:
+async def consumer_standings(source: KafkaRecordSource) -> Standings:
+    """Return where a consumer stands, for liveness. Raises `BrokerUnavailable`."""
     return {partition: Standing(*where) for partition, where in (await source.standings()).items()}
 
 

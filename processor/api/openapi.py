@@ -44,11 +44,13 @@ def _loose(schema: Any, definitions: Mapping[str, Any]) -> Any:
     return kept | ({"additionalProperties": True} if kept.get("additionalProperties") is False else {})
 
 
-_PROGRESS: Final = _nouns(Progress)
-_JOURNEY: Final = _nouns(Journey)
+_PROGRESS: Final = {"$ref": "#/components/schemas/Progress"}
+_JOURNEY: Final = {"$ref": "#/components/schemas/Journey"}
 _SCHEMAS: Final = {PROGRESS.name: _PROGRESS, JOURNEY.name: _JOURNEY}
 
 COMPONENTS: Final[Mapping[str, Schema]] = {
+    "Progress": _nouns(Progress),
+    "Journey": _nouns(Journey),
     "Problem": {
         "type": "object",
         "required": ["errorId", "message"],

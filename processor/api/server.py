@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import structlog
 import uvicorn
 
 from processor.api.application import Application, create_application
@@ -35,6 +36,7 @@ def outside(settings: Settings) -> Outside:
             )
         )
         with _listening(settings) as listener:
+            structlog.get_logger(__name__).info("listening", host=settings.http_host, port=settings.http_port)
             task = asyncio.create_task(server.serve([listener]), name="http")
             try:
                 yield

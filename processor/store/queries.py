@@ -20,6 +20,8 @@ from processor.store.failures import translated
 PLACE = "\N{MIDDLE DOT}place"
 """Where the server puts the sort values of a document; no path of a caller can be meant by it."""
 
+BAD_VALUE = 2
+
 COLLECTIONS = {PROGRESS.name: PROGRESSES, JOURNEY.name: JOURNEYS}
 
 
@@ -41,7 +43,7 @@ class MongoQueryReader:
             *_showing(model, query),
         ]
         options = self._options | ({"hint": query.hint} if query.hint else {})
-        with self._asked():
+        with self._asked(query.hint is not None):
             collection = self._database[COLLECTIONS[model.name]]
             documents = await (await collection.aggregate(stages, allowDiskUse=False, **options)).to_list()
         return [Found(document, tuple(document.pop(PLACE))) for document in documents]
@@ -82,7 +84,7 @@ class MongoQueryReader:
             await self._database.command("ping")
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
+    def _asked(self, has_hint: bool = False) -> Iterator[None]:
         """What is wrong is the caller's query, as nothing else varies; or it took too long."""
         try:
             with translated():
@@ -94,7 +96,10 @@ class MongoQueryReader:
                 ) from None
             raise
         except OperationFailure as error:
-            raise InvalidInput(f"MongoDB does not take the query: {error.details or error!s:.300}") from error
+            if has_hint and error.code == BAD_VALUE:
+                raise InvalidInput("hint: MongoDB has no such index, or cannot use it here") from error
+            reason = (error.details or {}).get("errmsg", "")
+            raise InvalidInput(f"MongoDB does not take the query: {reason:.200}") from error
         except (BSONError, DocumentTooLarge, OverflowError) as error:
             raise InvalidInput(f"MongoDB cannot hold a value of the query: {error!s:.200}") from error
 
