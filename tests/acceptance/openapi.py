@@ -42,22 +42,26 @@ def drive(url: str, auth: httpx.BasicAuth) -> None:
     assert len(operations) == OPERATIONS
     for operation in operations:
         for mode in GenerationMode:
-            strategy = operation.as_strategy(generation_mode=mode)
             checks = CHECKS + ASKING if mode is GenerationMode.POSITIVE else CHECKS
-
-            @hypothesis_settings(
-                max_examples=EXAMPLES[mode],
-                phases=[Phase.generate],
-                database=None,
-                deadline=None,
-                derandomize=True,
-                suppress_health_check=list(HealthCheck),
-            )
-            @given(strategy)
-            def answers(case: schemathesis.Case[Any], checks: list[CheckFunction] = checks) -> None:
-                case.call_and_validate(headers=authorization, checks=checks)
-
             try:
-                answers()
+                hold(operation.as_strategy(generation_mode=mode), EXAMPLES[mode], checks, authorization)
             except Unsatisfiable:
                 assert mode is GenerationMode.NEGATIVE, "there is nothing to get wrong"
+
+
+def hold(strategy: Any, examples: int, checks: list[Any], headers: dict[str, str]) -> None:
+    """Call an operation with so many cases, and hold each answer against the checks."""
+
+    @hypothesis_settings(
+        max_examples=examples,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def answers(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(headers=headers, checks=checks)
+
+    answers()
