@@ -221,7 +221,7 @@ class _Assembly:
             self.vitals.follow(lambda: consumer_standings(source))
             self.vitals.watch(lambda: _has_its_place(source))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
-            member = Ingest(source, stores.progress, letters, known, _ingest_policy(settings), around, hints.appended)
+            member = Ingest(source, stores.progress, letters, known, ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
         return loops
 
@@ -277,6 +277,12 @@ async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
         for key, fault in index.broken.items()
     ]
     return rows + broken
+
+
+async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] | None:
+    """Return the journey document with this id, as stored."""
+    async with open_stores(settings) as stores:
+        return next((document for document in await stores.catalog.load() if document["_id"] == key), None)
 
 
 async def publish_statements(
@@ -392,7 +398,8 @@ async def _has_its_place(source: KafkaRecordSource) -> str | None:
     return None if source.gate.is_settled else "the consumer group has not settled: no partitions are assigned"
 
 
-def _ingest_policy(settings: Settings) -> IngestPolicy:
+def ingest_policy(settings: Settings) -> IngestPolicy:
+    """Return the settings that reading a statement depends on."""
     return IngestPolicy(
         tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
         identification=Identification(settings.lowercase_actors, settings.count_group_members),

@@ -123,8 +123,9 @@ class ProgressStore(Protocol):
         """
 
     async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        """Mark due the journey's documents that wait, or that were last folded under an older version.
+        """Mark due the journey's documents that wait, were last folded under an older version, or are claimed.
 
+        What a promoter has in hand it may have decided under the older version already, to land it after this.
         Returns how many were marked. Done in bounded chunks; repeating is harmless.
         """
 
@@ -168,6 +169,11 @@ class QueryReader(Protocol):
 
     async def reach(self) -> None:
         """Return if the store answers."""
+
+    async def progresses(
+        self, organisation: ObjectId, keys: Sequence[ObjectId]
+    ) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Return progress documents by their ids, whole as stored: for explaining, not for showing."""
 
     async def statement(self, organisation: ObjectId, key: ObjectId | str) -> Mapping[str, Any] | None:
         """Return a statement document by its `_id`, or by its xAPI id, or None if the organisation has none."""

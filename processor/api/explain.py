@@ -13,9 +13,11 @@ from processor.api.callers import Reader
 from processor.api.openapi import EXPLAIN_BODY, EXPLANATION, PROBLEMS
 from processor.api.rendering import Json
 from processor.api.within import Here
-from processor.core.conditions import Finding
 from processor.core.decode import Tenancy, decode
-from processor.core.journey import InvalidJourney, JourneyRules, WaypointRules, compile_journey
+from processor.core.explain import Explaining, progress_ids
+from processor.core.explain import explain as explained
+from processor.core.explained import render_explanation
+from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.core.queries import JOURNEY
 from processor.core.records import Record, Rejected, StatementRecord
 from processor.errors import InvalidInput, NotFound
@@ -30,12 +32,20 @@ async def explain(request: Request, caller: Reader, here: Here) -> Response:
     """Say for each waypoint, clause by clause, what was asked, what was found, and the verdict.
 
     `journey` and `statement` are the things themselves, or their ids. The verdicts come from the code that matches
-    the stream.
+    the stream; `obstacles` says what else stands in the way, `progress` where the statement stands in the learner's
+    progress.
     """
     body = await json_body(request, here.body_limit)
     rules = await _rules(body.get("journey"), caller, here)
     record = await _record(body.get("statement"), caller, here)
-    return Json(_explained(rules, record))
+    keys = progress_ids(rules, record, here.identification)
+    by = Explaining(
+        now=here.clock.now(),
+        identification=here.identification,
+        policy=here.folding,
+        progresses=await here.queries.progresses(caller.organisation, keys),
+    )
+    return Json(render_explanation(explained(rules, record, by)))
 
 
 async def _rules(journey: Any, caller: Reader, here: Here) -> JourneyRules:
@@ -85,44 +95,3 @@ def _statement_id(value: Any) -> ObjectId | str:
         return str(UUID(value))
     except (ValueError, TypeError, AttributeError):
         return _id(value, "statement")
-
-
-def _explained(rules: JourneyRules, record: StatementRecord) -> dict[str, Any]:
-    """Explain it: the one function to be given more to say (what stands in the way, what becomes of the evidence)."""
-    waypoints = sorted(rules.waypoints.values(), key=lambda it: it.order)
-    return {
-        "journey": str(rules.id),
-        "description": rules.description,
-        "version": rules.version,
-        "statement": str(record.reference),
-        "waypoints": [_waypoint(waypoint, rules, record) for waypoint in waypoints],
-    }
-
-
-def _waypoint(waypoint: WaypointRules, rules: JourneyRules, record: StatementRecord) -> dict[str, Any]:
-    matches = waypoint.conditions(record.document)
-    obstacles = {
-        "journey-inactive": not rules.is_active,
-        "other-organisation": record.organisation != rules.organisation,
-        "other-store": bool(rules.sources) and record.store not in rules.sources,
-        "voided": record.document.get("voided") is True,
-        "empty-conditions": waypoint.conditions.is_empty,
-        "waypoint-inactive": not waypoint.is_active and not waypoint.conditions.is_empty,
-        "conditions-not-met": not matches,
-    }
-    return {
-        "waypoint": waypoint.id,
-        "order": waypoint.order,
-        "count": waypoint.count,
-        "matches": matches,
-        "isEvidence": not any(obstacles.values()),
-        "obstacles": [name for name, stands in obstacles.items() if stands],
-        "clauses": [_clause(finding) for finding in waypoint.conditions.explain(record.document)],
-    }
-
-
-def _clause(finding: Finding) -> dict[str, Any]:
-    clause = {"operator": finding.operator, "verdict": finding.verdict}
-    if finding.path is not None:
-        clause |= {"path": finding.path, "asked": rendered(finding.asked), "found": rendered(list(finding.found))}
-    return clause | ({"clauses": [_clause(part) for part in finding.parts]} if finding.parts else {})

@@ -12,7 +12,7 @@ from processor.api.application import Application, create_application
 from processor.api.logins import Logins
 from processor.api.rates import Rates
 from processor.api.within import Within
-from processor.app import Interfaces, Outside
+from processor.app import Interfaces, Outside, folding_policy, ingest_policy
 from processor.errors import InvalidSettings
 from processor.services.authoring import Authoring
 from processor.settings import PREFIX, Settings
@@ -67,6 +67,9 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
         metrics=interfaces.metrics,
         is_live=interfaces.vitals.live,
         is_ready=interfaces.vitals.ready,
+        clock=interfaces.clock,
+        identification=ingest_policy(settings).identification,
+        folding=folding_policy(settings),
         page_limit=settings.http_page_limit,
         body_limit=settings.http_body_limit,
     )

@@ -8,8 +8,10 @@ from fastapi import Depends, Request
 
 from processor.api.logins import Logins
 from processor.api.rates import Rates
+from processor.core.identity import Identification
+from processor.core.promotion import FoldingPolicy
 from processor.metrics import Metrics
-from processor.ports import QueryReader, Recalculations
+from processor.ports import Clock, QueryReader, Recalculations
 from processor.services.authoring import Authoring
 
 Faults = Callable[[], Awaitable[list[str]]]
@@ -27,6 +29,9 @@ class Within:
     metrics: Metrics
     is_live: Faults
     is_ready: Faults
+    clock: Clock
+    identification: Identification
+    folding: FoldingPolicy
     page_limit: int
     body_limit: int
     recalculations: Recalculations | None = None

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import clients, dead_letters, demo, journeys, looking, running, serve, statements, topics
+from processor.cli import (
+    clients,
+    dead_letters,
+    demo,
+    explain,
+    journeys,
+    looking,
+    running,
+    serve,
+    statements,
+    topics,
+)
 from processor.errors import JourneyProgressError
 
 app = typer.Typer(
@@ -45,6 +56,7 @@ app.add_typer(statements.app, name="statements")
 app.add_typer(clients.app, name="clients")
 looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 
 

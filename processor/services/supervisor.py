@@ -58,7 +58,13 @@ async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
     progressed = surroundings.metrics.progressed.labels(loop.name)
     surroundings.liveness.came_round(loop.name)
     while not surroundings.stop.is_set():
-        done = await surroundings.outlast(loop.name, loop.step)
+        try:
+            done = await surroundings.outlast(loop.name, loop.step)
+        except JourneyProgressError:
+            raise  # says by itself what is wrong
+        except Exception:
+            structlog.get_logger(__name__).exception("loop died")  # at once: the drain may take a while
+            raise
         progressed.set_to_current_time()
         surroundings.liveness.came_round(loop.name)
         if not done and loop.rest:

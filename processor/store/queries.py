@@ -70,6 +70,15 @@ class MongoQueryReader:
             collection = self._database[COLLECTIONS[model.name]]
             return await collection.distinct(path, _confined(organisation, query.filter), **self._options)
 
+    async def progresses(
+        self, organisation: ObjectId, keys: Sequence[ObjectId]
+    ) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Return progress documents whole; see `ports.QueryReader.progresses`."""
+        wanted = _confined(organisation, {"_id": {"$in": list(keys)}, "processing": {"$exists": True}})
+        with self._asked():
+            found = self._database[PROGRESSES].find(wanted, max_time_ms=self._options["maxTimeMS"])
+            return {document["_id"]: document async for document in found}
+
     async def statement(self, organisation: ObjectId, key: ObjectId | str) -> Mapping[str, Any] | None:
         """Return a statement document; see `ports.QueryReader.statement`."""
         named: Document = {"_id": key} if isinstance(key, ObjectId) else {"statement.id": key}
