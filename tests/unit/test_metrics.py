@@ -65,6 +65,7 @@ def test_labels_have_few_values() -> None:
         "lag": ("topic", "partition"),
         "journeys": ("state",),
         "dropped": ("reason",),
+        "requests": ("route", "status"),
         "outages": ("loop",),
         "progressed": ("loop",),
     }

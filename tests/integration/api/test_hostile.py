@@ -145,6 +145,15 @@ async def test_every_answer_carries_the_headers_and_is_logged_with_client_and_er
     assert "ana@example.org" not in str(logs), "what is asked for may be somebody's name"
 
 
+async def test_requests_are_counted_by_route_and_never_by_id(api: Api) -> None:
+    await api.get(f"{REST}/{1:024x}")
+    await api.get("/api/nothing/like/it")
+    metrics = (await api.http.get("/metrics")).text
+    assert 'journey_progress_http_requests_total{route="/api/v2/journeyProgress/{key}",status="404"}' in metrics
+    assert 'journey_progress_http_requests_total{route="none",status="404"}' in metrics
+    assert f"{1:024x}" not in metrics
+
+
 async def test_an_error_that_nobody_foresaw_is_500_with_its_id_and_nothing_else(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
