@@ -128,6 +128,7 @@ async def serve_interfaces(settings: Settings, outside: Outside, stop: asyncio.E
     """Serve the interfaces alone until `stop` is set. Waits an outage out; raises `Misfit` when MongoDB is not fit."""
     around = Surroundings(SystemClock(), Metrics(), stop, backoff=settings.outage_backoff)
     vitals = Vitals(around.liveness)
+    vitals.watch(lambda: _stopping(stop))
     async with open_interfaces(settings, around.metrics, vitals) as interfaces, outside(interfaces):
         vitals.watch(interfaces.queries.reach)
         try:
@@ -153,6 +154,7 @@ async def run_processor(
     liveness = Liveness(settings.liveness_deadline, time.monotonic)
     around = Surroundings(SystemClock(), Metrics(), stop or asyncio.Event(), settings.outage_backoff, liveness)
     vitals = Vitals(liveness)
+    vitals.watch(lambda: _stopping(around.stop))
     async with AsyncExitStack() as stack:
         if outside:
             interfaces = await stack.enter_async_context(open_interfaces(settings, around.metrics, vitals))
@@ -392,6 +394,10 @@ def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Ca
 async def consumer_standings(source: KafkaRecordSource) -> Standings:
     """Return where a consumer stands, for liveness. Raises `BrokerUnavailable`."""
     return {partition: Standing(*where) for partition, where in (await source.standings()).items()}
+
+
+async def _stopping(stop: asyncio.Event) -> str | None:
+    return "stopping" if stop.is_set() else None
 
 
 async def _has_its_place(source: KafkaRecordSource) -> str | None:

@@ -194,9 +194,10 @@ async def test_a_projection_by_what_is_not_wanted(api: Api) -> None:
 
 
 async def test_what_is_the_processors_own_is_never_shown(api: Api) -> None:
-    await api.has_progress(a_progress(1))
-    for project in ({}, {"owner": 0}, {"isCompleted": 1}):
+    await api.has_progress(a_progress(1, strange="hidden, too"))
+    for project in ({}, {"owner": 0}, {"isCompleted": 1}, {"strange": 1}, {"x": "$strange"}):
         assert "hidden" not in (await api.get(PATH, project=project)).text
+    assert (await api.get("/api/v2/journeyProgress", distinct="strange")).json() == []
     questions: list[dict[str, Any]] = [
         {"project": {"x": "$processing.secret"}},
         {"sort": {"processing.secret": 1}},
