@@ -68,7 +68,8 @@ async def _record(statement: Any, caller: Reader, here: Here) -> StatementRecord
         if stored is None:
             raise NotFound(f"there is no statement {statement}")
         statement = rendered(dict(stored))
-    record = Record("explain", 0, 0, 0, orjson.dumps(statement, default=str))
+    received = int(here.clock.now().timestamp() * 1000)
+    record = Record("explain", 0, 0, received, orjson.dumps(statement, default=str))
     [decoded] = decode(record, Tenancy(caller.organisation))
     if isinstance(decoded, Rejected):
         raise InvalidInput(f"statement: {decoded.message}")

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from processor.core.identity import statement_reference
 from processor.store.connect import STATEMENTS
-from tests.builders import ORGANISATION, a_statement, a_statement_record
-from tests.integration.api.world import Api, a_stored_journey
+from tests.builders import ORGANISATION, WAYPOINTS, a_statement, a_statement_record, at
+from tests.integration.api.world import Api, a_progress, a_stored_journey
 
 PATH = "/api/explain"
 JOURNEY: dict[str, Any] = {
@@ -45,6 +46,32 @@ async def test_clause_by_clause(api: Api) -> None:
         ([5], False),
         (["http://example.org/did"], False),
     ]
+
+
+async def test_a_statement_without_a_time_is_taken_to_arrive_now(api: Api) -> None:
+    statement = {name: value for name, value in a_statement().items() if name != "timestamp"}
+    answer = await api.send("POST", PATH, {"journey": JOURNEY, "statement": statement})
+    assert answer.json()["timestamp"] == "2026-01-01T10:00:00.000Z"
+
+
+async def test_where_it_stands_in_the_learners_progress(api: Api) -> None:
+    journey = a_stored_journey()
+    await api.has_journeys(journey)
+    body = {"journey": str(journey["_id"]), "statement": a_statement()}
+    [standing] = (await api.send("POST", PATH, body)).json()["waypoints"][0]["progress"]
+    assert (standing["place"], standing["isNew"]) == ("nowhere", True)
+    key = ObjectId(standing["progress"])
+    pending = {WAYPOINTS[0]: {"statements": [{"statement": a_statement_reference(), "timestamp": at(0)}]}}
+    await api.has_progress(a_progress(_id=key, journey=journey["_id"], pendingProgress=pending))
+    [standing] = (await api.send("POST", PATH, body)).json()["waypoints"][0]["progress"]
+    assert (standing["place"], standing["isNew"], standing["outcome"]) == ("pending", False, "counted")
+
+    foreign = await api.send("POST", PATH, {**body, "journey": {**JOURNEY, "_id": str(journey["_id"])}}, key="theirs")
+    assert all(it["place"] == "nowhere" for waypoint in foreign.json()["waypoints"] for it in waypoint["progress"])
+
+
+def a_statement_reference() -> ObjectId:
+    return statement_reference(a_statement()["id"])
 
 
 async def test_by_ids(api: Api) -> None:
