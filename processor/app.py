@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,11 +25,24 @@ from processor.core.promotion import FoldingPolicy
 from processor.core.rejections import RejectionBudget
 from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
 from processor.metrics import Metrics
-from processor.ports import Backlog, History, JourneyCatalog, Lock, ProgressReader, ProgressStore
+from processor.ports import (
+    Backlog,
+    Clients,
+    Clock,
+    History,
+    JourneyCatalog,
+    JourneyWriter,
+    Lock,
+    ProgressReader,
+    ProgressStore,
+    QueryReader,
+    Recalculations,
+)
 from processor.services import backlog, ingest, journeys, promoter, recalculation, relay, replay
 from processor.services.backlog import BacklogWatch
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
+from processor.services.liveness import Liveness, Standing, Standings, Vitals
 from processor.services.promoter import Promoter
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
 from processor.services.relay import Relay
@@ -36,11 +50,13 @@ from processor.services.replay import Replayed
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import PREFIX, Settings
+from processor.store.clients import MongoClients
 from processor.store.connect import check_fit, open_database
 from processor.store.history import MongoHistory
 from processor.store.indexes import ensure_indexes
-from processor.store.journeys import MongoJourneyCatalog
+from processor.store.journeys import MongoJourneyCatalog, MongoJourneyWriter
 from processor.store.progress import MongoProgressStore
+from processor.store.queries import MongoQueryReader
 from processor.store.reader import MongoProgressReader
 from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
 from processor.store.replays import MongoReplayStore
@@ -99,19 +115,81 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """What the HTTP interfaces are made of: the MongoDB side, and how this process is."""
+
+    queries: QueryReader
+    journeys: JourneyWriter
+    clients: Clients
+    recalculations: Recalculations
+    clock: Clock
+    metrics: Metrics
+    vitals: Vitals
+
+
+Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]
+"""Serves the interfaces of a process while it is open; handed in, as the loops do not need it."""
+
+
+@asynccontextmanager
+async def open_interfaces(settings: Settings, metrics: Metrics, vitals: Vitals) -> AsyncIterator[Interfaces]:
+    """Open what the interfaces need, with a connection of their own; nothing is sent before the first request."""
+    async with open_database(settings) as database:
+        clock = SystemClock()
+        yield Interfaces(
+            queries=MongoQueryReader(database, settings.http_query_timeout, clock),
+            journeys=MongoJourneyWriter(database),
+            clients=MongoClients(database),
+            recalculations=MongoRecalculations(database, clock, _recalculation_policy(settings)),
+            clock=clock,
+            metrics=metrics,
+            vitals=vitals,
+        )
+
+
+async def serve_interfaces(settings: Settings, outside: Outside, stop: asyncio.Event) -> None:
+    """Serve the interfaces alone until `stop` is set. Waits an outage out; raises `Misfit` when MongoDB is not fit."""
+    around = Surroundings(SystemClock(), Metrics(), stop, backoff=settings.outage_backoff)
+    vitals = Vitals(around.liveness)
+    vitals.watch(lambda: _stopping(stop))
+    async with open_interfaces(settings, around.metrics, vitals) as interfaces, outside(interfaces):
+        vitals.watch(interfaces.queries.reach)
+        try:
+            await around.outlast(START, lambda: _check_stores(settings))
+        except Unavailable:
+            if not around.stop.is_set():
+                raise
+        vitals.begin()
+        await stop.wait()
+
+
 async def run_processor(
-    settings: Settings, parts: Sequence[Part] = tuple(Part), stop: asyncio.Event | None = None
+    settings: Settings,
+    parts: Sequence[Part] = tuple(Part),
+    stop: asyncio.Event | None = None,
+    outside: Outside | None = None,
 ) -> None:
     """Run the loops of `parts` until `stop` is set, then drain them within the shutdown deadline.
 
-    An outage at the start is waited out like any other. Raises `Misfit` when a server is not fit, `LoopDied` on
-    a bug.
+    With `outside` the interfaces are served from the start to the end. An outage at the start is waited out like any
+    other. Raises `Misfit` when a server is not fit, `LoopDied` on a bug.
     """
-    around = Surroundings(SystemClock(), Metrics(), stop or asyncio.Event(), backoff=settings.outage_backoff)
+    liveness = Liveness(settings.liveness_deadline, time.monotonic)
+    around = Surroundings(SystemClock(), Metrics(), stop or asyncio.Event(), settings.outage_backoff, liveness)
+    vitals = Vitals(liveness)
+    vitals.watch(lambda: _stopping(around.stop))
     async with AsyncExitStack() as stack:
-        _serve_metrics(settings, around.metrics, stack)
+        if outside:
+            interfaces = await stack.enter_async_context(open_interfaces(settings, around.metrics, vitals))
+            vitals.watch(interfaces.queries.reach)
+            vitals.watch(lambda: check_topics(settings))
+            await stack.enter_async_context(outside(interfaces))
+        else:
+            _serve_metrics(settings, around.metrics, stack)
         try:
-            loops = await _Assembly(settings, around, stack).loops(parts)
+            loops = await _Assembly(settings, around, stack, vitals).loops(parts)
+            vitals.begin()
         except Unavailable:
             if around.stop.is_set():  # asked to stop in an outage at the start: nothing has begun
                 return
@@ -134,6 +212,7 @@ class _Assembly:
     settings: Settings
     around: Surroundings
     stack: AsyncExitStack
+    vitals: Vitals
 
     async def loops(self, parts: Sequence[Part]) -> list[Loop]:
         settings, around = self.settings, self.around
@@ -169,6 +248,8 @@ class _Assembly:
             loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.promoted))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
+            self.vitals.follow(lambda: consumer_standings(source))
+            self.vitals.watch(lambda: _has_its_place(source))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
             member = Ingest(source, stores.progress, letters, known, ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
@@ -255,6 +336,24 @@ async def publish_statements(
             await _publish(producer, settings.statements_topic, messages)
             published += len(chunk)
     return published
+
+
+async def add_client(settings: Settings, client: Mapping[str, Any]) -> None:
+    """Save a client of the HTTP interfaces; its secret is hashed already."""
+    async with open_database(settings) as database:
+        await MongoClients(database).insert(client)
+
+
+async def list_clients(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """Return every client, without secrets."""
+    async with open_database(settings) as database:
+        return await MongoClients(database).all()
+
+
+async def revoke_client(settings: Settings, key: str) -> bool:
+    """Trust the client with this key no more; say whether there is one."""
+    async with open_database(settings) as database:
+        return await MongoClients(database).revoke(key, SystemClock().now())
 
 
 async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, Any]]:
@@ -372,6 +471,19 @@ def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Ca
     return step
 
 
+async def consumer_standings(source: KafkaRecordSource) -> Standings:
+    """Return where a consumer stands, for liveness. Raises `BrokerUnavailable`."""
+    return {partition: Standing(*where) for partition, where in (await source.standings()).items()}
+
+
+async def _stopping(stop: asyncio.Event) -> str | None:
+    return "stopping" if stop.is_set() else None
+
+
+async def _has_its_place(source: KafkaRecordSource) -> str | None:
+    return None if source.gate.is_settled else "the consumer group has not settled: no partitions are assigned"
+
+
 def ingest_policy(settings: Settings) -> IngestPolicy:
     """Return the settings that reading a statement depends on."""
     return IngestPolicy(
@@ -383,6 +495,11 @@ def ingest_policy(settings: Settings) -> IngestPolicy:
 
 def _object_id(text: str | None) -> ObjectId | None:
     return ObjectId(text) if text else None
+
+
+async def _check_stores(settings: Settings) -> None:
+    async with open_stores(settings):
+        pass
 
 
 async def _prepare_topics(settings: Settings) -> None:

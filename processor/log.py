@@ -18,7 +18,7 @@ def configure_logs(level: str = "info", form: Literal["auto", "json", "console"]
     ]
     is_terminal = sys.stderr.isatty() if form == "auto" else form == "console"
     rendering: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # rich's would show locals
         if is_terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -39,6 +39,6 @@ def configure_logs(level: str = "info", form: Literal["auto", "json", "console"]
     root.handlers = [output]
     root.setLevel(level.upper())
     # aiokafka reports each retry of a lost connection as an error; the loops say the same once, with the backoff.
-    for noisy in ("aiokafka", "pymongo"):
+    for noisy in ("aiokafka", "pymongo", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
     logging.getLogger("aiokafka.conn").setLevel(logging.CRITICAL)

@@ -63,6 +63,10 @@ class Metrics:
         self.events = counter("events", "Progress-updated events acknowledged by the broker.")
         self.relay_seconds = histogram("relay_seconds", "From a claim of outboxes to their clearing.")
 
+        # HTTP
+        self.requests = counter("http_requests", "Requests answered, by route and status.", "route", "status")
+        self.request_seconds = histogram("http_request_seconds", "From a request to its answer.")
+
         # Health
         self.outages = counter("outages", "Tries that found a server unavailable, by loop.", "loop")
         self.progressed = gauge("loop_progressed_timestamp_seconds", "When a loop last came round.", "loop")

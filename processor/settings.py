@@ -153,9 +153,24 @@ class Settings(BaseSettings):
 
     # Seen from outside
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        9464, description="Port of `/metrics`, served by `run` and its parts; 0: none."
+        9464, description="Port of `/metrics`, served by `run` and its parts, and of what `serve` serves; 0: none."
     )
     http_host: str = Field("127.0.0.1", description="Address that `http_port` listens on; `0.0.0.0` in a container.")
+    http_api: bool = Field(
+        False, description="Serve the HTTP interfaces and `/health` beside `/metrics`, too (needs the extra `http`)."
+    )
+    http_page_limit: Count = Field(1_000, description="Most documents of one page or list.")
+    http_query_timeout: Seconds = Field(10.0, description="Seconds after which a query of a caller is cut off (503).")
+    http_rate_limit: Annotated[int, Field(ge=0)] = Field(
+        6_000, description="Most requests of a client in a minute, in each process; 0: no limit."
+    )
+    http_body_limit: Count = Field(1_048_576, description="Longest body of a request, in bytes.")
+    http_cors_origins: str = Field(
+        "", description="Origins, separated by commas, that browsers may call the interfaces from; none by default."
+    )
+    liveness_deadline: Seconds = Field(
+        300.0, description="Seconds without progress after which `/health/live` fails: longer than the longest step."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: JSON when not on a terminal.")
 

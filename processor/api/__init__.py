@@ -1,1 +1,1 @@
-"""The HTTP interfaces (http.md) come here."""
+"""The HTTP interfaces (http.md): thin: parse, call, render. Needs the extra `http`."""

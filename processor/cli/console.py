@@ -1,6 +1,7 @@
 """How commands speak: tables for people, tab-separated lines for pipes, JSON for scripts, errors on stderr."""
 
 from collections.abc import Coroutine, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from processor.errors import InvalidInput
+from processor.errors import InvalidInput, InvalidSettings
 from processor.log import configure_logs
 from processor.settings import Settings, load_settings
 from schemas.ids import parse_object_id
@@ -37,6 +38,21 @@ def settings_of(context: typer.Context, *, is_offline: bool = False) -> Settings
 def run(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a command's coroutine on uvloop."""
     return uvloop.run(coroutine)
+
+
+def http_module(name: str) -> Any:
+    """Return a module of `processor.api`, which needs the extra `http`; commands that do not need it start without.
+
+    Raises `InvalidSettings` when the extra is not installed.
+    """
+    try:
+        return import_module(f"processor.api.{name}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("processor"):
+            raise
+        raise InvalidSettings(
+            f"the HTTP interfaces need {error.name}: install the extra, pip install 'journey-progress[http]'"
+        ) from None
 
 
 def object_id(text: str | None, what: str) -> ObjectId | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from processor.cli import (
+    clients,
     dead_letters,
     demo,
     explain,
@@ -15,6 +16,7 @@ from processor.cli import (
     looking,
     recalculation,
     running,
+    serve,
     statements,
     topics,
 )
@@ -50,10 +52,12 @@ def root(
 
 
 running.add_to(app)
+app.command("serve")(serve.serve)
 app.add_typer(topics.app, name="topics")
 app.add_typer(journeys.app, name="journeys")
 app.add_typer(statements.app, name="statements")
 recalculation.add_to(app)
+app.add_typer(clients.app, name="clients")
 looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("explain")(explain.explain)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from processor.app import Part, run_processor
-from processor.cli.console import run, settings_of
+from processor.cli.console import http_module, run, settings_of
 from processor.settings import Settings
 
 HELP = {
@@ -44,8 +44,14 @@ def _command(parts: Sequence[Part]) -> Callable[[typer.Context], None]:
 
 
 async def _until_signalled(settings: Settings, parts: Sequence[Part]) -> None:
+    outside = http_module("server").outside(settings) if settings.http_api else None
+    await run_processor(settings, parts, stop_at_signals(), outside)
+
+
+def stop_at_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and Ctrl-C set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run_processor(settings, parts, stop)
+    return stop

@@ -99,6 +99,14 @@ EMPTY_STATUS: Mapping[str, Any] = {
 """The ten fields (learning-locker-behaviour.md, 1.5) of a journey that was never recalculated."""
 
 
+def with_status(journey: Mapping[str, Any], stored: Mapping[str, Any] | None, now: datetime) -> Mapping[str, Any]:
+    """Return a journey with `recalculateStatus` as it stands now; one that never was recalculated has none."""
+    known = journey.get("recalculateStatus")
+    if stored is None and not known:
+        return journey
+    return {**journey, "recalculateStatus": {**(known or {}), **status_of(stored, now)}}
+
+
 def status_of(stored: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
     """Return `recalculateStatus` from what is stored about a journey's recalculation.
 

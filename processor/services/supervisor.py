@@ -69,6 +69,7 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
     structlog.contextvars.bind_contextvars(loop=loop.name)
     progressed = surroundings.metrics.progressed.labels(loop.name)
+    surroundings.liveness.came_round(loop.name)
     while not surroundings.stop.is_set():
         try:
             done = await surroundings.outlast(loop.name, loop.step)
@@ -78,5 +79,7 @@ async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
             structlog.get_logger(__name__).exception("loop died")  # at once: the drain may take a while
             raise
         progressed.set_to_current_time()
+        surroundings.liveness.came_round(loop.name)
         if not done and loop.rest:
             await surroundings.pause(loop.rest, loop.wake)
+    surroundings.liveness.ended(loop.name)

@@ -1,6 +1,7 @@
 """What every loop is given besides its ports: the clock, the metrics, when to stop, how to wait out an outage."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_whe
 from processor.errors import JourneyProgressError
 from processor.metrics import Metrics
 from processor.ports import Clock
+from processor.services.liveness import Liveness
 
 Answer = TypeVar("Answer")
 
@@ -43,6 +45,7 @@ class Surroundings:
     metrics: Metrics
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     backoff: float = 15.0
+    liveness: Liveness = field(default_factory=lambda: Liveness(300.0, time.monotonic))
 
     async def outlast(self, loop: str, operation: Callable[[], Awaitable[Answer]]) -> Answer:
         """Do a repeatable operation; while a server is unavailable wait, visibly, and try again.
@@ -78,6 +81,7 @@ class Surroundings:
 
     def _tell(self, loop: str, state: RetryCallState) -> None:
         self.metrics.outages.labels(loop).inc()
+        self.liveness.waits(loop)
         error = state.outcome.exception() if state.outcome else None
         structlog.get_logger(__name__).warning(
             "unavailable, trying again",

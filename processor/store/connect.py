@@ -25,6 +25,7 @@ PROGRESSES = "journeyprogresses"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
 RECALCULATIONS = "journeyrecalculations"
+CLIENTS = "client"
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that MongoDB is given to end our sessions."""

@@ -1,13 +1,15 @@
 """Every index, as data. Each is paid at every write, so there are few, and those of the marks are partial.
 
-`due`, `lease`, `publish` and `relayLease` let a claim find its documents; a document at rest is in none of them.
+`due`, `lease`, `publish` and `relayLease` let a claim find its documents; a document at rest is in none of them. Those
+of the interfaces begin with the organisation that every query is confined to; only the one by `updatedAt` is written
+after a document's first write.
 """
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from processor.errors import Misfit
-from processor.store.connect import PROGRESSES, RECALCULATIONS, Database
+from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, Database
 from processor.store.failures import translated
 
 MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
@@ -26,16 +28,24 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="waiting_journey",
             partialFilterExpression={"processing.waiting": True},
         ),
-        # A recalculation: the documents it has touched and nobody has folded yet; and all of a journey, page by page.
+        # A recalculation: the documents it has touched and nobody has folded yet.
         IndexModel(
             [("processing.replay.version", ASCENDING), ("journey", ASCENDING)],
             name="replay_journey",
             partialFilterExpression={"processing.replay.version": {"$exists": True}},
         ),
+        IndexModel([("organisation", ASCENDING), ("_id", ASCENDING)], name="organisation_id"),
         IndexModel(
             [("organisation", ASCENDING), ("journey", ASCENDING), ("_id", ASCENDING)], name="organisation_journey_id"
         ),
+        IndexModel(
+            [("organisation", ASCENDING), ("updatedAt", ASCENDING), ("_id", ASCENDING)],
+            name="organisation_updatedAt_id",
+        ),
+        # By any part of an actor, or by a persona: callers name owners in many ways, and an owner never changes.
+        IndexModel([("owner.ident.$**", ASCENDING)], name="owner_ident"),
     ],
+    JOURNEYS: [IndexModel([("organisation", ASCENDING), ("_id", ASCENDING)], name="organisation_id")],
     RECALCULATIONS: [IndexModel([("stage", ASCENDING)], name="stage", sparse=True)],
 }
 

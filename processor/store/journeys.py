@@ -1,4 +1,4 @@
-"""Collection `journeys`: `ports.JourneyCatalog`."""
+"""Collection `journeys`: `ports.JourneyCatalog` and `ports.JourneyWriter`."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from bson import ObjectId
 from pymongo import ReplaceOne
 from pymongo.asynchronous.change_stream import AsyncCollectionChangeStream
 from pymongo.errors import PyMongoError
@@ -19,6 +20,40 @@ MOMENT = 1.0
 
 TRUST = 30
 """Polling intervals after which the journeys are read again even if the change stream said nothing."""
+
+
+UNTOUCHED = ("version", "updatedAt")
+"""What tells that a journey is still as it was read; every change through an interface moves `updatedAt` on."""
+
+
+class MongoJourneyWriter:
+    """Writes single journeys of one database; reading them is the business of others."""
+
+    def __init__(self, database: Database) -> None:
+        self._journeys = database[JOURNEYS]
+
+    async def insert(self, journey: Mapping[str, Any]) -> None:
+        """Insert a journey."""
+        with translated():
+            await self._journeys.insert_one(dict(journey))
+
+    async def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+        """Write the fields that differ, unless somebody was faster; see `ports.JourneyWriter.change`."""
+        still = {name: {"$eq": before.get(name)} for name in UNTOUCHED}
+        sets = {name: value for name, value in after.items() if name not in before or before[name] != value}
+        unsets = dict.fromkeys(before.keys() - after.keys(), "")
+        update = ({"$set": sets} if sets else {}) | ({"$unset": unsets} if unsets else {})
+        with translated():
+            result = await self._journeys.update_one(
+                {"_id": before["_id"], "organisation": before["organisation"], **still}, update
+            )
+        return result.matched_count > 0
+
+    async def remove(self, organisation: ObjectId, key: ObjectId) -> bool:
+        """Remove a journey; see `ports.JourneyWriter.remove`."""
+        with translated():
+            result = await self._journeys.delete_one({"_id": key, "organisation": organisation})
+        return result.deleted_count > 0
 
 
 class MongoJourneyCatalog:

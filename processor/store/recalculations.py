@@ -15,7 +15,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from processor.core.journey import InvalidJourney, compile_journey
-from processor.core.recalculation import Recalculation, Stage, status_of
+from processor.core.recalculation import Recalculation, Stage, with_status
 from processor.errors import InvalidRecalculation, NotFound
 from processor.ports import Clock
 from processor.store.connect import JOURNEYS, RECALCULATIONS, Database, Document
@@ -92,12 +92,7 @@ class MongoRecalculations:
         with translated():
             found = self._recalculations.find({"_id": {"$in": [journey["_id"] for journey in journeys]}})
             known = {document["_id"]: document async for document in found}
-        return [
-            {**journey, "recalculateStatus": {**(journey.get("recalculateStatus") or {}), **status_of(stored, now)}}
-            if (stored := known.get(journey["_id"])) or journey.get("recalculateStatus")
-            else journey
-            for journey in journeys
-        ]
+        return [with_status(journey, known.get(journey["_id"]), now) for journey in journeys]
 
     async def is_waiting(self, journey: ObjectId) -> bool:
         """Tell whether there is something left to do, whoever is alive to do it."""

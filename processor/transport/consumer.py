@@ -129,6 +129,20 @@ class KafkaRecordSource:
                 lags[partition.topic, partition.partition] = max(end - self._positions[partition], 0)
         return lags
 
+    async def standings(self) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """Return the position and the end of each partition that is assigned and not paused, as the brokers know it.
+
+        Not as this member has heard: one that has stopped fetching hears nothing. Raises `BrokerUnavailable`.
+        """
+        consumer = self._consumer
+        if consumer is None:
+            return {}
+        partitions = self._assigned() - consumer.paused()
+        with translated():
+            ends = await consumer.end_offsets(partitions)
+            positions = {partition: await consumer.position(partition) for partition in partitions & ends.keys()}
+        return {(it.topic, it.partition): (position, ends[it]) for it, position in positions.items()}
+
     async def open(self) -> None:
         """Connect and ask to join. Raises `BrokerUnavailable`, `Misfit` or `InvalidSettings`."""
         self._consumer = _consumer(self._settings)

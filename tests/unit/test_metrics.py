@@ -35,6 +35,8 @@ NAMES = {
     "retracted_evidence",
     "events",
     "relay_seconds",
+    "http_requests",
+    "http_request_seconds",
     "outages",
     "loop_progressed_timestamp_seconds",
 }
@@ -66,6 +68,7 @@ def test_labels_have_few_values() -> None:
         "lag": ("topic", "partition"),
         "journeys": ("state",),
         "dropped": ("reason",),
+        "requests": ("route", "status"),
         "outages": ("loop",),
         "progressed": ("loop",),
     }

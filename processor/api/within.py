@@ -1,0 +1,47 @@
+"""What the routes work with: handed in by whoever serves, found by them on the application's state."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from processor.api.logins import Logins
+from processor.api.rates import Rates
+from processor.core.identity import Identification
+from processor.core.promotion import FoldingPolicy
+from processor.metrics import Metrics
+from processor.ports import Clock, QueryReader, Recalculations
+from processor.services.authoring import Authoring
+
+Faults = Callable[[], Awaitable[list[str]]]
+"""Asks how the process is; answers with a sentence for each thing that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The ports and policies of one application."""
+
+    queries: QueryReader
+    authoring: Authoring
+    logins: Logins
+    rates: Rates
+    recalculations: Recalculations
+    metrics: Metrics
+    is_live: Faults
+    is_ready: Faults
+    clock: Clock
+    identification: Identification
+    folding: FoldingPolicy
+    page_limit: int
+    body_limit: int
+
+
+def within(request: Request) -> Within:
+    """Find it."""
+    found = request.app.state.within
+    assert isinstance(found, Within)
+    return found
+
+
+Here = Annotated[Within, Depends(within)]

@@ -1,0 +1,106 @@
+"""`clients create|list|revoke`."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import orjson
+import typer
+from bson import ObjectId
+
+from processor.app import add_client, list_clients, revoke_client
+from processor.cli.console import AsJson, http_module, print_json, print_table, run, settings_of, warn
+from processor.clock import SystemClock
+from processor.errors import InvalidInput
+from schemas.ids import parse_object_id
+from schemas.rendering import rendered
+
+app = typer.Typer(no_args_is_help=True, help="Clients: who may call the HTTP interfaces.")
+
+
+class Scope(StrEnum):
+    """What a client may do."""
+
+    ALL = "all"
+    READ = "all/read"
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    title: Annotated[str, typer.Argument(help="What the client is, for people.")],
+    organisation: Annotated[
+        str,
+        typer.Option(
+            help="The organisation it is confined to.", envvar="JOURNEY_PROGRESS_DEFAULT_ORGANISATION", metavar="ID"
+        ),
+    ],
+    scope: Annotated[Scope, typer.Option(help="`all` reads and writes, `all/read` reads.")] = Scope.READ,
+    as_json: AsJson = False,
+) -> None:
+    """Make a client and print its key and secret. The secret is shown this once: only its hash is kept."""
+    settings = settings_of(context)
+    secrets = http_module("secrets")
+    key, secret = secrets.new_secret(), secrets.new_secret()
+    client = _document(title, _organisation(organisation), scope, key, secrets.hashed(secret))
+    run(add_client(settings, client))
+    if as_json:
+        print_json({"client": str(client["_id"]), "key": key, "secret": secret})
+        return
+    print_table(["client", "key", "secret"], [(client["_id"], key, secret)])
+    warn("The secret is not kept and cannot be shown again.")
+
+
+@app.command("list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the clients, Learning Locker's own too."""
+    clients = [_row(client) for client in run(list_clients(settings_of(context)))]
+    if as_json:
+        print_json(clients)
+        return
+    headers = ["client", "title", "organisation", "scopes", "key", "state"]
+    print_table(headers, [tuple(row.values()) for row in clients])
+
+
+@app.command()
+def revoke(context: typer.Context, key: Annotated[str, typer.Argument(help="The client's key.")]) -> None:
+    """Trust a client no more: its next request is refused. It stays in the list."""
+    if not run(revoke_client(settings_of(context), key)):
+        raise InvalidInput(f"there is no client with the key {key!r:.60}")
+    typer.echo("revoked")
+
+
+def _document(title: str, organisation: ObjectId, scope: Scope, key: str, secret_hash: str) -> dict[str, Any]:
+    """A client as Learning Locker's are (learning-locker-behaviour.md, 7.1)."""
+    now = SystemClock().now()
+    authority = {"objectType": "Agent", "name": title, "mbox": "mailto:hello@learninglocker.net"}
+    return {
+        "_id": ObjectId(),
+        "title": title,
+        "api": {"basic_key": key, "basic_secret": secret_hash},
+        "authority": orjson.dumps(authority).decode(),
+        "isTrusted": True,
+        "organisation": organisation,
+        "scopes": [str(scope)],
+        "createdAt": now,
+        "updatedAt": now,
+    }
+
+
+def _row(client: Mapping[str, Any]) -> dict[str, str]:
+    scopes = client.get("scopes")
+    return {
+        "client": str(client["_id"]),
+        "title": str(client.get("title", "")),
+        "organisation": str(rendered(client.get("organisation", ""))),
+        "scopes": " ".join(map(str, scopes)) if isinstance(scopes, list) else "",
+        "key": str(client.get("api", {}).get("basic_key", "")),
+        "state": "trusted" if client.get("isTrusted") is True else "revoked",
+    }
+
+
+def _organisation(text: str) -> ObjectId:
+    try:
+        return parse_object_id(text)
+    except ValueError as error:
+        raise InvalidInput(f"organisation: {error}") from None

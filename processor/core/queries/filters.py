@@ -1,0 +1,121 @@
+"""Filters: the condition language, asked of stored documents by a mongod instead of by us.
+
+What conditions refuse is refused here: JavaScript, aggregation, unknown operators, what RE2 cannot run, too deep.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bson import Regex
+
+from processor.core.conditions import InvalidConditions, compile_conditions
+from processor.core.queries.models import Model, cast
+from processor.errors import InvalidInput
+
+JOINING: Final = ("$and", "$or", "$nor")
+COMPARING: Final = frozenset({"$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$all"})
+PREFIXES: Final = ((">=", "$gte"), (">", "$gt"), ("<=", "$lte"), ("<", "$lt"), ("!=", "$ne"))
+"""Longest first where one begins another."""
+
+
+def filter_from(value: Any, model: Model, parameter: str = "filter") -> dict[str, Any]:
+    """Return a caller's filter as MongoDB is to be asked. Raises `InvalidInput` with the path of the fault."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{parameter}: a filter is a JSON object")
+    try:
+        source = compile_conditions(value).source
+    except InvalidConditions as error:
+        raise InvalidInput(f"{parameter}: {error}") from None
+    return _query(source, model, "", parameter)
+
+
+def rest_filter_from(value: Any, model: Model, parameter: str = "query") -> dict[str, Any]:
+    """Like `filter_from`, with the prefixes of Learning Locker's REST interface (its behaviour, section 6.2).
+
+    A string `~x` means a regular expression without case, `>x`, `>=x`, `<x`, `<=x`, `!=x` compare; a list at a field
+    means one of it.
+    """
+    return filter_from(_unprefixed(value) if isinstance(value, Mapping) else value, model, parameter)
+
+
+def _query(query: Mapping[str, Any], model: Model, prefix: str, parameter: str) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    for key, value in query.items():
+        if key == "$comment":
+            continue
+        if key in JOINING:
+            asked[key] = [_query(part, model, prefix, parameter) for part in value]
+        else:
+            path = f"{prefix}{key}"
+            model.check_path(path, parameter)
+            asked[key] = _operand(value, model, path, parameter)
+    return asked
+
+
+def _operand(value: Any, model: Model, path: str, parameter: str) -> Any:
+    """What stands beside a path: operators, or a value to equal, cast to the kind of the field."""
+    if not isinstance(value, Mapping) or not next(iter(value), "").startswith("$"):
+        return _cast(value, model, path, parameter)
+    if "$regularExpression" in value:
+        return _regex(value)
+    return {
+        operator: _asked(operator, asked, model, path, parameter)
+        for operator, asked in value.items()
+        if operator != "$comment"
+    }
+
+
+def _asked(operator: str, asked: Any, model: Model, path: str, parameter: str) -> Any:
+    if operator in COMPARING:
+        return _cast(asked, model, path, parameter)
+    if operator == "$not":
+        return _operand(asked, model, path, parameter)
+    if operator == "$elemMatch":
+        if next(iter(asked), "").startswith("$") and next(iter(asked)) not in JOINING:
+            return _operand(asked, model, path, parameter)
+        return _query(asked, model, f"{path}.", parameter)
+    return asked
+
+
+def _cast(value: Any, model: Model, path: str, parameter: str) -> Any:
+    if isinstance(value, list):
+        return [_cast(item, model, path, parameter) for item in value]
+    if isinstance(value, Mapping) and ("$regex" in value or "$regularExpression" in value):
+        return _regex(value)
+    if isinstance(value, Mapping) and "$elemMatch" in value:  # within $all
+        return _operand(value, model, path, parameter)
+    return cast(model.kind_at(path), value, f"{parameter}: {path}")
+
+
+def _regex(value: Mapping[str, Any]) -> Regex[str]:
+    """A regular expression as a value; what is in it has passed the conditions."""
+    inner = value.get("$regularExpression", {})
+    options = value.get("$options", inner.get("options", ""))
+    return Regex(value.get("$regex", inner.get("pattern")), options.replace("u", ""))
+
+
+def _unprefixed(query: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
+    if depth > 100:  # the filter is refused for it a moment later
+        return dict(query)
+    return {key: _of_rest(key, value, depth + 1) for key, value in query.items()}
+
+
+def _of_rest(key: str, value: Any, depth: int) -> Any:
+    if key in JOINING and isinstance(value, list):
+        return [_unprefixed(part, depth) if isinstance(part, Mapping) else part for part in value]
+    if isinstance(value, Mapping):
+        return _unprefixed(value, depth)
+    if isinstance(value, str) and (key == "$not" or not key.startswith("$")):
+        return _of_prefix(value)
+    if isinstance(value, list) and not key.startswith("$"):
+        return {"$in": value}
+    return value
+
+
+def _of_prefix(text: str) -> Any:
+    if text.startswith("~"):
+        return {"$regex": text[1:], "$options": "i"}
+    for prefix, operator in PREFIXES:
+        if text.startswith(prefix):
+            return {operator: text.removeprefix(prefix)}
+    return text

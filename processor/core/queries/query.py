@@ -1,0 +1,29 @@
+"""A query that has been checked, and what is found by it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from processor.core.queries.projections import Projection
+from processor.core.queries.sorting import BY_ID, Sort
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a caller asks of one model, checked by `core.queries`; `beyond` narrows it to what a cursor left over."""
+
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    beyond: tuple[Mapping[str, Any], ...] = ()
+    sort: Sort = BY_ID
+    project: Projection | None = None
+    hint: str | Mapping[str, Any] | None = None
+    skip: int = 0
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A document as stored (or as projected), and its values at the sort's paths, None where it has none."""
+
+    document: Mapping[str, Any]
+    place: tuple[Any, ...]

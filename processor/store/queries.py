@@ -1,0 +1,166 @@
+"""What the interfaces read: `ports.QueryReader`. The one place where their queries are built, and confined.
+
+Every query is an `$and` of the caller's organisation and the caller's filter: whatever the filter says, it can only
+narrow. No stage leaves the collection, but for the state of a recalculation, which is the journey's by its `_id`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+from bson.errors import BSONError
+from pymongo.errors import DocumentTooLarge, ExecutionTimeout, OperationFailure
+
+from processor.core.queries import JOURNEY, PROGRESS, Found, Model, Projection, Query
+from processor.core.recalculation import with_status
+from processor.errors import InvalidInput, StoreUnavailable
+from processor.ports import Clock
+from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, Database, Document
+from processor.store.failures import translated
+
+WORK = "\N{MIDDLE DOT}work"
+"""Where the server puts what is known of a journey's recalculation."""
+
+PLACE = "\N{MIDDLE DOT}place"
+"""Where the server puts the sort values of a document; no path of a caller can be meant by it."""
+
+STATUS = "recalculateStatus"
+
+BAD_VALUE = 2
+
+COLLECTIONS = {PROGRESS.name: PROGRESSES, JOURNEY.name: JOURNEYS}
+
+
+class MongoQueryReader:
+    """Reads for one database's interfaces; a query that takes longer than `timeout` seconds is cut off."""
+
+    def __init__(self, database: Database, timeout: float, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._timeout = timeout
+        self._options: Document = {"maxTimeMS": max(1, int(timeout * 1000))}
+
+    async def find(self, model: Model, organisation: ObjectId, query: Query) -> Sequence[Found]:
+        """Return documents in order; see `ports.QueryReader.find`."""
+        stages: list[Document] = [
+            {"$match": _confined(organisation, query.filter, *query.beyond)},
+            {"$sort": dict(query.sort)},
+            *([{"$skip": query.skip}] if query.skip else []),
+            {"$limit": query.limit},
+            *_showing(model, query),
+        ]
+        options = self._options | ({"hint": query.hint} if query.hint else {})
+        with self._asked(query.hint is not None):
+            collection = self._database[COLLECTIONS[model.name]]
+            documents = await (await collection.aggregate(stages, allowDiskUse=False, **options)).to_list()
+        places = [tuple(document.pop(PLACE)) for document in documents]
+        if model is JOURNEY:
+            now = self._clock.now()
+            shown = [_with_status(document, query.project, now) for document in documents]
+            return list(map(Found, shown, places))
+        return list(map(Found, documents, places))
+
+    async def one(
+        self, model: Model, organisation: ObjectId, key: ObjectId, project: Projection | None = None
+    ) -> Mapping[str, Any] | None:
+        """Return one document or None; see `ports.QueryReader.one`."""
+        found = await self.find(model, organisation, Query({"_id": key}, project=project, limit=1))
+        return found[0].document if found else None
+
+    async def count(self, model: Model, organisation: ObjectId, query: Query) -> int:
+        """Count; see `ports.QueryReader.count`."""
+        options: Document = self._options | ({"skip": query.skip} if query.skip else {})
+        with self._asked():
+            collection = self._database[COLLECTIONS[model.name]]
+            return await collection.count_documents(_confined(organisation, query.filter), **options)
+
+    async def distinct(self, model: Model, organisation: ObjectId, path: str, query: Query) -> Sequence[Any]:
+        """Return different values; see `ports.QueryReader.distinct`."""
+        if model.shown is not None and path.partition(".")[0] not in model.shown:
+            return []
+        with self._asked():
+            collection = self._database[COLLECTIONS[model.name]]
+            return await collection.distinct(path, _confined(organisation, query.filter), **self._options)
+
+    async def progresses(
+        self, organisation: ObjectId, keys: Sequence[ObjectId]
+    ) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Return progress documents whole; see `ports.QueryReader.progresses`."""
+        wanted = _confined(organisation, {"_id": {"$in": list(keys)}, "processing": {"$exists": True}})
+        with self._asked():
+            found = self._database[PROGRESSES].find(wanted, max_time_ms=self._options["maxTimeMS"])
+            return {document["_id"]: document async for document in found}
+
+    async def statement(self, organisation: ObjectId, key: ObjectId | str) -> Mapping[str, Any] | None:
+        """Return a statement document; see `ports.QueryReader.statement`."""
+        named: Document = {"_id": key} if isinstance(key, ObjectId) else {"statement.id": key}
+        with self._asked():
+            return await self._database[STATEMENTS].find_one(
+                _confined(organisation, named), max_time_ms=self._options["maxTimeMS"]
+            )
+
+    async def reach(self) -> None:
+        """Return if MongoDB answers."""
+        with translated():
+            await self._database.command("ping")
+
+    @contextmanager
+    def _asked(self, has_hint: bool = False) -> Iterator[None]:
+        """What is wrong is the caller's query, as nothing else varies; or it took too long."""
+        try:
+            with translated():
+                yield
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, ExecutionTimeout):
+                raise StoreUnavailable(
+                    f"the query took longer than {self._timeout:g} s: narrow the filter, or sort by _id or updatedAt"
+                ) from None
+            raise
+        except OperationFailure as error:
+            if has_hint and error.code == BAD_VALUE:
+                raise InvalidInput("hint: MongoDB has no such index, or cannot use it here") from error
+            reason = (error.details or {}).get("errmsg", "")
+            raise InvalidInput(f"MongoDB does not take the query: {reason:.200}") from error
+        except (BSONError, DocumentTooLarge, OverflowError) as error:
+            raise InvalidInput(f"MongoDB cannot hold a value of the query: {error!s:.200}") from error
+
+
+def _confined(organisation: ObjectId, *filters: Mapping[str, Any]) -> Document:
+    """Nothing but the organisation's documents, whatever the filters say."""
+    return {"$and": [{"organisation": organisation}, *(dict(part) for part in filters if part)]}
+
+
+def _showing(model: Model, query: Query) -> list[Document]:
+    """Put the place aside, then leave only what the model shows, then only what the caller wants of it."""
+    stages: list[Document] = [{"$addFields": {PLACE: [f"${path}" for path, _ in query.sort]}}]
+    if model.shown is not None:
+        stages.append({"$project": {**dict.fromkeys(model.shown, 1), PLACE: 1}})
+    hidden = {PLACE: 1}
+    if model is JOURNEY:
+        stages.append({"$lookup": {"from": RECALCULATIONS, "localField": "_id", "foreignField": "_id", "as": WORK}})
+        hidden[WORK] = 1
+    project = {path: wish for path, wish in (query.project or {}).items() if path.partition(".")[0] not in hidden}
+    if project:
+        stages.append({"$project": {**project, **hidden} if _is_wanting(project) else project})
+    return stages
+
+
+def _is_wanting(project: Projection) -> bool:
+    """Tell a projection of what is wanted from one of what is not."""
+    return any(wish for path, wish in project.items() if path != "_id") or project == {"_id": 1}
+
+
+def _with_status(journey: Document, project: Projection | None, now: datetime) -> Mapping[str, Any]:
+    """Show how the recalculation stands, if the caller wants it: whole, or those of its fields that are named."""
+    [stored] = journey.pop(WORK) or [None]
+    named = [path for path in project or {} if path.partition(".")[0] == STATUS]
+    is_wanted = not named if project is None or not _is_wanting(project) else bool(named)
+    if not is_wanted:
+        return journey
+    shown = with_status(journey, stored, now)
+    fields = {path.partition(".")[2] for path in named} - {""}
+    if fields and STATUS in shown:
+        return {**shown, STATUS: {name: value for name, value in shown[STATUS].items() if name in fields}}
+    return shown

@@ -1,0 +1,122 @@
+"""Why a statement counts, or why not, over HTTP."""
+
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from processor.core.identity import statement_reference
+from processor.store.connect import STATEMENTS
+from tests.builders import ORGANISATION, WAYPOINTS, a_statement, a_statement_record, at
+from tests.integration.api.world import Api, a_progress, a_stored_journey
+
+PATH = "/api/explain"
+JOURNEY: dict[str, Any] = {
+    "isActive": True,
+    "waypoints": [
+        {"conditions": {"statement.verb.id": "http://example.org/did"}, "order": 1},
+        {
+            "conditions": {"$or": [{"statement.result.score.raw": {"$gte": 6}}, {"statement.verb.id": "x"}]},
+            "order": 0,
+            "count": 2,
+        },
+    ],
+}
+
+
+async def test_clause_by_clause(api: Api) -> None:
+    body = {"journey": JOURNEY, "statement": a_statement(result={"score": {"raw": 5}})}
+    answer = await api.send("POST", PATH, body)
+    assert answer.status_code == 200, answer.text
+    second, first = answer.json()["waypoints"]
+    assert (first["matches"], first["isEvidence"], first["obstacles"]) == (True, True, [])
+    assert first["clauses"] == [
+        {
+            "operator": "$eq",
+            "path": "statement.verb.id",
+            "asked": "http://example.org/did",
+            "found": ["http://example.org/did"],
+            "verdict": True,
+        }
+    ]
+    assert (second["matches"], second["isEvidence"], second["count"]) == (False, False, 2)
+    [either] = second["clauses"]
+    assert either["operator"] == "$or"
+    assert [(part["found"], part["verdict"]) for part in either["clauses"]] == [
+        ([5], False),
+        (["http://example.org/did"], False),
+    ]
+
+
+async def test_a_statement_without_a_time_is_taken_to_arrive_now(api: Api) -> None:
+    statement = {name: value for name, value in a_statement().items() if name != "timestamp"}
+    answer = await api.send("POST", PATH, {"journey": JOURNEY, "statement": statement})
+    assert answer.json()["timestamp"] == "2026-01-01T10:00:00.000Z"
+
+
+async def test_where_it_stands_in_the_learners_progress(api: Api) -> None:
+    journey = a_stored_journey()
+    await api.has_journeys(journey)
+    body = {"journey": str(journey["_id"]), "statement": a_statement()}
+    [standing] = (await api.send("POST", PATH, body)).json()["waypoints"][0]["progress"]
+    assert (standing["place"], standing["isNew"]) == ("nowhere", True)
+    key = ObjectId(standing["progress"])
+    pending = {WAYPOINTS[0]: {"statements": [{"statement": a_statement_reference(), "timestamp": at(0)}]}}
+    await api.has_progress(a_progress(_id=key, journey=journey["_id"], pendingProgress=pending))
+    [standing] = (await api.send("POST", PATH, body)).json()["waypoints"][0]["progress"]
+    assert (standing["place"], standing["isNew"], standing["outcome"]) == ("pending", False, "counted")
+
+    foreign = await api.send("POST", PATH, {**body, "journey": {**JOURNEY, "_id": str(journey["_id"])}}, key="theirs")
+    assert all(it["place"] == "nowhere" for waypoint in foreign.json()["waypoints"] for it in waypoint["progress"])
+
+
+def a_statement_reference() -> ObjectId:
+    return statement_reference(a_statement()["id"])
+
+
+async def test_by_ids(api: Api) -> None:
+    journey, statement = a_stored_journey(), dict(a_statement_record(1).document)
+    await api.has_journeys(journey)
+    await api.database[STATEMENTS].insert_one(statement)
+    for name in (str(statement["_id"]), {"$oid": str(statement["_id"])}, statement["statement"]["id"]):
+        answer = await api.send("POST", PATH, {"journey": str(journey["_id"]), "statement": name})
+        assert answer.status_code == 200, answer.text
+        explained = answer.json()
+        assert explained["journey"] == str(journey["_id"])
+        assert explained["statement"] == str(statement["_id"])
+        assert explained["waypoints"][0]["isEvidence"] is True
+
+
+async def test_what_stands_in_the_way(api: Api) -> None:
+    store = str(ObjectId())
+    journey = {**JOURNEY, "isActive": False, "sources": [store]}
+    document = {
+        "_id": str(ObjectId()),
+        "organisation": str(ORGANISATION),
+        "lrs_id": str(ObjectId()),
+        "voided": True,
+        "statement": a_statement(),
+    }
+    answer = await api.send("POST", PATH, {"journey": journey, "statement": document})
+    assert {"journey-inactive", "other-store", "voided"} <= set(answer.json()["waypoints"][1]["obstacles"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        ({}, 400, "journey"),
+        ({"journey": "x", "statement": {}}, 400, "journey"),
+        ({"journey": JOURNEY}, 400, "statement"),
+        ({"journey": JOURNEY, "statement": "x"}, 400, "statement"),
+        ({"journey": JOURNEY, "statement": {}}, 400, "statement"),
+        ({"journey": JOURNEY, "statement": {"statement": a_statement()}}, 400, "_id"),
+        ({"journey": {"waypoints": [{"conditions": {"$where": 1}}]}, "statement": a_statement()}, 400, "waypoints[0]"),
+        ({"journey": "1" * 24, "statement": a_statement()}, 404, "there is no journey"),
+        ({"journey": JOURNEY, "statement": "1" * 24}, 404, "there is no statement"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_explained(api: Api, body: dict[str, Any], status: int, why: str) -> None:
+    answer = await api.send("POST", PATH, body)
+    assert answer.status_code == status, answer.text
+    assert why in answer.json()["message"]

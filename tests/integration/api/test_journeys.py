@@ -1,0 +1,171 @@
+"""Journeys, written over HTTP."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from processor.store.connect import JOURNEYS
+from tests.builders import ORGANISATION
+from tests.integration.api.world import OTHER, Api, a_stored_journey
+
+PATH = "/api/v2/journey"
+CONDITIONS = {"statement.verb.id": "http://example.org/did"}
+NEW: dict[str, Any] = {
+    "description": "Onboarding",
+    "isActive": True,
+    "waypoints": [{"description": "a", "conditions": CONDITIONS, "count": 2}, {"conditions": '{"a": 1}'}],
+    "colour": {"of": "the certificate"},
+}
+
+
+async def created(api: Api, **changes: Any) -> dict[str, Any]:
+    answer = await api.send("POST", PATH, NEW | changes)
+    assert answer.status_code == 201, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def test_a_new_journey_gets_ids_and_the_callers_organisation(api: Api) -> None:
+    sent = {"_id": "1" * 24, "__v": 3, "organisation": str(OTHER), "version": 9, "createdAt": "2016-01-01T00:00:00Z"}
+    journey = await created(api, **sent)
+    assert journey["_id"] != "1" * 24
+    assert journey["organisation"] == str(ORGANISATION)
+    assert journey["version"] == 1
+    assert journey["createdAt"] == journey["updatedAt"] == "2026-01-01T10:00:00.000Z"
+    assert journey["colour"] == {"of": "the certificate"}
+    assert "__v" not in journey
+    first, second = journey["waypoints"]
+    assert first["conditions"] == CONDITIONS
+    assert second["conditions"] == {"a": 1}
+    assert first["id"] == first["_id"] != second["_id"]
+    assert (first["order"], second["order"]) == (0, 1)
+    assert (await api.get(f"{PATH}/{journey['_id']}")).json() == journey
+    stored = await api.database[JOURNEYS].find_one({"_id": ObjectId(journey["_id"])})
+    assert stored is not None
+    assert isinstance(stored["waypoints"][0]["conditions"], str), "as Learning Locker keeps them"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
+async def test_a_change_is_merged(api: Api, method: str) -> None:
+    journey = await created(api)
+    answer = await api.send(method, f"{PATH}/{journey['_id']}", {"description": "Renamed", "colour": {"is": "red"}})
+    assert answer.status_code == 200
+    changed = answer.json()
+    assert changed["description"] == "Renamed"
+    assert changed["colour"] == {"of": "the certificate", "is": "red"}
+    assert changed["waypoints"] == journey["waypoints"]
+    assert changed["version"] == 1
+    assert changed["updatedAt"] > journey["updatedAt"]
+    assert (await api.get(f"{PATH}/{journey['_id']}")).json() == changed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"waypoints": [{"conditions": CONDITIONS}]},
+        {"isSequential": True},
+        {"isRepeatable": True},
+        {"trackBy": "persona"},
+        {"sources": ["59c236a0bdf9ac67b2ab5ee7"]},
+    ],
+    ids=str,
+)
+async def test_the_version_grows_with_what_is_computed(api: Api, change: dict[str, Any]) -> None:
+    journey = await created(api)
+    changed = (await api.send("PATCH", f"{PATH}/{journey['_id']}", change)).json()
+    assert changed["version"] == 2
+    again = (await api.send("PATCH", f"{PATH}/{journey['_id']}", change | {"version": 77})).json()
+    assert again["version"] == (3 if "waypoints" in change else 2)  # waypoints without ids are new ones
+
+
+async def test_what_was_read_may_come_back(api: Api) -> None:
+    journey = await created(api)
+    assert (await api.send("PUT", f"{PATH}/{journey['_id']}", journey)).json() == journey
+
+
+async def test_the_status_of_a_recalculation_is_not_the_callers_to_write(api: Api) -> None:
+    status = {"inProgress": True, "totalCount": 5}
+    stored = a_stored_journey(recalculateStatus=status)
+    await api.has_journeys(stored)
+    sent = {"recalculateStatus": {"inProgress": False}, "description": "new"}
+    changed = (await api.send("PATCH", f"{PATH}/{stored['_id']}", sent)).json()
+    assert changed["recalculateStatus"] == status
+    assert changed["description"] == "new"
+
+
+FAULTS = [
+    ({"waypoints": [{"conditions": {"$where": "1"}}]}, "waypoints[0].conditions.$where"),
+    ({"waypoints": [{"conditions": {"a": {"$regex": "(?=x)"}}}]}, "waypoints[0].conditions.a.$regex"),
+    ({"waypoints": [{"conditions": "{"}]}, "waypoints[0].conditions"),
+    ({"waypoints": [{}, {"count": 0}]}, "waypoints[1].count"),
+    ({"waypoints": [{"_id": "x"}]}, "waypoints[0]._id"),
+    ({"waypoints": [{"_id": "1" * 24}, {"id": "1" * 24}]}, "waypoints[1]._id"),
+    ({"waypoints": 5}, "waypoints"),
+    ({"isActive": "yes"}, "isActive"),
+    ({"trackBy": "cookies"}, "trackBy"),
+    ({"sources": ["x"]}, "sources[0]"),
+    ({"colour": {"$set": 1}}, "colour.$set"),
+    ({"$set": {"organisation": "x"}}, "$set"),
+    ({"organisation.x": 1}, "organisation.x"),
+    ({"waypoints": [{"count": 2**64 - 1}]}, "MongoDB cannot hold it"),
+]
+
+
+@pytest.mark.parametrize(("change", "path"), FAULTS, ids=str)
+async def test_a_fault_is_refused_with_its_path(api: Api, change: dict[str, Any], path: str) -> None:
+    for method, where in (("POST", PATH), ("PATCH", f"{PATH}/{(await created(api))['_id']}")):
+        answer = await api.send(method, where, change)
+        assert answer.status_code == 400, answer.text
+        assert path in answer.json()["message"]
+
+
+async def test_a_broken_journey_can_be_mended(api: Api) -> None:
+    broken = a_stored_journey(version=4)
+    broken["waypoints"][0]["count"] = "three"
+    await api.has_journeys(broken)
+    mended = await api.send("PATCH", f"{PATH}/{broken['_id']}", {"waypoints": [{"conditions": CONDITIONS}]})
+    assert mended.status_code == 200, mended.text
+    assert mended.json()["version"] == 5
+
+
+async def test_removing(api: Api) -> None:
+    journey = await created(api)
+    answer = await api.send("DELETE", f"{PATH}/{journey['_id']}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (await api.send("DELETE", f"{PATH}/{journey['_id']}")).status_code == 404
+    assert (await api.send("PATCH", f"{PATH}/{journey['_id']}", {})).status_code == 404
+    everything = await api.send("DELETE", PATH)
+    assert everything.status_code == 400
+    assert everything.json()["message"] == "API does not allow bulk deletions"
+
+
+async def test_of_changes_at_once_none_is_lost(api: Api) -> None:
+    journey = await created(api)
+    changes = [{"notes": {f"n{number}": number}} for number in range(4)]
+    answers = await asyncio.gather(*(api.send("PATCH", f"{PATH}/{journey['_id']}", change) for change in changes))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    now = (await api.get(f"{PATH}/{journey['_id']}")).json()
+    assert now["notes"] == {f"n{number}": number for number in range(4)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        (None, b"{}", 400),
+        ("text/plain", b"{}", 400),
+        ("application/json", b"", 400),
+        ("application/json", b"{", 400),
+        ("application/json", b"[]", 400),
+        ("application/json", b'"\xff"', 400),
+        ("application/json", b"[" * 100_000, 400),
+        ("application/json", b'{"x":"' + b"y" * 1_048_576 + b'"}', 413),
+        ("application/json; charset=utf-8", b"{}", 201),
+    ],
+    ids=lambda it: str(it)[:30],
+)
+async def test_bodies(api: Api, kind: str | None, content: bytes, status: int) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = await api.http.post(PATH, content=content, headers=headers, auth=("mine", "5" * 40))
+    assert answer.status_code == status, answer.text

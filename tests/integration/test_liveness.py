@@ -1,0 +1,63 @@
+"""A real consumer that freezes fails liveness; one that reads, rests or is paused does not."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from processor.app import consumer_standings, create_all_topics
+from processor.services.liveness import Liveness, Vitals
+from processor.settings import Settings
+from processor.transport.consumer import KafkaRecordSource, open_source
+from tests.acceptance.world import produce
+
+
+class Hands:
+    """A clock that is moved by hand."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+async def source(settings: Settings) -> AsyncIterator[KafkaRecordSource]:
+    """A member that has its partitions."""
+    await create_all_topics(settings)
+    async with open_source(settings) as source:
+        while not source.gate.is_settled:
+            async with source.batch():
+                pass
+        yield source
+
+
+async def read(source: KafkaRecordSource, wanted: int) -> None:
+    while wanted > 0:
+        async with source.batch() as batch:
+            wanted -= len(batch.records)
+            await source.commit(batch)
+
+
+async def test_a_frozen_consumer_fails_liveness(settings: Settings, source: KafkaRecordSource) -> None:
+    clock = Hands()
+    vitals = Vitals(Liveness(60, clock))
+    vitals.follow(lambda: consumer_standings(source))
+    await produce(settings, [b"{}"] * 4)
+    await read(source, 4)
+    assert await vitals.live() == []
+    clock.seconds = 1_000
+    assert await vitals.live() == [], "it rests: there is nothing to read"
+
+    # From here on nobody polls.
+    await produce(settings, [b"{}"] * 4)
+    assert await vitals.live() == []
+    clock.seconds += 61
+    stuck = await vitals.live()
+    assert len(stuck) == settings.topic_partitions
+    assert all("behind and has not advanced for 61 s" in fault for fault in stuck)
+
+    source._consumer.pause(*source._assigned())  # type: ignore[union-attr]  # it is open
+    assert await vitals.live() == [], "it is paused on purpose"
+    source._consumer.resume(*source._assigned())  # type: ignore[union-attr]  # it is open
+    await read(source, 4)
+    assert await vitals.live() == []
