@@ -7,5 +7,6 @@ A world is drawn from its seed: whoever changes how it is drawn (`scenario.py`, 
 from tests.simulation.schedule import Fault, Kind, Schedule
 
 REGRESSIONS: tuple[tuple[int, Schedule, str], ...] = (
+    (1, (), "an outbox that an earlier claim had emptied was leased again and again, and held its next event back"),
     (20050, (Fault(92, Kind.AWAY, 45),), "an outage swallowed the change of a journey that had just been heard of"),
 )
