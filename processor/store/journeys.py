@@ -21,6 +21,10 @@ TRUST = 30
 """Polling intervals after which the journeys are read again even if the change stream said nothing."""
 
 
+BATCH = 500
+"""Journeys per answer of the server: an answer is decoded in one go, and 16 MB of them would hold everything up."""
+
+
 class MongoJourneyCatalog:
     """The journeys of one database. Changes are heard through a change stream; without one, looked for."""
 
@@ -35,7 +39,7 @@ class MongoJourneyCatalog:
         await self._listen()
         self._looked = asyncio.get_running_loop().time()
         with translated():
-            return await self._journeys.find().to_list()
+            return await self._journeys.find(batch_size=BATCH).to_list()
 
     async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
         """Insert or replace by `_id`."""
