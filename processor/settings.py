@@ -17,7 +17,7 @@ from processor.errors import InvalidSettings
 PREFIX = "JOURNEY_PROGRESS_"
 
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -186,6 +186,8 @@ def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:
         return Settings(_env_file=env_file or ".env", **fixed)
     except ValidationError as error:
         raise InvalidSettings("; ".join(map(_fault, error.errors()))) from None
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"{env_file or '.env'} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def _fault(error: object) -> str:
@@ -197,7 +199,7 @@ def _fault(error: object) -> str:
     about = Settings.model_fields[field]
     if error["type"] == "missing":
         example = f", e.g. {name}={about.examples[0]}" if about.examples else ""
-        return f"{name} is not set: {about.description}{example}"
+        return f"{name} is not set: {str(about.description).rstrip('.')}{example}"
     return f"{name} is wrong: {error['msg']}. {about.description}"
 
 

@@ -7,13 +7,16 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import orjson
 import typer
 import uvloop
+from bson import ObjectId
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from processor.errors import InvalidInput
 from processor.log import configure_logs
 from processor.settings import Settings, load_settings
+from schemas.ids import parse_object_id
 
 Answer = TypeVar("Answer")
 
@@ -34,6 +37,16 @@ def settings_of(context: typer.Context, *, is_offline: bool = False) -> Settings
 def run(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a command's coroutine on uvloop."""
     return uvloop.run(coroutine)
+
+
+def object_id(text: str | None, what: str) -> ObjectId | None:
+    """Read an id given to a command; raises `InvalidInput` naming `what` it is."""
+    if text is None:
+        return None
+    try:
+        return parse_object_id(text)
+    except ValueError as error:
+        raise InvalidInput(f"{what}: {error}") from None
 
 
 def print_json(value: Any) -> None:

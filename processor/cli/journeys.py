@@ -1,5 +1,6 @@
 """`journeys check|apply|list`."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,10 +8,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 import yaml
-from bson import ObjectId
 
 from processor.app import apply_journeys, list_journeys
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
@@ -18,7 +18,9 @@ from schemas.journey import with_ids
 
 app = typer.Typer(no_args_is_help=True, help="Journeys: what has to be done, waypoint by waypoint.")
 
-Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files: a journey, or a list of them.", exists=True)]
+Files = Annotated[
+    list[Path], typer.Argument(help="YAML or JSON files: a journey, or a list of them.", exists=True, dir_okay=False)
+]
 Organisation = Annotated[
     str | None,
     typer.Option(
@@ -80,17 +82,16 @@ def journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[P
     """Read journeys, with every id in place; raises `InvalidInput`."""
     found = [(path, document) for path in files for document in _documents(path)]
     if organisation is not None:
-        if not ObjectId.is_valid(organisation):
-            raise InvalidInput(f"organisation {organisation!r} is not an id of 24 hex digits")
-        found = [(path, {"organisation": organisation, **document}) for path, document in found]
+        named = object_id(organisation, "organisation")
+        found = [(path, {"organisation": named, **document}) for path, document in found]
     return [(path, _identified(path, document)) for path, document in found]
 
 
 def _documents(path: Path) -> list[Mapping[str, Any]]:
     try:
         content = _content(path.read_bytes())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is neither YAML nor JSON: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     documents = content if isinstance(content, list) else [content]
     for document in documents:
         if not isinstance(document, dict):
@@ -99,11 +100,14 @@ def _documents(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _content(text: bytes) -> Any:
-    """Read JSON as JSON: YAML takes nearly all of it, but 1e3 for a string."""
+    """Read JSON or YAML. JSON is YAML but for tabs and surrogate pairs, so it is tried first."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return yaml.safe_load(text.decode())
+        content = yaml.safe_load(text.decode())
+    # YAML can say what nobody could store: half a character, or a document that contains itself.
+    json.dumps(content, default=str, ensure_ascii=False, skipkeys=True).encode()
+    return content
 
 
 def _identified(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:

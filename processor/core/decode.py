@@ -223,7 +223,13 @@ def _timestamp(value: Any, path: str) -> datetime | None:
 
 
 def _record_time(record: Record) -> datetime:
-    return EPOCH + timedelta(milliseconds=max(record.timestamp, 0))
+    """Return the record's own time; a producer may have written any 64-bit number there."""
+    try:
+        return EPOCH + timedelta(milliseconds=max(record.timestamp, 0))
+    except OverflowError:
+        raise _Fault(
+            Reason.INVALID_TIMESTAMP, f"the record's timestamp, {record.timestamp} ms, is after the year 9999"
+        ) from None
 
 
 def _json_type(value: Any) -> str:

@@ -9,6 +9,7 @@ import structlog
 from bson import ObjectId
 
 from processor.core.index import JourneyIndex, Known, index_journeys
+from processor.core.journey import JourneyRules
 from processor.ports import JourneyCatalog, ProgressStore
 from processor.services.surroundings import Surroundings
 
@@ -84,9 +85,10 @@ def _index_many(documents: Sequence[Mapping[str, Any]], known: Known) -> tuple[J
 class JourneyWatch:
     """The loop that keeps `Journeys` fresh and, with a store, wakes the documents a change concerns.
 
-    A document that waits for an inactive journey, or was folded under an older version, is marked due, so that
-    a promoter folds it under the journey in force. Every process with a promoter does it after its own refresh:
-    the last one to learn of a change catches what others folded under the old version meanwhile.
+    A document that waits for an inactive journey, was folded under an older version, or is in the hands of a promoter
+    who may know only the older one, is marked due, so that it is folded under the journey in force. Every process with
+    a promoter does it after its own refresh: the last one to learn of a change catches what others folded under the
+    old version meanwhile.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class JourneyWatch:
         self._catalog = catalog
         self._around = surroundings
         self._store = store
-        self._woken: dict[ObjectId, int] = {}
+        self._woken: dict[ObjectId, JourneyRules] = {}
 
     async def step(self) -> int:
         """Wake what the snapshot concerns, wait a moment for a change, refresh; return how many refreshes."""
@@ -108,14 +110,19 @@ class JourneyWatch:
         return 1
 
     async def _wake_documents(self, store: ProgressStore) -> None:
-        running = {rules.id: rules.version for rules in self._journeys.index.journeys.values() if rules.is_running}
-        self._woken = {journey: version for journey, version in self._woken.items() if journey in running}
-        for journey, version in running.items():
-            if self._woken.get(journey) == version:
+        """Wake what each running journey that is not the very one woken before may concern.
+
+        Rules are compared by identity: a journey that was deactivated and activated between two looks has the same
+        version, and its documents may wait.
+        """
+        running = {rules.id: rules for rules in self._journeys.index.journeys.values() if rules.is_running}
+        self._woken = {journey: rules for journey, rules in self._woken.items() if journey in running}
+        for journey, rules in running.items():
+            if self._woken.get(journey) is rules:
                 continue
-            marked = await store.mark_due(journey, version, self._around.clock.now())
-            self._woken[journey] = version
+            marked = await store.mark_due(journey, rules.version, self._around.clock.now())
+            self._woken[journey] = rules
             if marked:
                 structlog.get_logger(__name__).info(
-                    "documents to fold again", journey=str(journey), version=version, documents=marked
+                    "documents to fold again", journey=str(journey), version=rules.version, documents=marked
                 )
