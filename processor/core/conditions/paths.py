@@ -119,8 +119,10 @@ def equal_at(path: Path, asked: str | datetime) -> Callable[[Any], bool]:
 
     def passes_three(document: Any) -> bool:
         try:
-            value = document.get(one, _NOTHING).get(two, _NOTHING).get(three)
-        except AttributeError:
+            value = document[one][two][three]
+        except KeyError:
+            return False
+        except TypeError:  # not a document
             return general(document)
         return value == asked or (type(value) is list and asked in value)
 
