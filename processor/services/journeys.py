@@ -37,6 +37,8 @@ class Journeys:
         A broken journey is set aside alone: the log names it with the path of the fault, the others run on. The
         stream runs on, too, while very many are compiled.
         """
+        if len(self._known) >= MANY:
+            gc.collect()  # soon done, as what was frozen is passed over; let no garbage be frozen next
         documents = await self._catalog.load()
         if len(documents) < MANY:
             index, self._known = index_journeys(documents, self._known)
@@ -72,7 +74,6 @@ def _index_many(documents: Sequence[Mapping[str, Any]], known: Known) -> tuple[J
     Each full collection would stop all threads while it looks through millions of objects, for seconds. Nothing in a
     snapshot refers back to it, so that it needs no collector: it goes when the last batch lets go of it.
     """
-    gc.collect()  # what is frozen below is never looked at again; let there be no garbage in it
     gc.disable()
     try:
         return index_journeys(documents, known)

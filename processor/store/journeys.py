@@ -22,6 +22,9 @@ TRUST = 30
 """Polling intervals after which the journeys are read again even if the change stream said nothing."""
 
 
+BATCH = 500
+"""Journeys per answer of the server: an answer is decoded in one go, and 16 MB of them would hold everything up."""
+
 UNTOUCHED = ("version", "updatedAt")
 """What tells that a journey is still as it was read; every change through an interface moves `updatedAt` on."""
 
@@ -70,7 +73,7 @@ class MongoJourneyCatalog:
         await self._listen()
         looking = asyncio.get_running_loop().time()
         with translated():
-            journeys = await self._journeys.find().to_list()
+            journeys = await self._journeys.find(batch_size=BATCH).to_list()
         self._looked = looking
         return journeys
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tests.benchmarks import streaming
+from tests.benchmarks import conditions, index, streaming
 from tests.benchmarks.machine import choose_cores, describe
 
 RESULTS = Path("bench-results")
@@ -33,6 +33,8 @@ def main() -> None:
     cores = choose_cores()
     options = streaming.Options(1 if arguments.quick else arguments.runs, arguments.quick)
     sections: dict[str, Section] = {
+        "conditions": conditions.main,
+        "index": index.main,
         "streaming": lambda: streaming.main(options, cores),
     }
     if arguments.only and arguments.only not in sections:

@@ -54,7 +54,7 @@ def _document(line: bytes, number: int) -> dict[str, Any]:
     return {**decoded.document, "_id": number, "person": person}
 
 
-@settings(judged, max_examples=judged.max_examples // 5)
+@settings(judged, max_examples=judged.max_examples // 8)
 @given(st.data())
 async def test_real_statements(
     mongo_database: Database, documents: Documents, leaves: Leaves, data: st.DataObject

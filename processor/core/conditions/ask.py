@@ -11,7 +11,7 @@ from typing import Any, Final
 from processor.core.conditions import operators
 from processor.core.conditions.compiled import Clause
 from processor.core.conditions.invalid import InvalidConditions
-from processor.core.conditions.paths import any_at, parse_path
+from processor.core.conditions.paths import any_at, equal_at, parse_path
 from processor.core.conditions.regex import is_regex, regex, regex_of
 from processor.core.conditions.required import Requirements, all_of, one_of, within
 from processor.core.conditions.values import MISSING, Test
@@ -40,7 +40,10 @@ class Ask:
 def clause_at(path: str, ask: Ask) -> Clause:
     """Put the question to what stands at a path of a document."""
     if ask.parts is None:
-        predicate = any_at(parse_path(path), ask.test, spreads=ask.spreads)
+        if ask.operator == "$eq" and operators.is_plain(ask.asked):
+            predicate = equal_at(parse_path(path), ask.asked)
+        else:
+            predicate = any_at(parse_path(path), ask.test, spreads=ask.spreads)
         required = one_of(path, ask.values) if ask.values is not None else within(path, ask.inner)
     else:
         clauses = [clause_at(path, part) for part in ask.parts]
@@ -64,6 +67,9 @@ def conjunction(tests: Sequence[Test]) -> Test:
     if len(tests) == 2:
         first, second = tests
         return lambda value: first(value) and second(value)
+    if len(tests) == 3:
+        one, two, three = tests
+        return lambda value: one(value) and two(value) and three(value)
 
     def every(value: Any) -> bool:
         for test in tests:  # noqa: SIM110 - a loop is a third faster than all() with a generator

@@ -10,7 +10,18 @@ from bson import ObjectId
 
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.regex import is_regex, regex_of
-from processor.core.conditions.values import MISSING, NUMBER, Test, bracket, compare, equal, is_id, is_nan, key_of
+from processor.core.conditions.values import (
+    MISSING,
+    NUMBER,
+    Test,
+    bracket,
+    compare,
+    equal,
+    is_id,
+    is_nan,
+    key_of,
+    types_of,
+)
 
 Maker = Callable[[Any, str], Test]
 
@@ -36,12 +47,17 @@ def eq(asked: Any, at: str) -> Test:
     return _equality(literal(asked, at))
 
 
+def is_plain(asked: Any) -> bool:
+    """Tell a value that only equals its own type, letter by letter: a string that spells no id, or a date."""
+    return (type(asked) is str and not is_id(asked)) or type(asked) is datetime
+
+
 def _equality(asked: Any) -> Test:
     if asked is None:
         return lambda found: found is None or found is MISSING
     if type(asked) is bool:
         return lambda found: found is asked
-    if (type(asked) is str and not is_id(asked)) or type(asked) is datetime:  # the common cases
+    if is_plain(asked):
         return lambda found: bool(found == asked)
     if bracket(asked) == NUMBER and not is_nan(asked):
         return lambda found: found == asked and type(found) is not bool
@@ -56,13 +72,13 @@ def _ordered(passes: Callable[[Any, Any], bool]) -> Maker:
         if asked is None or is_nan(asked):
             same = _equality(asked)
             return same if passes(0, 0) else lambda _: False
-        kind = bracket(asked)
         if isinstance(asked, dict | list | ObjectId) or (isinstance(asked, str) and is_id(asked)):
             others = {ObjectId, str} if isinstance(asked, ObjectId | str) else {type(asked)}
             return lambda found: (
                 type(found) in others and _is_comparable(found, asked) and passes(compare(found, asked), 0)
             )
-        return lambda found: bracket(found) == kind and passes(found, asked)  # NaN passes no comparison by itself
+        types = types_of(bracket(asked))
+        return lambda found: type(found) in types and passes(found, asked)  # NaN passes no comparison by itself
 
     return maker
 

@@ -8,6 +8,7 @@ values is put to each of its elements and to the whole; one that was reached by 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from sys import intern
 from typing import Any, Final, NamedTuple
@@ -92,6 +93,42 @@ def _asker(path: Path, spreads: bool) -> Callable[[Test], Callable[[Any], bool]]
     return bind_with_dots if has_dots else bind
 
 
+def equal_at(path: Path, asked: str | datetime) -> Callable[[Any], bool]:
+    """Return a predicate on documents: the value is at the path, or in an array there.
+
+    The same as `any_at` with `==`, for values that only equal their own type; most conditions of most journeys are
+    these, so that they go without a further call, and at paths of three parts (`statement.verb.id`) without a loop.
+    """
+    general = any_at(path, lambda found: bool(found == asked), spreads=True)
+    if any(step.encoded for step in path):
+        return general
+    names = [step.key for step in path]
+
+    def passes(document: Any) -> bool:
+        value = document
+        try:
+            for name in names:
+                value = value.get(name, _NOTHING)
+        except AttributeError:  # not a document
+            return general(document)
+        return value == asked or (type(value) is list and asked in value)
+
+    if len(names) != 3:
+        return passes
+    one, two, three = names
+
+    def passes_three(document: Any) -> bool:
+        try:
+            value = document[one][two][three]
+        except KeyError:
+            return False
+        except TypeError:  # not a document
+            return general(document)
+        return value == asked or (type(value) is list and asked in value)
+
+    return passes_three
+
+
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
@@ -111,38 +148,40 @@ def _walk(document: Any, path: Path, spreads: bool) -> Iterator[Any]:
     With two numbers in the path the same node may be reached by many ways, as a position and as a key; each is visited
     once per part, or the ways would multiply.
     """
-    crosses = sum(step.position is not None for step in path) > 1
     nodes: list[Any] = [document]
+    positions = 0
     for step in path[:-1]:
-        followed = []
+        followed: list[Any] = []
         for node in nodes:
             for value in _named(node, step):
-                if isinstance(value, dict | list):
+                if type(value) in _NESTED:
                     followed.append(value)
                 else:
                     yield MISSING
-            followed += [value for value in _placed(node, step) if isinstance(value, dict | list)]
-        nodes = list({id(node): node for node in followed}.values()) if crosses else followed
+            if step.position is not None:
+                followed += [value for value in _placed(node, step.position) if type(value) in _NESTED]
+        positions += step.position is not None
+        nodes = list({id(node): node for node in followed}.values()) if positions else followed
+    last = path[-1]
     for node in nodes:
-        for value in _named(node, path[-1]):
-            if spreads and isinstance(value, list):
+        for value in _named(node, last):
+            if spreads and type(value) is list:
                 yield from value
             yield value
-        yield from _placed(node, path[-1])
+        if last.position is not None:
+            yield from _placed(node, last.position)
 
 
-def _named(node: Any, step: Step) -> Iterator[Any]:
+_NESTED: Final = frozenset({dict, list})
+
+
+def _named(node: Any, step: Step) -> list[Any]:
     """What a document, or each document in an array, has under the name."""
-    if isinstance(node, list):
-        for element in node:
-            if isinstance(element, dict):
-                yield _field(element, step)
-    else:
-        yield _field(node, step)
+    if type(node) is list:
+        return [_field(element, step) for element in node if type(element) is dict]
+    return [_field(node, step)]
 
 
-def _placed(node: Any, step: Step) -> list[Any]:
+def _placed(node: Any, position: int) -> list[Any]:
     """What an array has at the position."""
-    if step.position is not None and isinstance(node, list):
-        return node[step.position : step.position + 1]
-    return []
+    return node[position : position + 1] if type(node) is list else []

@@ -50,6 +50,11 @@ def bracket(value: Any) -> int:
     return _BRACKETS.get(type(value), 0)
 
 
+def types_of(kind: int) -> frozenset[type]:
+    """Return the types of a bracket."""
+    return frozenset(it for it, its_kind in _BRACKETS.items() if its_kind == kind)
+
+
 def is_nan(value: Any) -> bool:
     """Tell the one number that differs from itself; MongoDB holds it equal to itself and below all others."""
     return type(value) is float and value != value  # noqa: PLR0124 - the definition

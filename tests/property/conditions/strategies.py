@@ -109,8 +109,10 @@ LISTS = ("$in", "$nin", "$all")
 
 
 def a_regex(dice: Dice) -> dict[str, Json]:
+    """Not `^$` over many lines: behind a last newline it matches in RE2 (processor/core/conditions/regex.py)."""
     options = dice.one(OPTIONS)
-    return {"$regex": dice.one(PATTERNS)} | ({"$options": options} if options else {})
+    patterns = [pattern for pattern in PATTERNS if pattern != "^$" or "m" not in options]
+    return {"$regex": dice.one(patterns)} | ({"$options": options} if options else {})
 
 
 def an_operator(dice: Dice, material: Material) -> tuple[str, Json]:

@@ -1,0 +1,37 @@
+"""Every example of the README's page on the condition language does what it says."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from processor.core.conditions import compile_conditions
+from processor.core.conditions.ask import refusal
+from processor.core.conditions.dialect import converted
+
+README = (Path(__file__).parents[3] / "README.md").read_text()
+PAGE = README.partition("## The condition language")[2].partition("\n## ")[0]
+EXAMPLES = re.findall(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|$", PAGE, re.MULTILINE)
+OPERATORS = (
+    *("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$and", "$or", "$nor", "$not", "$exists", "$type"),
+    *("$mod", "$size", "$elemMatch", "$all", "$regex", "$options", "$comment"),
+)
+
+
+@pytest.mark.parametrize(("condition", "match", "miss"), EXAMPLES)
+def test_example(condition: str, match: str, miss: str) -> None:
+    conditions = compile_conditions(condition)
+    assert conditions(converted(json.loads(match), "$"))
+    assert not conditions(converted(json.loads(miss), "$"))
+
+
+def test_there_are_examples_and_all_operators() -> None:
+    assert len(EXAMPLES) > 10
+    assert [operator for operator in OPERATORS if not re.search(rf"\{operator}\b", PAGE)] == []
+
+
+def test_what_is_said_to_be_refused_is() -> None:
+    for operator in ("$where", "$expr", "$function", "$personaIdent", "$text", "$jsonSchema"):
+        assert operator in PAGE
+        assert "is not supported" in refusal(operator)
