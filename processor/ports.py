@@ -272,9 +272,6 @@ class Recalculations(Protocol):
     async def cancel(self, journey: ObjectId, organisation: ObjectId, by: ObjectId) -> Mapping[str, Any]:
         """Cancel; harmless when there is none. Return the journey document as stored."""
 
-    async def shown(self, journeys: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Return journey documents with `recalculateStatus` as it stands now: what is stored in them may be old."""
-
 
 class RecalculationWork(Protocol):
     """Recalculations for those who do them: one chunk under one fresh key with a lease."""

@@ -33,8 +33,9 @@ class Recalculation:
 
     `version` is the journey's that is recalculated under, None before the first look. `position` is where the stage
     goes on, in the words of whoever reads (None: at its beginning). `only` limits it to one progress document.
-    Nothing is read before `begin_at`: by then every ingester knows the journey as it was saved last, so that what
-    was matched under an older version has happened before, and is read again.
+    Nothing is read before `begin_at`: at the beginning because by then every ingester knows the journey as it was
+    saved last, so that what was matched under an older version has happened before, and is read again; later because
+    of the rate.
     """
 
     journey: ObjectId
@@ -64,6 +65,10 @@ class Recalculation:
         if self.stage is Stage.RETRACT:
             return replace(self, stage=Stage.APPEND, position=None, remaining=remaining)
         return self.pushed()
+
+    def not_before(self, instant: datetime) -> "Recalculation":
+        """Read the next chunk no earlier, whoever reads it: the rate is the recalculation's own."""
+        return replace(self, begin_at=max(self.begin_at, instant))
 
     def pushed(self) -> "Recalculation":
         """Reading is over, or there is no sense in it any more."""

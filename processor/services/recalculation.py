@@ -97,7 +97,7 @@ class Recalculator:
         self._rereading = Rereading(history, store, policy.identification)
 
     async def step(self) -> int:
-        """Do one chunk; return how much was looked at or woken.
+        """Do one chunk; return 0 when there was none, or it is too early for the next.
 
         Raises `Unavailable` when a server failed: the chunk is done again when the lease runs out.
         """
@@ -109,15 +109,13 @@ class Recalculator:
             return 0
         # 2. and 3. read, judge, write
         after = await self._advance(claimed, key)
+        looked = claimed.remaining - after.remaining if after.version == claimed.version else 0
+        paced = after.not_before(now + timedelta(seconds=looked / self._policy.rate))
         # 4. save
         until = self._around.clock.now() + self._leasing.duration
-        is_saved = await self._work.save(claimed, after, key, until)
+        is_saved = await self._work.save(claimed, paced, key, until)
         self._tell(claimed, after, is_saved=is_saved)
-        looked = claimed.remaining - after.remaining if after.version == claimed.version else 0
-        if looked > 0:
-            spent = (self._around.clock.now() - now).total_seconds()
-            await self._around.pause(max(looked / self._policy.rate - spent, 0))
-        return looked if after.stage is claimed.stage else 1
+        return int(after != claimed)
 
     async def _advance(self, claimed: Recalculation, key: str) -> Recalculation:
         """Return where the recalculation stands after the next chunk."""

@@ -87,7 +87,7 @@ class MongoRecalculations:
         return await self._shown(document)
 
     async def shown(self, journeys: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-        """Return journeys with their status; see `ports.Recalculations.shown`."""
+        """Return journey documents with `recalculateStatus` as it stands now: what is stored in them may be old."""
         now = self._clock.now()
         with translated():
             found = self._recalculations.find({"_id": {"$in": [journey["_id"] for journey in journeys]}})

@@ -9,6 +9,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from processor.app import read_status
+from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 
 QUIET_DEADLINE = 90.0
@@ -59,7 +60,12 @@ async def until_quiet(settings: Settings, seconds: float = QUIET_DEADLINE) -> No
     """Wait until everything is read, promoted and published."""
     deadline = time.monotonic() + seconds
     while True:
-        status = await read_status(settings)
+        try:
+            status = await read_status(settings)
+        except BrokerUnavailable:  # the first group of a fresh broker waits for its coordinator
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+            continue
         backlog = status.backlog
         if not (sum(status.lag.values()) or backlog.due or backlog.claimed or backlog.outbox):
             return

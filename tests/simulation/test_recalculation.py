@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -11,7 +12,6 @@ from structlog.testing import capture_logs
 
 from processor.core.identity import progress_id
 from processor.core.recalculation import Stage
-from processor.services.surroundings import Surroundings
 from processor.testing.broker import MemoryBroker
 from processor.testing.recalculations import MemoryHistory
 from processor.testing.store import MemoryProgressStore
@@ -252,20 +252,21 @@ async def test_nothing_is_read_before_every_ingester_knows_the_journey() -> None
     assert world.work.recalculation.version == 2
 
 
-async def test_the_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-
-    async def pause(_: Surroundings, seconds: float, *__: object) -> None:
-        pauses.append(seconds)
-
-    monkeypatch.setattr(Surroundings, "pause", pause)
-    world = World(rate=10.0)
+async def test_the_rate_is_kept_whoever_works_and_the_lease_stays_alive() -> None:
+    world = World(rate=0.1)  # one chunk of two in two leases
     await world.save(AFTER)
-    await world.live(*some_statements(random.Random(5), 30))
+    await world.live(*some_statements(random.Random(5), 10))
+    await world.quiet()
     world.start()
-    await world.recalculated()
+    seconds = 0
+    while not world.is_at(Stage.WAKE):
+        await world.recalculator().step()
+        assert world.work.lease == world.clock.now() + LEASE
+        world.clock.pass_(timedelta(seconds=1))
+        seconds += 1
     looked = world.metrics.reread._value.get()
-    assert sum(pauses) == pytest.approx(looked / 10)
+    assert looked >= 10
+    assert seconds == pytest.approx((looked - 2) / 0.1, abs=15)  # after the last chunk nobody has to wait
 
 
 async def test_one_owner_alone() -> None:
