@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 500
 
-.PHONY: help install demo test test-apache simulate check format bench lock docs clean
+.PHONY: help install demo test jars test-apache chaos simulate check format bench lock docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,9 +24,14 @@ demo: install ## the main job on embedded Kafka and MongoDB (ARGS=--once ends by
 test: install ## every test, on real servers: yours, containers, or the embedded ones
 	$(BIN)/pytest $(ARGS)
 
-test-apache: install ## integration and acceptance tests against Apache Kafka 4 (needs Java 17 and Maven)
+jars: # Apache Kafka, for the two targets below
 	mvn --quiet --batch-mode -f tests/apache/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/tests/apache/jars
-	JOURNEY_PROGRESS_TEST_KAFKA=apache $(BIN)/pytest tests/integration tests/acceptance tests/contract $(ARGS)
+
+test-apache: install jars ## integration and acceptance tests against Apache Kafka 4 (needs Java 17 and Maven)
+	JOURNEY_PROGRESS_TEST_KAFKA=apache $(BIN)/pytest tests/integration tests/acceptance tests/contract tests/chaos $(ARGS)
+
+chaos: install jars ## kill, freeze and cut off everything on Apache Kafka and three mongods (ARGS=--short; needs Java 17 and Maven)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 simulate: install ## the seeded simulation, longer: SEEDS=10000
 	JOURNEY_PROGRESS_SEEDS=$(SEEDS) $(BIN)/pytest tests/simulation $(ARGS)

@@ -156,7 +156,7 @@ class _Assembly:
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
-            member = Ingest(source, stores.progress, letters, known, _ingest_policy(settings), around, hints.appended)
+            member = Ingest(source, stores.progress, letters, known, ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
         return loops
 
@@ -212,6 +212,12 @@ async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
         for key, fault in index.broken.items()
     ]
     return rows + broken
+
+
+async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] | None:
+    """Return the journey document with this id, as stored."""
+    async with open_stores(settings) as stores:
+        return next((document for document in await stores.catalog.load() if document["_id"] == key), None)
 
 
 async def publish_statements(
@@ -316,7 +322,8 @@ def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Ca
     return step
 
 
-def _ingest_policy(settings: Settings) -> IngestPolicy:
+def ingest_policy(settings: Settings) -> IngestPolicy:
+    """Return the settings that reading a statement depends on."""
     return IngestPolicy(
         tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
         identification=Identification(settings.lowercase_actors, settings.count_group_members),

@@ -139,8 +139,9 @@ class ProgressStore(Protocol):
         """
 
     async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        """Mark due the journey's documents that wait, or that were last folded under an older version.
+        """Mark due the journey's documents that wait, were last folded under an older version, or are claimed.
 
+        What a promoter has in hand it may have decided under the older version already, to land it after this.
         Returns how many were marked. Done in bounded chunks; repeating is harmless.
         """
 

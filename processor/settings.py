@@ -6,7 +6,7 @@
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -20,7 +20,7 @@ SLOWEST_WRITES = 3
 """Writes to MongoDB that a batch of ingest may wait for: kept statements, evidence, and evidence once more (trap 4)."""
 
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -209,16 +209,20 @@ def _is_address(text: str) -> bool:
     return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) <= 65535
 
 
-def load_settings(env_file: Path | None = None) -> Settings:
+def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:
     """Read the settings from the environment and `env_file` (default `.env`, which may be absent).
+
+    `fixed` settings are not read: a command that asks no server need not be told of any.
 
     Raises `InvalidSettings` with one line per wrong or missing setting: its name, the fault and the mend; never
     its value, as it may be a secret.
     """
     try:
-        return Settings(_env_file=env_file or ".env")
+        return Settings(_env_file=env_file or ".env", **fixed)
     except ValidationError as error:
         raise InvalidSettings("; ".join(map(_fault, error.errors()))) from None
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f"{env_file or '.env'} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def _fault(error: object) -> str:
@@ -230,7 +234,7 @@ def _fault(error: object) -> str:
     about = Settings.model_fields[field]
     if error["type"] == "missing":
         example = f", e.g. {name}={about.examples[0]}" if about.examples else ""
-        return f"{name} is not set: {about.description}{example}"
+        return f"{name} is not set: {str(about.description).rstrip('.')}{example}"
     return f"{name} is wrong: {error['msg']}. {about.description}"
 
 

@@ -72,8 +72,13 @@ def a_promotion(
     )
 
 
-def a_record(value: bytes | None = b"{}", offset: int = 0, headers: Sequence[tuple[str, bytes]] = ()) -> Record:
-    return Record("statements", 0, offset, 1_767_261_600_000, value, None, tuple(headers))
+def a_record(
+    value: bytes | None = b"{}",
+    offset: int = 0,
+    headers: Sequence[tuple[str, bytes]] = (),
+    timestamp: int = 1_767_261_600_000,
+) -> Record:
+    return Record("statements", 0, offset, timestamp, value, None, tuple(headers))
 
 
 def a_statement(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -84,6 +89,23 @@ def a_statement(number: int = 1, **changes: Any) -> dict[str, Any]:
         "verb": {"id": "http://example.org/did"},
         "object": {"id": "http://example.org/it"},
         "timestamp": "2026-01-01T10:00:00.000Z",
+        **changes,
+    }
+
+
+def a_statement_document(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A statement in Learning Locker's document shape, as JSON has it."""
+    return {
+        "_id": str(a_reference(number)),
+        "organisation": str(ORGANISATION),
+        "lrs_id": "59c236a0bdf9ac67b2ab5ee7",
+        "client": "59c236a0bdf9ac67b2ab5ee8",
+        "person": None,
+        "active": True,
+        "voided": False,
+        "statement": a_statement(number),
+        "timestamp": "2026-01-01T10:00:00.000Z",
+        "stored": "2026-01-01T10:00:00.000Z",
         **changes,
     }
 

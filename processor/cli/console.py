@@ -2,26 +2,34 @@
 
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import orjson
 import typer
 import uvloop
+from bson import ObjectId
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
+from processor.errors import InvalidInput
 from processor.log import configure_logs
 from processor.settings import Settings, load_settings
+from schemas.ids import parse_object_id
 
 Answer = TypeVar("Answer")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
-def settings_of(context: typer.Context) -> Settings:
-    """Read the settings once per command, and set the logs up as they say."""
+NO_SERVERS = {"kafka_bootstrap_servers": "unused:9092", "mongo_url": "mongodb://unused"}
+
+
+def settings_of(context: typer.Context, *, is_offline: bool = False) -> Settings:
+    """Read the settings once per command, and set the logs up as they say; offline ones name no server."""
     env_file: Path | None = context.find_root().obj
-    settings = load_settings(env_file)
+    settings = load_settings(env_file, **(NO_SERVERS if is_offline else {}))
     configure_logs(settings.log_level, settings.log_format)
     return settings
 
@@ -29,6 +37,16 @@ def settings_of(context: typer.Context) -> Settings:
 def run(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a command's coroutine on uvloop."""
     return uvloop.run(coroutine)
+
+
+def object_id(text: str | None, what: str) -> ObjectId | None:
+    """Read an id given to a command; raises `InvalidInput` naming `what` it is."""
+    if text is None:
+        return None
+    try:
+        return parse_object_id(text)
+    except ValueError as error:
+        raise InvalidInput(f"{what}: {error}") from None
 
 
 def print_json(value: Any) -> None:
@@ -47,6 +65,35 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
+
+
+class Branch(NamedTuple):
+    """A line, its colour, and what belongs under it."""
+
+    line: str
+    style: str = ""
+    parts: "Sequence[Branch]" = ()
+
+
+def print_tree(branch: Branch) -> None:
+    """Print a tree on a terminal, lines indented by two spaces when piped."""
+    console = Console()
+    if console.is_terminal:
+        console.print(_grown(Tree(Text(branch.line, branch.style)), branch.parts))
+        return
+    _print_indented(branch, 0)
+
+
+def _grown(tree: Tree, parts: "Sequence[Branch]") -> Tree:
+    for part in parts:
+        _grown(tree.add(Text(part.line, part.style)), part.parts)
+    return tree
+
+
+def _print_indented(branch: Branch, depth: int) -> None:
+    typer.echo("  " * depth + branch.line)
+    for part in branch.parts:
+        _print_indented(part, depth + 1)
 
 
 def warn(message: str) -> None:

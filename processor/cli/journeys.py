@@ -1,15 +1,16 @@
 """`journeys check|apply|list`."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 import yaml
-from bson import ObjectId
 
 from processor.app import apply_journeys, list_journeys
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
@@ -17,7 +18,9 @@ from schemas.journey import with_ids
 
 app = typer.Typer(no_args_is_help=True, help="Journeys: what has to be done, waypoint by waypoint.")
 
-Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files: a journey, or a list of them.", exists=True)]
+Files = Annotated[
+    list[Path], typer.Argument(help="YAML or JSON files: a journey, or a list of them.", exists=True, dir_okay=False)
+]
 Organisation = Annotated[
     str | None,
     typer.Option(
@@ -32,7 +35,7 @@ def check(files: Files, organisation: Organisation = None, as_json: AsJson = Fal
 
     Needs no server. Exit code 65 when a journey is refused.
     """
-    verdicts = [_verdict(path, document) for path, document in _journeys_in(files, organisation)]
+    verdicts = [_verdict(path, document) for path, document in journeys_in(files, organisation)]
     if as_json:
         print_json(verdicts)
     else:
@@ -50,7 +53,7 @@ def apply(context: typer.Context, files: Files, organisation: Organisation = Non
     organisation and description, so that applying a file twice changes nothing. `version` grows when waypoints,
     sequence, repeat, trackBy or sources change.
     """
-    journeys = _journeys_in(files, organisation)
+    journeys = journeys_in(files, organisation)
     faults = [f"{path}: {fault}" for path, document in journeys if (fault := _verdict(path, document)["fault"])]
     if faults:
         raise InvalidInput("nothing was saved. " + "; ".join(faults))
@@ -75,25 +78,36 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     )
 
 
-def _journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[Path, dict[str, Any]]]:
+def journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[Path, dict[str, Any]]]:
+    """Read journeys, with every id in place; raises `InvalidInput`."""
     found = [(path, document) for path in files for document in _documents(path)]
     if organisation is not None:
-        if not ObjectId.is_valid(organisation):
-            raise InvalidInput(f"organisation {organisation!r} is not an id of 24 hex digits")
-        found = [(path, {"organisation": organisation, **document}) for path, document in found]
+        named = object_id(organisation, "organisation")
+        found = [(path, {"organisation": named, **document}) for path, document in found]
     return [(path, _identified(path, document)) for path, document in found]
 
 
 def _documents(path: Path) -> list[Mapping[str, Any]]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} is neither YAML nor JSON: {error}") from None
+        content = _content(path.read_bytes())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     documents = content if isinstance(content, list) else [content]
     for document in documents:
         if not isinstance(document, dict):
             raise InvalidInput(f"{path}: a journey is an object with `waypoints`, not {document!r:.60}")
     return documents
+
+
+def _content(text: bytes) -> Any:
+    """Read JSON or YAML. JSON is YAML but for tabs and surrogate pairs, so it is tried first."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        content = yaml.safe_load(text.decode())
+    # YAML can say what nobody could store: half a character, or a document that contains itself.
+    json.dumps(content, default=str, ensure_ascii=False, skipkeys=True).encode()
+    return content
 
 
 def _identified(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +146,7 @@ def _waypoints(rules: JourneyRules) -> list[dict[str, Any]]:
             "order": waypoint.order,
             "count": waypoint.count,
             "isActive": waypoint.is_active,
-            "indexedBy": sorted({requirement.path for requirement in waypoint.conditions.required}),
+            "indexedBy": sorted({place.path for requirement in waypoint.conditions.required for place in requirement}),
         }
         for waypoint in sorted(rules.waypoints.values(), key=lambda waypoint: waypoint.order)
     ]

@@ -3,10 +3,9 @@
 from typing import Annotated, Any
 
 import typer
-from bson import ObjectId
 
 from processor.app import Status, find_progress, read_status
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.errors import InvalidInput
 from schemas.progress import render_progress
 
@@ -29,16 +28,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one document whole, or list the last updated ones."""
-    identity = _object_id(progress, "progress id")
-    documents = run(
-        find_progress(
-            settings_of(context),
-            identity=identity,
-            journey=_object_id(journey, "journey"),
-            organisation=_object_id(organisation, "organisation"),
-            limit=limit,
-        )
-    )
+    identity = object_id(progress, "progress id")
+    wanted = {"journey": object_id(journey, "journey"), "organisation": object_id(organisation, "organisation")}
+    documents = run(find_progress(settings_of(context), identity=identity, limit=limit, **wanted))
     rendered = [render_progress(document, with_pending=True) for document in documents]
     if identity:
         if not rendered:
@@ -85,11 +77,3 @@ def _row(entry: dict[str, Any]) -> tuple[str, str, str, str, str]:
 def _actor_name(actor: dict[str, Any]) -> str:
     account = actor.get("account", {})
     return str(actor.get("name") or actor.get("mbox") or actor.get("openid") or account.get("name") or "?")
-
-
-def _object_id(text: str | None, what: str) -> ObjectId | None:
-    if text is None:
-        return None
-    if not ObjectId.is_valid(text):
-        raise InvalidInput(f"{what} {text!r} is not an id of 24 hex digits")
-    return ObjectId(text)

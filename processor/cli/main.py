@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from processor.cli import dead_letters, demo, journeys, locks, looking, running, statements, topics
+from processor.cli import dead_letters, demo, explain, journeys, locks, looking, running, statements, topics
 from processor.errors import JourneyProgressError
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.add_typer(statements.app, name="statements")
 looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(locks.app, name="locks")
+app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)
 
 

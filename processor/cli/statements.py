@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from processor.app import publish_statements
-from processor.cli.console import run, settings_of
+from processor.cli.console import object_id, run, settings_of
 from processor.core.identity import inverse_functional_identifier
 from processor.errors import InvalidInput
 
@@ -25,7 +25,8 @@ Line = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
 def publish(
     context: typer.Context,
     files: Annotated[
-        list[Path], typer.Argument(help="JSON lines, one statement (or document) each; .gz too.", exists=True)
+        list[Path],
+        typer.Argument(help="JSON lines, one statement (or document) each; .gz too.", exists=True, dir_okay=False),
     ],
     organisation: Annotated[str | None, typer.Option(help="Record header `organisation`.", metavar="ID")] = None,
     store: Annotated[str | None, typer.Option(help="Record header `lrs_id`.", metavar="ID")] = None,
@@ -34,7 +35,8 @@ def publish(
 
     Lines go as they are: the processor judges them, and parks what it cannot use in the dead letters.
     """
-    headers = [(name, value.encode()) for name, value in (("organisation", organisation), ("lrs_id", store)) if value]
+    tenant = {"organisation": object_id(organisation, "organisation"), "lrs_id": object_id(store, "store")}
+    headers = [(name, str(value).encode()) for name, value in tenant.items() if value]
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -5,9 +5,10 @@ put into one total order before anything is decided. Exactly so while no surplus
 the horizon, and a statement keeps its timestamp.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from bson import ObjectId
@@ -17,6 +18,23 @@ from processor.core.journey import JourneyRules
 
 Evidence = Mapping[str, Sequence[Item]]
 """Items by waypoint id."""
+
+
+class Outcome(StrEnum):
+    """What becomes of one item of evidence; the last three leave for good, and all between them and the first stay."""
+
+    COUNTED = "counted"
+    INACTIVE = "waypoint-inactive"
+    COMPLETED_LAST = "completed-the-last-attempt"
+    FULL = "already-full"
+    OUT_OF_SEQUENCE = "out-of-sequence"
+    SEALED = "sealed"
+    AFTER_COMPLETION = "after-completion"
+    UNKNOWN_WAYPOINT = "unknown-waypoint"
+
+
+Tell = Callable[[str, ObjectId, Outcome, int | None], None]
+"""Told, if anyone asks, of each item: waypoint, statement, what became of it, in which attempt it counts."""
 
 
 class Key(NamedTuple):
@@ -64,7 +82,13 @@ class Fold:
     dropped: dict[str, int]
 
 
-def fold(rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = ()) -> Fold:
+def tell_nobody(waypoint: str, statement: ObjectId, outcome: Outcome, attempt: int | None) -> None:
+    """Nobody asks, as nearly always."""
+
+
+def fold(
+    rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = (), tell: Tell = tell_nobody
+) -> Fold:
     """Fold evidence (counted, surplus and pending, in any order, with repeats) under a journey's rules.
 
     `sealed` attempts, oldest first, are never changed; evidence they counted is passed over, and other evidence
@@ -76,43 +100,58 @@ def fold(rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Att
     frontier = sealed[-1].last if sealed else None
     for waypoint, times in union.items():
         if waypoint not in rules.waypoints:
-            _count(result.dropped, "unknown-waypoint", len(times))
+            _count(result.dropped, Outcome.UNKNOWN_WAYPOINT, len(times))
+            for statement in times:
+                tell(waypoint, statement, Outcome.UNKNOWN_WAYPOINT, None)
             continue
         order = rules.waypoints[waypoint].order
         for statement, timestamp in times.items():
             key = Key(timestamp, order, statement, waypoint)
             if frontier is None or key > frontier:
                 items.append(key)
-            elif not _is_counted(sealed, waypoint, statement):
-                _count(result.dropped, "sealed", 1)
+            elif (attempt := _counted_in(sealed, waypoint, statement)) is not None:
+                tell(waypoint, statement, Outcome.COUNTED, attempt)
+            else:
+                _count(result.dropped, Outcome.SEALED, 1)
+                tell(waypoint, statement, Outcome.SEALED, None)
     items.sort()
-    _fold_items(rules, items, result)
+    _fold_items(rules, items, result, tell)
     return result
 
 
-def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold) -> None:
+def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, tell: Tell) -> None:
     """The loop of semantics.md, section 4: `attempts`, `surplus` and `dropped` of the result grow."""
     attempts = result.attempts
     is_open = False
     completing = attempts[-1].last.statement if attempts else None
     for key in items:
         if not is_open and attempts and not rules.is_repeatable:
-            _count(result.dropped, "after-completion", 1)
+            _count(result.dropped, Outcome.AFTER_COMPLETION, 1)
+            tell(key.waypoint, key.statement, Outcome.AFTER_COMPLETION, None)
             continue
         attempt = attempts[-1] if is_open else Attempt()
-        if (
-            key.waypoint not in rules.active_waypoints
-            or (not is_open and key.statement == completing)
-            or _is_full(rules, attempt, key.waypoint)
-            or _is_early(rules, attempt, key)
-        ):
+        obstacle = _obstacle(rules, attempt, key, None if is_open else completing)
+        if obstacle:
             _keep(result.surplus, key)
+            tell(key.waypoint, key.statement, obstacle, None)
             continue
         if not is_open:
             attempts.append(attempt)
         _count_item(rules, attempt, key)
+        tell(key.waypoint, key.statement, Outcome.COUNTED, len(attempts) - 1)
         is_open = attempt.completed_at is None
         completing = None if is_open else key.statement
+
+
+def _obstacle(rules: JourneyRules, attempt: Attempt, key: Key, completing: ObjectId | None) -> Outcome | None:
+    """Return why an item is surplus; `completing` is the statement that may not open the next attempt."""
+    if key.waypoint not in rules.active_waypoints:
+        return Outcome.INACTIVE
+    if key.statement == completing:
+        return Outcome.COMPLETED_LAST
+    if _is_full(rules, attempt, key.waypoint):
+        return Outcome.FULL
+    return Outcome.OUT_OF_SEQUENCE if _is_early(rules, attempt, key) else None
 
 
 def _count_item(rules: JourneyRules, attempt: Attempt, key: Key) -> None:
@@ -150,8 +189,11 @@ def _union(evidence: Iterable[Evidence]) -> dict[str, dict[ObjectId, datetime]]:
     return union
 
 
-def _is_counted(sealed: Sequence[Attempt], waypoint: str, statement: ObjectId) -> bool:
-    return any(item.statement == statement for attempt in sealed for item in attempt.counted.get(waypoint, ()))
+def _counted_in(sealed: Sequence[Attempt], waypoint: str, statement: ObjectId) -> int | None:
+    for number, attempt in enumerate(sealed):
+        if any(item.statement == statement for item in attempt.counted.get(waypoint, ())):
+            return number
+    return None
 
 
 def _keep(surplus: dict[str, list[Item]], key: Key) -> None:

@@ -1,14 +1,17 @@
 """An immutable snapshot of all journeys, and the fast way to the waypoints a statement could count towards."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 
+import bson
 from bson import ObjectId
 
-from processor.core.conditions import keys_at
+from processor.core.conditions import one_of
 from processor.core.journey import InvalidJourney, JourneyRules, WaypointRules, compile_journey
 from processor.core.records import StatementRecord
+from processor.core.shelves import Entry, Shelves
 
 
 class Match(NamedTuple):
@@ -18,95 +21,73 @@ class Match(NamedTuple):
     waypoint: WaypointRules
 
 
+def is_voided(record: StatementRecord) -> bool:
+    """Tell a voided statement: it counts nowhere."""
+    return record.document.get("voided") is True
+
+
+def takes_store(journey: JourneyRules, record: StatementRecord) -> bool:
+    """Tell whether the statement's store is one of the journey's sources; without sources every store is."""
+    return not journey.sources or record.store in journey.sources
+
+
 class JourneyIndex:
     """An immutable snapshot of all journeys, indexed by what their conditions make necessary.
 
-    A waypoint stands under the values of one path that it can only match with (verb, activity, …), chosen so
-    that it shares them with as few others as possible; what allows no index is scanned, per organisation. The
-    index never changes a verdict: candidates are evaluated in full.
+    A waypoint is found under the values (verb, activity, store, …) that it can only match with; what allows no index
+    is scanned, per organisation. The index never changes a verdict: candidates are evaluated in full.
     """
 
     def __init__(self, journeys: Iterable[JourneyRules], broken: Mapping[ObjectId, str] | None = None) -> None:
         self.journeys: Mapping[ObjectId, JourneyRules] = {journey.id: journey for journey in journeys}
         self.broken: Mapping[ObjectId, str] = broken or {}
-        by_organisation: dict[ObjectId, list[Match]] = defaultdict(list)
+        self.scanned: list[Match] = []
+        """Those whose conditions no index helps with: each costs an evaluation per statement that may be its."""
+        entries: dict[ObjectId, list[Entry[Match]]] = defaultdict(list)
         for journey in self.journeys.values():
             if journey.is_active:
-                by_organisation[journey.organisation] += [
-                    Match(journey, waypoint) for waypoint in journey.active_waypoints.values()
-                ]
-        self._shelves = {organisation: _Shelf(matches) for organisation, matches in by_organisation.items()}
+                stores = one_of("lrs_id", journey.sources) if journey.sources else ()
+                for waypoint in journey.active_waypoints.values():
+                    required = waypoint.conditions.required
+                    match = Match(journey, waypoint)
+                    entries[journey.organisation].append(Entry(match, required + stores))
+                    if not required:
+                        self.scanned.append(match)
+        self._shelves = {organisation: Shelves(found) for organisation, found in entries.items()}
 
     def matches(self, record: StatementRecord) -> list[Match]:
         """Return every waypoint that the statement counts towards (semantics.md, section 3)."""
-        shelf = self._shelves.get(record.organisation)
-        if shelf is None or record.document.get("voided") is True:
+        shelves = self._shelves.get(record.organisation)
+        document = record.document
+        if shelves is None or is_voided(record):
             return []
         return [
             match
-            for match in shelf.candidates(record.document)
-            if (not match.journey.sources or record.store in match.journey.sources)
-            and match.waypoint.conditions(record.document)
+            for match in shelves.candidates(document)
+            if takes_store(match.journey, record) and match.waypoint.conditions(document)
         ]
 
-    @property
-    def scanned(self) -> list[Match]:
-        """The waypoints that no index helps with: each costs an evaluation per statement of its organisation."""
-        return [match for shelf in self._shelves.values() for match in shelf.scanned]
+
+Known = Mapping[ObjectId, tuple[bytes, JourneyRules]]
+"""Compiled journeys, each with the digest of the document it was compiled from."""
 
 
-class _Shelf:
-    """The waypoints of one organisation: by path, by value at that path, and the rest."""
-
-    def __init__(self, matches: Sequence[Match]) -> None:
-        popularity: Counter[tuple[str, Any]] = Counter(
-            (requirement.path, key)
-            for match in matches
-            for requirement in match.waypoint.conditions.required
-            for key in requirement.values
-        )
-        self.scanned: list[Match] = []
-        self._by_path: dict[str, dict[Any, list[Match]]] = defaultdict(dict)
-        for match in matches:
-            requirement = min(
-                match.waypoint.conditions.required,
-                key=lambda it: max((popularity[it.path, key] for key in it.values), default=0),
-                default=None,
-            )
-            if requirement is None:
-                self.scanned.append(match)
-                continue
-            for key in requirement.values:
-                self._by_path[requirement.path].setdefault(key, []).append(match)
-
-    def candidates(self, document: Mapping[str, Any]) -> Iterator[Match]:
-        yield from self.scanned
-        for path, shelf in self._by_path.items():
-            keys = set(keys_at(document, path))
-            if len(keys) == 1:
-                yield from shelf.get(keys.pop(), ())
-            else:  # an array at the path: a waypoint must not come twice
-                found = {id(match): match for key in keys for match in shelf.get(key, ())}
-                yield from found.values()
-
-
-def index_journeys(
-    documents: Iterable[Mapping[str, Any]], known: Mapping[ObjectId, tuple[Mapping[str, Any], JourneyRules]]
-) -> tuple[JourneyIndex, dict[ObjectId, tuple[Mapping[str, Any], JourneyRules]]]:
+def index_journeys(documents: Iterable[Mapping[str, Any]], known: Known) -> tuple[JourneyIndex, Known]:
     """Build a snapshot from journey documents as stored; a broken one is set aside alone, in `broken`.
 
     `known` holds what the last call compiled; unchanged journeys are taken from there. Returns the snapshot and
     the next `known`.
     """
-    compiled: dict[ObjectId, tuple[Mapping[str, Any], JourneyRules]] = {}
+    compiled: dict[ObjectId, tuple[bytes, JourneyRules]] = {}
     broken: dict[ObjectId, str] = {}
     for document in documents:
         key = document["_id"]
-        if key in known and known[key][0] == document:
+        digest = sha256(bson.encode(document)).digest()
+        if key in known and known[key][0] == digest:
             compiled[key] = known[key]
             continue
         try:
-            compiled[key] = (document, compile_journey(document))
+            compiled[key] = (digest, compile_journey(document))
         except InvalidJourney as error:
             broken[key] = str(error)
     return JourneyIndex((rules for _, rules in compiled.values()), broken), compiled

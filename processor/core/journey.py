@@ -100,4 +100,5 @@ def _rules(journey: Journey, waypoints: Mapping[str, WaypointRules]) -> JourneyR
 def _faults(error: ValidationError) -> Iterable[str]:
     for fault in error.errors():
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
-        yield f"{path}: {fault['msg'].removeprefix('Value error, ')}" if path else fault["msg"]
+        message = fault["msg"].removeprefix("Value error, ")
+        yield f"{path}: {message}" if path else message

@@ -46,7 +46,7 @@ def match(records: Iterable[StatementRecord], index: JourneyIndex, identificatio
         matches = index.matches(record)
         if not matches:
             continue
-        rejected = _fault(record)
+        rejected = fault_of(record)
         if rejected:
             matched.rejected.append(rejected)
             continue
@@ -98,7 +98,7 @@ def _add(
     return True
 
 
-def _fault(record: StatementRecord) -> Rejected | None:
+def fault_of(record: StatementRecord) -> Rejected | None:
     """Hold a matching statement to the full xAPI model, and what is kept of it to what MongoDB can store."""
     try:
         validate_statement(decode_dots(record.document["statement"]))

@@ -14,7 +14,7 @@ import orjson
 from processor.core.changes import changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, ProgressEvent, Promotion
-from processor.core.fold import Attempt, fold
+from processor.core.fold import Attempt, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from schemas.progress import render_progress
 
@@ -39,7 +39,13 @@ def needed_version(document: Mapping[str, Any]) -> int:
     return int(max(processing.get("version", 0), processing.get("folded", 0)))
 
 
-def promote(document: Mapping[str, Any], rules: JourneyRules | None, policy: FoldingPolicy, now: datetime) -> Promotion:
+def promote(
+    document: Mapping[str, Any],
+    rules: JourneyRules | None,
+    policy: FoldingPolicy,
+    now: datetime,
+    tell: Tell = tell_nobody,
+) -> Promotion:
     """Decide what becomes of a claimed document; `now` is only written as `updatedAt` and the event's time.
 
     Without rules (the journey is gone or broken), or while the journey or all its waypoints are inactive, the
@@ -56,7 +62,7 @@ def promote(document: Mapping[str, Any], rules: JourneyRules | None, policy: Fol
     sealed = _sealed(processing, before, rules.version, newest, policy.lateness_horizon)
 
     counted = [attempt.counted for attempt in before[sealed:]]
-    folded = fold(rules, [*counted, surplus, pending], before[:sealed])
+    folded = fold(rules, [*counted, surplus, pending], before[:sealed], tell)
     kept, cut = _cut(folded.surplus, rules, policy.surplus_limit)
     dropped = {**folded.dropped, "surplus-cut": cut} if cut else folded.dropped
     notes = {

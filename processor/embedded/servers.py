@@ -41,7 +41,7 @@ def embedded_servers(data_dir: Path | None = None) -> Iterator[Servers]:
 @contextmanager
 def embedded_mongo(data_dir: Path | None = None) -> Iterator[tuple[str, ServerProcess]]:
     """Start a mongod as a replica set of one; yield its URL and process. Raises `EmbeddedUnavailable`."""
-    mongod, port = _mongod(), free_port()
+    mongod, port = mongod_program(), free_port()
     with server_directory("mongo", data_dir) as directory:
         command = [
             str(mongod),
@@ -71,8 +71,8 @@ def _running(process: ServerProcess, address: str) -> Iterator[tuple[str, Server
         process.stop()
 
 
-def _mongod() -> Path:
-    """Find the wheel's mongod, else one on PATH."""
+def mongod_program() -> Path:
+    """Find the wheel's mongod, else one on PATH. Raises `EmbeddedUnavailable`."""
     found = _inside("fiftyone", "db/bin/mongod") or shutil.which("mongod")
     if not found:
         raise EmbeddedUnavailable(

@@ -68,17 +68,20 @@ class Promoter:
 
     async def _catch_up(self, claim: Claim) -> None:
         """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""
-        journeys = self._journeys.index.journeys
-        for document in claim.documents:
-            rules = journeys.get(document["journey"])
-            if rules is None or rules.version < needed_version(document):
-                await self._journeys.refresh()
-                return
+        if any(map(self._is_behind, claim.documents)):
+            await self._journeys.refresh()
+
+    def _is_behind(self, document: Mapping[str, Any]) -> bool:
+        try:
+            rules = self._journeys.index.journeys.get(document["journey"])
+            return rules is None or rules.version < needed_version(document)
+        except (KeyError, TypeError, ValueError):
+            return False  # edited by hand: `_promote` tells of it
 
     def _promote(self, document: Mapping[str, Any]) -> Promotion | None:
         """One document that cannot be promoted must not hold up the others; it comes back after its lease."""
-        rules = self._journeys.index.journeys.get(document["journey"])
         try:
+            rules = self._journeys.index.journeys.get(document["journey"])
             return promote(document, rules, self._policy, self._around.clock.now())
         except Exception:  # noqa: BLE001 - a document edited by hand can break in any way
             self._around.metrics.failed_promotions.inc()

@@ -70,7 +70,13 @@ async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
     structlog.contextvars.bind_contextvars(loop=loop.name)
     progressed = surroundings.metrics.progressed.labels(loop.name)
     while not surroundings.stop.is_set():
-        done = await surroundings.outlast(loop.name, loop.step)
+        try:
+            done = await surroundings.outlast(loop.name, loop.step)
+        except JourneyProgressError:
+            raise  # says by itself what is wrong
+        except Exception:
+            structlog.get_logger(__name__).exception("loop died")  # at once: the drain may take a while
+            raise
         progressed.set_to_current_time()
         if not done and loop.rest:
             await surroundings.pause(loop.rest, loop.wake)

@@ -122,7 +122,7 @@ class MongoProgressStore:
                 await self._progresses.bulk_write(writes, ordered=False)
 
     async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        """Mark due what waits or was folded under an older version; see `ports.ProgressStore.mark_due`.
+        """Mark due what is claimed, waits, or is older; see `ports.ProgressStore.mark_due`.
 
         One pass over each index, which the marking leaves alone, so that no document comes by twice.
         """

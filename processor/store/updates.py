@@ -145,12 +145,14 @@ def forget_update(progress: ObjectId, claimed: Sequence[ProgressEvent], revision
     return UpdateOne({"_id": progress, "processing.relayKey": relay_key}, update)
 
 
-def stale(journey: ObjectId, version: int) -> tuple[Filter, Filter]:
-    """Match the journey's documents that wait, and those folded under an older version, unless due already.
+def stale(journey: ObjectId, version: int) -> tuple[Filter, ...]:
+    """Match the journey's documents that are claimed, that wait, and those folded under an older version.
 
-    Two filters, as each has its index.
+    Not those that are due already. One filter each, as each has its index; and in this order: what a promoter lands
+    meanwhile is no longer claimed, and then it waits or is older.
     """
     return (
+        {"journey": journey, "processing.lease": {"$exists": True}, "processing.due": None},
         {"journey": journey, "processing.waiting": True, "processing.due": None},
         {"journey": journey, "processing.folded": {"$lt": version}, "processing.due": None},
     )

@@ -1,11 +1,11 @@
-"""Kafka in memory: one process, no real time, every durable effect announced so that a test can crash around it.
+"""Kafka in memory: no real time, every durable effect announced (see `processor.testing.faults`).
 
 The three adapters pass the same contract tests as those of `processor.transport` (tests/contract).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import zip_longest
 from zlib import crc32
 
@@ -15,25 +15,20 @@ from processor.core.evidence import ProgressEvent
 from processor.core.letters import explanation
 from processor.core.records import Batch, Record, Rejected
 from processor.errors import BrokerUnavailable
+from processor.testing.faults import Faults, effect, no_faults
 
 Header = tuple[str, bytes]
-
-
-def no_faults(effect: str) -> None:
-    """Let every effect happen."""
 
 
 class MemoryBroker:
     """Append-only topics of `partitions` partitions each.
 
-    `faults` is called with the name of every durable effect right before and right after it: `commit.before`,
-    `commit.after`, and likewise `park` (each letter) and `publish` (each event). What it raises is a crash there,
-    or an outage when it raises `BrokerUnavailable`.
+    Its clients announce the effects `poll`, `commit`, `park` (each letter) and `publish` (each event), to the
+    faults they were made with. `BrokerUnavailable` raised there is an outage.
     """
 
-    def __init__(self, partitions: int = 3, faults: Callable[[str], None] = no_faults) -> None:
+    def __init__(self, partitions: int = 3) -> None:
         self.partitions = partitions
-        self.faults = faults
         self._logs: dict[tuple[str, int], list[Record]] = {}
 
     def append(
@@ -60,13 +55,6 @@ class MemoryBroker:
         """Return what a topic holds, partition by partition."""
         return tuple(record for number in range(self.partitions) for record in self.log(topic, number))
 
-    @contextmanager
-    def effect(self, name: str) -> Iterator[None]:
-        """Announce a durable effect to `faults`, before and after."""
-        self.faults(f"{name}.before")
-        yield
-        self.faults(f"{name}.after")
-
 
 class MemoryGroup:
     """A consumer group over one topic: its committed offsets, and which member has which partitions."""
@@ -78,9 +66,9 @@ class MemoryGroup:
         self.committed: dict[int, int] = {}
         self.members: list[MemoryRecordSource] = []
 
-    async def join(self) -> "MemoryRecordSource":
+    async def join(self, faults: Faults = no_faults) -> "MemoryRecordSource":
         """Add a member and rebalance."""
-        member = MemoryRecordSource(self)
+        member = MemoryRecordSource(self, faults)
         self.members.append(member)
         await self.rebalance()
         return member
@@ -94,7 +82,7 @@ class MemoryGroup:
     async def rebalance(self) -> None:
         """Spread the partitions anew, after the batches in hand are done."""
         async with AsyncExitStack() as stack:
-            for member in self.members:
+            for member in tuple(self.members):
                 await stack.enter_async_context(member.gate)
             self.spread()
 
@@ -123,9 +111,10 @@ class MemoryGroup:
 class MemoryRecordSource:
     """`ports.RecordSource`: one member of a `MemoryGroup`, made by `join`."""
 
-    def __init__(self, group: MemoryGroup) -> None:
+    def __init__(self, group: MemoryGroup, faults: Faults = no_faults) -> None:
         self.gate = asyncio.Lock()
         self._group = group
+        self._faults = faults
         self._generation = 0
         self._positions: dict[int, int] = {}
         self._in_hand: tuple[int, Batch] | None = None
@@ -161,47 +150,65 @@ class MemoryRecordSource:
                 self._in_hand = None
 
     async def commit(self, batch: Batch) -> bool:
-        """Commit exactly this batch; see `ports.RecordSource.commit` (I1)."""
-        if self._in_hand != (self._generation, batch):
-            return False
-        with self._group.broker.effect("commit"):
-            for (_, number), offset in batch.offsets.items():
-                self._group.committed[number] = offset
-        self._in_hand = None
-        return True
+        """Commit exactly this batch; see `ports.RecordSource.commit` (I1).
+
+        The group decides when the commit arrives there, not when it is sent.
+        """
+        async with effect(self._faults, "commit"):
+            is_ours = self._in_hand == (self._generation, batch)
+            if is_ours:
+                self._group.committed |= {number: offset for (_, number), offset in batch.offsets.items()}
+        if is_ours:
+            self._in_hand = None
+        return is_ours
 
     async def _poll(self) -> tuple[int, Sequence[Record]]:
+        """Return records and the generation of the assignment that they were polled under.
+
+        A rebalance can come before and after. A poll that fails costs the consumer: a new one begins at the
+        committed offsets, so that nothing is passed over.
+        """
+        try:
+            async with effect(self._faults, "poll"):
+                generation, records = self._generation, self._fetch()
+        except BaseException:
+            self.take(self.partitions)
+            raise
+        await asyncio.sleep(0)
+        return generation, records
+
+    def _fetch(self) -> Sequence[Record]:
         records: list[Record] = []
         for number, position in self._positions.items():
             records += self._group.broker.log(self._group.topic, number)[position:][: self._group.most - len(records)]
         for record in records:
             self._positions[record.partition] = record.offset + 1
-        generation = self._generation
-        await asyncio.sleep(0)  # where a rebalance can come between
-        return generation, records
+        return records
 
 
 class MemoryDeadLetters:
     """`ports.DeadLetters` into a topic of the broker."""
 
-    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+    def __init__(self, broker: MemoryBroker, topic: str, faults: Faults = no_faults) -> None:
         self._broker = broker
         self._topic = topic
+        self._faults = faults
 
     async def park(self, rejected: Sequence[Rejected]) -> None:
         """Append every letter; see `ports.DeadLetters.park` (I3)."""
         for entry in rejected:
             record = entry.record
-            with self._broker.effect("park"):
+            async with effect(self._faults, "park"):
                 self._broker.append(self._topic, record.value, record.key, [*record.headers, *explanation(entry)])
 
 
 class MemoryEventSink:
     """`ports.EventSink` into a topic of the broker, with the attributes that tell a repeat."""
 
-    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+    def __init__(self, broker: MemoryBroker, topic: str, faults: Faults = no_faults) -> None:
         self._broker = broker
         self._topic = topic
+        self._faults = faults
 
     async def publish(self, outboxes: Mapping[ObjectId, Sequence[ProgressEvent]]) -> Mapping[ObjectId, int]:
         """Append in waves; see `ports.EventSink.publish` (R2)."""
@@ -212,7 +219,7 @@ class MemoryEventSink:
                 if event is None or event.progress in failed:
                     continue
                 try:
-                    with self._broker.effect("publish"):
+                    async with effect(self._faults, "publish"):
                         self._broker.append(self._topic, event.data, str(event.progress).encode(), _attributes(event))
                 except BrokerUnavailable as error:
                     failed[event.progress] = error

@@ -1,14 +1,14 @@
 """Progress documents and journeys in memory: the same semantics as MongoDB's, without I/O, for the simulation.
 
-Durable effects announce themselves: `faults(name)` is called before and after each, with names such as
-`append.progress.before`; what it raises goes to the caller, as a crash or an outage would. A bulk write is not one
-effect: it announces each document, so that a crash can fall in between.
+Durable effects announce themselves to `faults` (see `processor.testing.faults`), with names such as
+`append.progress.before`. A bulk write is not one effect, and a claim is a search, an update of each document and a
+read: a crash, and another process, can come in between.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from bson import ObjectId
 
@@ -16,14 +16,10 @@ from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
+from processor.testing.faults import Faults, announce, effect, no_faults
 from schemas.dots import encode_dots
 
 Document = dict[str, Any]
-Faults = Callable[[str], None]
-
-
-def no_faults(_effect: str) -> None:
-    """Let everything pass."""
 
 
 class MemoryDatabase:
@@ -47,14 +43,12 @@ class MemoryProgressStore:
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
         for record in statements:
-            self._faults("append.statement.before")
-            document = {**record.document, "statement": encode_dots(record.document["statement"])}
-            self._database.statements.setdefault(record.reference, document)
-            self._faults("append.statement.after")
+            async with effect(self._faults, "append.statement"):
+                document = {**record.document, "statement": encode_dots(record.document["statement"])}
+                self._database.statements.setdefault(record.reference, document)
         for append in appends:
-            self._faults("append.progress.before")
-            self._append(append, now)
-            self._faults("append.progress.after")
+            async with effect(self._faults, "append.progress"):
+                self._append(append, now)
 
     def _append(self, append: Append, now: datetime) -> None:
         document = self._database.progresses.setdefault(
@@ -81,18 +75,26 @@ class MemoryProgressStore:
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
-        claimed = []
-        for document in self._claimable("due", "lease", now)[:limit]:
-            self._faults("claim.before")
-            document["lockKey"] = lock_key
-            document["processing"] |= {"lease": until, "holder": {"worker": self._worker, "since": now}}
-            document["processing"].pop("due", None)  # before pending is read (trap 2)
-            claimed.append(document)
-            self._faults("claim.after")
-        return Claim(lock_key, until, tuple(deepcopy(document) for document in claimed))
+        found = self._claimable(self._database.progresses.values(), "due", "lease", now)[:limit]
+        for document in found:
+            async with effect(self._faults, "claim"):
+                if self._claimable([document], "due", "lease", now):
+                    document["processing"]["holder"] = self._holder(now)
+                    self._take(document, lock_key, until)
+        # Pending is read after the due mark is gone (trap 2).
+        return Claim(lock_key, until, tuple(deepcopy(it) for it in found if it.get("lockKey") == lock_key))
 
-    def _claimable(self, mark: str, lease: str, now: datetime) -> list[Document]:
-        documents = list(self._database.progresses.values())
+    def _holder(self, now: datetime) -> Document:
+        return {"worker": self._worker, "since": now}
+
+    def _take(self, document: Document, lock_key: str, until: datetime) -> None:
+        document["lockKey"] = lock_key
+        document["processing"]["lease"] = until
+        document["processing"].pop("due", None)
+
+    def _claimable(self, documents: Iterable[Document], mark: str, lease: str, now: datetime) -> list[Document]:
+        """Return those that are marked and free, longest marked first, then those whose lease ran out."""
+        documents = list(documents)
         marked = [it for it in documents if mark in it["processing"] and _is_free(it, lease, now)]
         marked.sort(key=lambda it: it["processing"][mark])
         expired = [it for it in documents if it not in marked and _is_expired(it, lease, now)]
@@ -102,52 +104,56 @@ class MemoryProgressStore:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
         landed = 0
         for promotion in promotions:
-            self._faults("apply.before")
-            document = self._database.progresses[promotion.progress]
-            if document.get("lockKey") == claim.lock_key and document["processing"].get("lease") == claim.until:
-                apply_promotion(document, promotion, now)
-                landed += 1
-            self._faults("apply.after")
+            async with effect(self._faults, "apply"):
+                landed += self._land(self._database.progresses[promotion.progress], claim, promotion, now)
         return Applied(landed, len(promotions) - landed)
+
+    def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
+        """Do the one conditional update; tell whether the document still carried the claim's lock."""
+        if not self._is_held(document, claim):
+            return False
+        self._write(document, promotion, now)
+        return True
+
+    def _is_held(self, document: Document, claim: Claim) -> bool:
+        return document.get("lockKey") == claim.lock_key and document["processing"].get("lease") == claim.until
+
+    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
+        apply_promotion(document, promotion, now)
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
-        outboxes = {}
-        for document in self._claimable("publish", "relayLease", now)[:limit]:
-            self._faults("claim_events.before")
-            processing = document["processing"]
-            processing |= {"relayKey": lock_key, "relayLease": until}
-            processing["relayHolder"] = {"worker": self._worker, "since": now}
-            processing.pop("publish", None)
-            outboxes[document["_id"]] = tuple(processing.get("outbox", ()))
-            self._faults("claim_events.after")
-        return OutboxClaim(lock_key, until, outboxes)
+        found = self._claimable(self._database.progresses.values(), "publish", "relayLease", now)[:limit]
+        for document in found:
+            async with effect(self._faults, "claim_events"):
+                if self._claimable([document], "publish", "relayLease", now):
+                    processing = document["processing"]
+                    processing |= {"relayKey": lock_key, "relayLease": until, "relayHolder": self._holder(now)}
+                    processing.pop("publish", None)
+        held = [document for document in found if document["processing"].get("relayKey") == lock_key]
+        return OutboxClaim(lock_key, until, {it["_id"]: tuple(it["processing"].get("outbox", ())) for it in held})
 
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
         for progress, revision in published.items():
-            self._faults("forget.before")
-            processing = self._database.progresses[progress]["processing"]
-            if processing.get("relayKey") == claim.lock_key:
-                processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
-                if left := [event.time for event in claim.outboxes[progress] if event.revision > revision]:
-                    _mark(processing, "publish", min(left))  # not published: the claim has cleared their mark
-                del processing["relayKey"], processing["relayLease"], processing["relayHolder"]
-            self._faults("forget.after")
+            async with effect(self._faults, "forget"):
+                processing = self._database.progresses[progress]["processing"]
+                if processing.get("relayKey") == claim.lock_key:
+                    left = [event.time for event in claim.outboxes[progress] if event.revision > revision]
+                    _forget(processing, revision, left)
 
     async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        """Mark due what waits or was folded under an older version; see `ports.ProgressStore.mark_due`."""
+        """Mark due what waits, is older, or is claimed; see `ports.ProgressStore.mark_due`."""
         stale = [
             processing
             for document in self._database.progresses.values()
             if document["journey"] == journey
             and "due" not in (processing := document["processing"])
-            and (processing.get("waiting") or processing.get("folded", version) < version)
+            and ("lease" in processing or processing.get("waiting") or processing.get("folded", version) < version)
         ]
         for processing in stale:
-            self._faults("mark_due.before")
-            _mark(processing, "due", now)
-            self._faults("mark_due.after")
+            async with effect(self._faults, "mark_due"):
+                _mark(processing, "due", now)
         return len(stale)
 
     async def backlog(self, now: datetime) -> Backlog:
@@ -172,15 +178,9 @@ class MemoryProgressStore:
         for progress, document in self._database.progresses.items():
             it = document["processing"]
             if "lease" in it:
-                who = it["holder"]
-                locks.append(
-                    Lock(progress, "promote", document["lockKey"], it["lease"], who["worker"] or None, who["since"])
-                )
+                locks.append(_lock(progress, "promote", document["lockKey"], it["lease"], it["holder"]))
             if "relayLease" in it:
-                who = it["relayHolder"]
-                locks.append(
-                    Lock(progress, "relay", it["relayKey"], it["relayLease"], who["worker"] or None, who["since"])
-                )
+                locks.append(_lock(progress, "relay", it["relayKey"], it["relayLease"], it["relayHolder"]))
         return sorted(locks, key=lambda lock: lock.until)[:limit]
 
     async def find(
@@ -202,6 +202,20 @@ class MemoryProgressStore:
 def _mark(processing: Document, mark: str, now: datetime) -> None:
     """Set a mark, unless an earlier one stands: it tells since when there is something to do."""
     processing[mark] = min(processing.get(mark, now), now)
+
+
+def _lock(
+    progress: ObjectId, loop: Literal["promote", "relay"], lock_key: str, until: datetime, holder: Document
+) -> Lock:
+    return Lock(progress, loop, lock_key, until, holder["worker"] or None, holder["since"])
+
+
+def _forget(processing: Document, revision: int, left: Sequence[datetime]) -> None:
+    """Remove the events up to a revision and give the lease back; `left` are the times of what was not published."""
+    processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
+    if left:
+        _mark(processing, "publish", min(left))  # the claim has cleared their mark
+    del processing["relayKey"], processing["relayLease"], processing["relayHolder"]
 
 
 def _is_free(document: Document, lease: str, now: datetime) -> bool:
@@ -246,7 +260,7 @@ class MemoryJourneyCatalog:
 
     async def load(self) -> Sequence[Mapping[str, Any]]:
         """Return every journey document."""
-        self._faults("journeys.load")
+        await announce(self._faults, "journeys.load")
         self._seen = self._database.journey_changes
         return deepcopy(list(self._database.journeys.values()))
 

@@ -4,26 +4,18 @@ import asyncio
 import os
 import random
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import orjson
-from bson import ObjectId
-
 from processor.app import create_all_topics, open_stores
-from processor.core.completions import attempt_to
-from processor.core.evidence import Item
-from processor.core.fold import fold
-from processor.core.identity import Identification, owners_of, progress_id, statement_reference
 from processor.core.journey import compile_journey
 from processor.settings import Settings
 from processor.store.connect import Database
-from schemas.ids import parse_timestamp
 from schemas.journey import journey_document, journey_from, with_ids
 from tests.acceptance.commands import Running
-from tests.acceptance.world import header, produce, read_all, until_quiet
+from tests.acceptance.proof import verdict_on
+from tests.acceptance.world import produce, until_quiet
 from tests.servers import Servers
 
 LEARNERS = 60
@@ -99,11 +91,10 @@ async def test_kill_9_loses_and_doubles_nothing(
         statuses = [process.stop() for process in processes]
     assert statuses == [0, 0]
 
-    await _documents_equal_the_fold_of_what_was_produced(settings, mongo_database, stream)
-    await _events_have_every_revision_in_order(settings, mongo_database)
-    letters = await read_all(settings, settings.dead_letters_topic)
-    assert {letter.value for letter in letters} == set(poison)
-    assert len({(header(it, "dead-letter-partition"), header(it, "dead-letter-offset")) for it in letters}) == KILLS
+    verdict = await verdict_on(settings, mongo_database, [compile_journey(journey_document(journey))], poison)
+    assert (verdict.lost, verdict.doubled) == ([], [])
+    assert verdict.statements == len(stream)
+    assert verdict.letters == KILLS
 
 
 async def _settled(processes: list[Running]) -> None:
@@ -111,46 +102,3 @@ async def _settled(processes: list[Running]) -> None:
     async with asyncio.timeout(60):
         while not all(process.holds(2) for process in processes):  # noqa: ASYNC110 - other processes' logs
             await asyncio.sleep(0.05)
-
-
-async def _documents_equal_the_fold_of_what_was_produced(
-    settings: Settings, database: Database, stream: list[dict[str, Any]]
-) -> None:
-    rules = compile_journey(with_ids({**JOURNEY, "organisation": settings.default_organisation}))
-    evidence: dict[ObjectId, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
-    for statement in stream:
-        owners = owners_of({"statement": statement}, "actor", Identification())
-        assert isinstance(owners, tuple)
-        for waypoint in rules.waypoints.values():
-            if waypoint.conditions({"statement": statement}):
-                progress = progress_id(rules.organisation, rules.id, owners[0])
-                item = Item(statement_reference(statement["id"]), parse_timestamp(statement["timestamp"]))
-                evidence[progress][waypoint.id].append(item)
-    expected = {key: list(map(attempt_to, fold(rules, [items]).attempts)) for key, items in evidence.items()}
-    found = {document["_id"]: document async for document in database["journeyprogresses"].find()}
-    assert {key: document["completions"] for key, document in found.items()} == expected
-    for document in found.values():
-        assert all(not pending["statements"] for pending in document["pendingProgress"].values())
-        assert not document["processing"].get("outbox")
-    kept = {document["_id"] async for document in database["statements"].find({}, {"_id": 1})}
-    assert kept == {statement_reference(statement["id"]) for statement in stream}
-
-
-async def _events_have_every_revision_in_order(settings: Settings, database: Database) -> None:
-    revisions: dict[str, list[int]] = defaultdict(list)
-    contents: dict[str, set[bytes]] = defaultdict(set)
-    last: dict[str, Any] = {}
-    for record in await read_all(settings, settings.progress_topic):
-        revision = int(header(record, "ce_sequence") or 0)
-        key = record.key.decode()
-        if revision not in revisions[key]:
-            revisions[key].append(revision)  # in the order of their first appearance
-            last[key] = orjson.loads(record.value)
-        contents[header(record, "ce_id") or ""].add(record.value)
-    async for document in database["journeyprogresses"].find():
-        key = str(document["_id"])
-        assert revisions.pop(key, []) == list(range(1, document["processing"]["revision"] + 1))
-        if key in last:
-            assert last[key]["isCompleted"] == document["isCompleted"]
-    assert not revisions
-    assert all(len(values) == 1 for values in contents.values()), "a repeat differs from its first"

@@ -55,15 +55,15 @@ async def read_all(settings: Settings, topic: str) -> list[Any]:
         await consumer.stop()
 
 
-async def until_quiet(settings: Settings) -> None:
+async def until_quiet(settings: Settings, seconds: float = QUIET_DEADLINE) -> None:
     """Wait until everything is read, promoted and published."""
-    deadline = time.monotonic() + QUIET_DEADLINE
+    deadline = time.monotonic() + seconds
     while True:
         status = await read_status(settings)
         backlog = status.backlog
         if not (sum(status.lag.values()) or backlog.due or backlog.claimed or backlog.outbox):
             return
-        assert time.monotonic() < deadline, f"not quiet after {QUIET_DEADLINE} s: {status}"
+        assert time.monotonic() < deadline, f"not quiet after {seconds} s: {status}"
         await asyncio.sleep(0.1)
 
 

@@ -130,9 +130,9 @@ async def test_r2_in_memory_a_failed_event_holds_the_later_ones_back() -> None:
         if len(published) == 1:
             raise BrokerUnavailable("no leader")
 
-    broker = MemoryBroker(faults=fault)
+    broker = MemoryBroker()
     outboxes = {progress: [an_event(progress, 1), an_event(progress, 2)] for progress in (failing, other)}
-    assert await MemoryEventSink(broker, "progress").publish(outboxes) == {other: 2}
+    assert await MemoryEventSink(broker, "progress", fault).publish(outboxes) == {other: 2}
     assert list(by_key(broker.records("progress"))) == [str(other)]
 
 
@@ -141,7 +141,7 @@ async def test_in_memory_an_outage_of_everything_is_raised() -> None:
         raise BrokerUnavailable(effect)
 
     with pytest.raises(BrokerUnavailable):
-        await MemoryEventSink(MemoryBroker(faults=fault), "progress").publish({(it := ObjectId()): [an_event(it, 1)]})
+        await MemoryEventSink(MemoryBroker(), "progress", fault).publish({(it := ObjectId()): [an_event(it, 1)]})
 
 
 @pytest.mark.servers

@@ -26,6 +26,16 @@ async def test_mark_due_wakes_what_waits_whatever_its_version(both: Both) -> Non
     assert len((await both.store.claim("woken", at(4), at(64), 10)).documents) == 1
 
 
+async def test_p3_mark_due_wakes_what_a_promoter_has_in_hand(both: Both) -> None:
+    """It may have been decided under the older version, and lands after the waking."""
+    await both.append(an_append())
+    claim = await both.store.claim("key", at(1), at(61), 10)
+    assert await both.other.mark_due(JOURNEY, 2, at(2)) == 1
+    older = a_promotion(claim.documents[0], has_event=False, processing={"waiting": True})
+    assert (await both.store.apply(claim, [older], at(3))).landed == 1
+    assert len((await both.other.claim("again", at(4), at(64), 10)).documents) == 1
+
+
 async def test_mark_due_reaches_all_of_many_documents(both: Both) -> None:
     number = 2 * CHUNK + 1
     await both.append(*(an_append(owner=f"o{number}") for number in range(number)))

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from pymongo import ReadPreference
 
 from processor.embedded.process import ServerProcess, answers, free_port
-from processor.embedded.servers import _mongod
+from processor.embedded.servers import mongod_program
 from processor.errors import EmbeddedUnavailable, InvalidSettings, Misfit, StoreUnavailable
 from processor.settings import Settings
 from processor.store.connect import check_fit, open_database
@@ -39,7 +39,7 @@ def standalone() -> Iterator[str]:
     port = free_port()
     with tempfile.TemporaryDirectory(suffix=".journey-progress") as directory:
         try:
-            command = [str(_mongod()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
+            command = [str(mongod_program()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
         except EmbeddedUnavailable as unavailable:
             pytest.skip(str(unavailable))
         process = ServerProcess("mongod", [*command, "--nounixsocket"], Path(directory), lambda: answers(port))

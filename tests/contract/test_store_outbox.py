@@ -1,5 +1,10 @@
 """One contract for `ports.ProgressStore`: outboxes and relays (R1, R2)."""
 
+from processor.clock import SystemClock
+from processor.metrics import Metrics
+from processor.services.relay import Relay
+from processor.services.surroundings import Leasing, Surroundings
+from processor.testing.broker import MemoryBroker, MemoryEventSink
 from tests.builders import at
 from tests.contract.stores import Both
 
@@ -52,6 +57,20 @@ async def test_r1_events_that_were_claimed_but_not_published_are_claimed_next(bo
     assert event.revision == 2
 
 
+async def test_a_mark_whose_events_an_earlier_claim_took_along_goes_and_the_lease_with_it(both: Both) -> None:
+    """A promotion landed after the claim had cleared the mark and before it read the outbox."""
+    key = await both.promoted(1)
+    claim = await both.store.claim_events("relay", at(10), at(70), 10)
+    await both.promoted(2)
+    await both.store.forget(claim, {key: 2})
+    empty = await both.other.claim_events("next", at(30), at(90), 10)
+    assert dict(empty.outboxes) == {key: ()}
+    await both.other.forget(empty, {key: 0})
+    await both.promoted(3)  # has not to wait for a lease
+    [event] = (await both.store.claim_events("third", at(31), at(91), 10)).outboxes[key]
+    assert event.revision == 3
+
+
 async def test_the_longest_waiting_outbox_is_claimed_first(both: Both) -> None:
     first = await both.promoted(1, owner="a")
     await both.promoted(2, owner="b")
@@ -76,3 +95,21 @@ async def test_a_promoter_and_a_relay_do_not_lock_each_other_out(both: Both) -> 
     await both.promoted(11)
     await both.store.forget(relaying, {key: 1})
     assert "relayLease" not in (await both.only())["processing"]
+
+
+async def test_an_outbox_that_was_emptied_by_an_earlier_claim_is_given_back(both: Both) -> None:
+    """A promotion lands between a claim's two halves: its event is read and goes, the mark it set stays."""
+    key = await both.promoted(1)
+    claim = await both.store.claim_events("relay", at(10), at(70), 10)
+    await both.promoted(2)
+    await both.store.forget(claim, {key: 2})
+    assert (await both.store.backlog(at(20))).outbox == 1
+    relay = Relay(
+        both.store,
+        MemoryEventSink(MemoryBroker(), "progress"),
+        Surroundings(SystemClock(), Metrics()),
+        Leasing(),
+    )
+    assert await relay.step() == 1
+    assert (await both.store.backlog(at(20))).outbox == 0
+    assert await relay.step() == 0

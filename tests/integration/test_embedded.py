@@ -21,6 +21,7 @@ from pymongo.write_concern import WriteConcern
 
 from processor.embedded import ServerProcess, embedded_kafka, embedded_mongo, embedded_servers
 from processor.embedded import servers as embedded
+from processor.embedded.process import answers, free_port
 from processor.errors import EmbeddedUnavailable
 from tests.servers import Servers
 
@@ -108,12 +109,26 @@ async def test_mongo_has_change_streams(database: AsyncDatabase[dict[str, object
 
 
 @pytest.mark.servers
-async def test_nothing_is_left_of_what_was_stopped() -> None:
+async def test_trap_8_nothing_is_left_of_what_was_stopped() -> None:
     with embedded_servers() as servers:
         directories = [process.log.parent for process in (servers.kafka_process, servers.mongo_process)]
         assert all(_processes(directory) and directory.exists() for directory in directories)
     assert [_processes(directory) for directory in directories] == [[], []]
     assert not any(directory.exists() for directory in directories)
+
+
+@pytest.mark.parametrize("end", [ServerProcess.stop, ServerProcess.kill])
+async def test_trap_8_a_launcher_takes_what_it_launched_along(
+    end: Callable[[ServerProcess], None], tmp_path: Path
+) -> None:
+    """As the `noida-db` command is one: what ends only the launcher leaves its server running."""
+    port = free_port()
+    server = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    process = ServerProcess("launched", ["sh", "-c", '"$0" "$@" & wait', *server], tmp_path, lambda: answers(port))
+    process.start()
+    end(process)
+    await _until(lambda: not answers(port))
+    assert _processes(tmp_path) == []
 
 
 @pytest.mark.servers
@@ -127,7 +142,7 @@ async def test_nothing_is_left_of_what_was_stopped() -> None:
         pytest.param(lambda pid: os.killpg(pid, signal.SIGINT), id="Ctrl-C"),
     ],
 )
-async def test_nothing_outlives_the_parent(end: Callable[[int], None], kind: str) -> None:
+async def test_trap_8_nothing_outlives_the_parent(end: Callable[[int], None], kind: str) -> None:
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, kind),
         stdin=subprocess.PIPE,

@@ -15,7 +15,7 @@ from pymongo import ASCENDING, MongoClient
 
 from processor.app import Part, create_all_topics, run_processor
 from processor.embedded.process import ServerProcess, answers, free_port
-from processor.embedded.servers import _mongod
+from processor.embedded.servers import mongod_program
 from processor.errors import EmbeddedUnavailable, JourneyProgressError
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, open_database
@@ -37,7 +37,7 @@ def a_mongod(*options: str) -> Iterator[int]:
     port = free_port()
     with tempfile.TemporaryDirectory(suffix=".journey-progress") as directory:
         try:
-            command = [str(_mongod()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
+            command = [str(mongod_program()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
         except EmbeddedUnavailable as unavailable:
             pytest.skip(str(unavailable))
         process = ServerProcess(

@@ -7,7 +7,7 @@ a match makes necessary; `explain` says clause by clause what was asked and foun
 from processor.core.conditions.compiled import Clause, Conditions, Finding
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.parse import compile_conditions
-from processor.core.conditions.required import Requirement, keys_at
+from processor.core.conditions.required import Place, Requirement, Requirements, keys_at, one_of
 from processor.core.conditions.warnings import warnings_of
 
 __all__ = [
@@ -15,8 +15,11 @@ __all__ = [
     "Conditions",
     "Finding",
     "InvalidConditions",
+    "Place",
     "Requirement",
+    "Requirements",
     "compile_conditions",
     "keys_at",
+    "one_of",
     "warnings_of",
 ]

@@ -13,7 +13,7 @@ from processor.core.conditions.compiled import Clause
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.paths import any_at, parse_path
 from processor.core.conditions.regex import is_regex, regex, regex_of
-from processor.core.conditions.required import Requirement, all_of, one_of, within
+from processor.core.conditions.required import Requirements, all_of, one_of, within
 from processor.core.conditions.values import MISSING, Test
 
 Query = Callable[[Any, str], Clause]
@@ -32,7 +32,7 @@ class Ask:
     is_negated: bool = False
     values: Sequence[Any] | None = None
     """What the value must equal one of."""
-    inner: tuple[Requirement, ...] = ()
+    inner: Requirements = ()
     """What an element of the array must have."""
     parts: tuple["Ask", ...] | None = None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processor.core.conditions.paths import parse_path, values_at
-from processor.core.conditions.required import Requirement
+from processor.core.conditions.required import Requirements
 from processor.core.conditions.values import MISSING, Test
 
 
@@ -15,7 +15,7 @@ class Clause:
 
     operator: str
     predicate: Test
-    required: tuple[Requirement, ...] = ()
+    required: Requirements = ()
     path: str | None = None
     asked: Any = None
     parts: tuple["Clause", ...] = ()

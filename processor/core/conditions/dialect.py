@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any, Final
 
 from bson import Int64, ObjectId, Regex
@@ -12,6 +13,9 @@ from schemas.ids import parse_object_id, parse_timestamp
 DEPTH_LIMIT: Final = 40
 SIZE_LIMIT: Final = 100_000
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None), ObjectId})
+"""Types of values that stay as they are."""
+
 DATE_FIELDS: Final = {"statement.timestamp": "timestamp", "statement.stored": "stored"}
 """In conditions these mean the document's Date fields (learning-locker-behaviour.md, section 5.1)."""
 
@@ -19,7 +23,7 @@ DATE_FIELDS: Final = {"statement.timestamp": "timestamp", "statement.stored": "s
 def check_extent(query: Any) -> None:
     """Raise `InvalidConditions` for more than so many levels or values. Needs no stack, unlike what comes after it."""
     level, depth, size = [query], 0, 1
-    while level := [value for value in level if isinstance(value, Mapping | list)]:
+    while level := [value for value in level if type(value) not in _PLAIN and isinstance(value, Mapping | list)]:
         depth += 1
         if depth > DEPTH_LIMIT:
             raise InvalidConditions("$", f"nested deeper than {DEPTH_LIMIT} levels")
@@ -34,6 +38,10 @@ def converted(value: Any, at: str) -> Any:
 
     Raises `InvalidConditions` on malformed ones, and on what JSON cannot say.
     """
+    if type(value) is str:
+        return _text(value, at)
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
         if len(value) == 1:
             (key, inner) = next(iter(value.items()))
@@ -49,15 +57,23 @@ def converted(value: Any, at: str) -> Any:
         return parse_timestamp(value)
     if isinstance(value, Int64):
         return int(value)
-    if value is None or type(value) in (str, int, float, bool, ObjectId):
-        return value
     raise InvalidConditions(at, f"{type(value).__name__} is not a value of JSON")
 
 
 def _key(key: Any, at: str) -> str:
     if not isinstance(key, str):
         raise InvalidConditions(at, f"the key {key!r:.40} is not a string")
-    return key
+    return _text(key, at)
+
+
+def _text(text: str, at: str) -> str:
+    """Return the text, one for all conditions: thousands of them name the same paths and verbs."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InvalidConditions(at, "half a surrogate pair is not text: UTF-8 cannot write it") from None
+    return intern(text)
 
 
 def _spelled(key: str, inner: Any, at: str) -> Any:

@@ -129,7 +129,7 @@ def mod(asked: Any, at: str) -> Test:
 
 
 def _is_finite(value: Any) -> bool:
-    return bracket(value) == NUMBER and math.isfinite(value)
+    return bracket(value) == NUMBER and (not isinstance(value, float) or math.isfinite(value))
 
 
 def _is_long(value: Any) -> bool:

@@ -9,6 +9,7 @@ values is put to each of its elements and to the whole; one that was reached by 
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 from processor.core.conditions.values import MISSING, Test
@@ -43,7 +44,7 @@ def parse_path(path: str) -> Path:
 
 
 def _step(part: str) -> Step:
-    key = part.replace("&46;", ".")
+    key = intern(part.replace("&46;", "."))
     is_position = part.isascii() and part.isdecimal() and (part == "0" or part[0] != "0") and len(part) < 10
     return Step(key, key.replace(".", "&46;") if "." in key else None, int(part) if is_position else None)
 
@@ -61,27 +62,34 @@ def any_at(path: Path, test: Test, *, spreads: bool) -> Callable[[Any], bool]:
 
     The common way, through documents alone, is a short loop; arrays, scalars and dots in keys take the long one.
     """
+    return _asker(path, spreads)(test)
 
-    def anywhere(document: Any) -> bool:
-        return any(map(test, _walk(document, path, spreads)))
 
-    if any(step.encoded for step in path):
-        return anywhere
+@lru_cache(maxsize=4096)
+def _asker(path: Path, spreads: bool) -> Callable[[Test], Callable[[Any], bool]]:
+    """Return what binds a test to the path; all that ask at one path share what is known of it."""
+    has_dots = any(step.encoded for step in path)
     (*parents, last) = (step.key for step in path)
 
-    def passes(document: Any) -> bool:
-        value = document
-        try:
-            for key in parents:
-                value = value.get(key, _NOTHING)
-            value = value.get(last, MISSING)
-        except AttributeError:  # not a document
-            return anywhere(document)
-        if spreads and type(value) is list:
-            return test(value) or any(map(test, value))
-        return test(value)
+    def bind(test: Test) -> Callable[[Any], bool]:
+        def passes(document: Any) -> bool:
+            value = document
+            try:
+                for key in parents:
+                    value = value.get(key, _NOTHING)
+                value = value.get(last, MISSING)
+            except AttributeError:  # not a document
+                return any(map(test, _walk(document, path, spreads)))
+            if spreads and type(value) is list:
+                return test(value) or any(map(test, value))
+            return test(value)
 
-    return passes
+        return passes
+
+    def bind_with_dots(test: Test) -> Callable[[Any], bool]:
+        return lambda document: any(map(test, values_at(document, path, spreads=spreads)))
+
+    return bind_with_dots if has_dots else bind
 
 
 _NOTHING: Final[Mapping[str, Any]] = {}

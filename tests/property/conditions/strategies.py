@@ -4,10 +4,11 @@ Few keys and few values, and queries made of the paths and values of the documen
 documents apart instead of missing them all, and equal values of different types meet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from bson import ObjectId
 from hypothesis import strategies as st
@@ -28,22 +29,49 @@ NUMBERS = (
 COMMON = (None, True, False, 0, 1, 2, 1.0, "a", "b")
 KEYS = ("a", "b", "0", "1")
 
-scalars = st.sampled_from((*COMMON, *COMMON, *COMMON, *NUMBERS, *TEXTS, *DATES, *IDS, *OTHER_HEX))
+SCALARS = (*COMMON, *COMMON, *COMMON, *NUMBERS, *TEXTS, *DATES, *IDS, *OTHER_HEX)
+
+Thing = TypeVar("Thing")
 
 
-@st.composite
-def values(draw: st.DrawFn, depth: int = 3, leaf: st.SearchStrategy[Json] = scalars) -> Json:
+@cache
+def _below(end: int) -> st.SearchStrategy[int]:
+    return st.integers(0, end - 1)
+
+
+class Dice:
+    """Draws by position from tuples: strategies made anew for each draw would cost ten times as much."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
+        self._draw = draw
+
+    def number(self, least: int, most: int) -> int:
+        return least + self._draw(_below(most - least + 1))
+
+    def one(self, things: Sequence[Thing]) -> Thing:
+        return things[self.number(0, len(things) - 1)]
+
+    def some(self, make: Callable[[], Thing], least: int, most: int) -> list[Thing]:
+        return [make() for _ in range(self.number(least, most))]
+
+
+def a_value(dice: Dice, depth: int = 3, leaves: Sequence[Json] = SCALARS) -> Json:
     """A scalar, or an array or document of values; scalars are half of all."""
-    kind = draw(st.sampled_from("ssssaaadd" if depth else "s"))
+    kind = dice.one("ssssaaadd" if depth else "s")
     if kind == "s":
-        return draw(leaf)
-    inner = values(depth - 1, leaf)
+        return dice.one(leaves)
     if kind == "a":
-        return draw(st.lists(inner, max_size=3))
-    return draw(st.dictionaries(st.sampled_from(KEYS), inner, max_size=3))
+        return dice.some(lambda: a_value(dice, depth - 1, leaves), 0, 3)
+    return {key: a_value(dice, depth - 1, leaves) for key in dice.some(lambda: dice.one(KEYS), 0, 3)}
 
 
-documents = st.fixed_dictionaries({"a": values()}, optional={"b": values(), "0": values(1)})
+def a_document(dice: Dice) -> dict[str, Json]:
+    document = {"a": a_value(dice)}
+    if dice.number(0, 1):
+        document["b"] = a_value(dice)
+    if dice.number(0, 1):
+        document["0"] = a_value(dice, 1)
+    return document
 
 
 @dataclass
@@ -69,86 +97,82 @@ def _children(value: Json) -> Iterator[tuple[str, Json]]:
 
 
 PATTERNS = ("", "a", "^a", "b$", "^$", ".", "^a.b", "A", r"\d", r"\s", r"\S", "[ab]{2}", "a|b", r"\x{1f600}", "é")
-regexes = st.builds(
-    lambda pattern, options: {"$regex": pattern} | ({"$options": options} if options else {}),
-    st.sampled_from(PATTERNS),
-    st.text("ims", max_size=2),
-)
+OPTIONS = ("", "", "i", "m", "s", "im", "si")
 TYPES = (
     *("double", "string", "object", "array", "objectId", "bool", "date", "null", "int", "long", "number", "decimal"),
     *(1, 2, 3, 4, 7, 8, 9, 10, 16, 18, 2.0, -1, 127, 6),
 )
-FEW_TYPES = st.lists(st.sampled_from(TYPES), min_size=1, max_size=2)
 EXISTS: tuple[Json, ...] = (True, False, 0, 1, 0.0, None, "", [], {})
 COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")
 LISTS = ("$in", "$nin", "$all")
 
 
-@st.composite
-def one_operator(draw: st.DrawFn, material: Material) -> tuple[str, Json]:
-    operator = draw(st.sampled_from((*COMPARISONS, *COMPARISONS, *LISTS, "$exists", "$type", "$size", "$mod")))
-    value = st.sampled_from(material.values)
+def a_regex(dice: Dice) -> dict[str, Json]:
+    options = dice.one(OPTIONS)
+    return {"$regex": dice.one(PATTERNS)} | ({"$options": options} if options else {})
+
+
+def an_operator(dice: Dice, material: Material) -> tuple[str, Json]:
+    operator = dice.one((*COMPARISONS, *COMPARISONS, *LISTS, "$exists", "$type", "$size", "$mod"))
     if operator in COMPARISONS:
-        return operator, draw(value)
+        return operator, dice.one(material.values)
     if operator in LISTS:
-        listed = draw(st.lists(value, max_size=3))
-        return operator, [*listed, draw(regexes)] if draw(st.integers(0, 3)) == 0 else listed
+        listed = dice.some(lambda: dice.one(material.values), 0, 3)
+        return operator, [*listed, a_regex(dice)] if dice.number(0, 3) == 0 else listed
     if operator == "$exists":
-        return operator, draw(st.sampled_from(EXISTS))
+        return operator, dice.one(EXISTS)
     if operator == "$type":
-        types = draw(FEW_TYPES)
+        types = dice.some(lambda: dice.one(TYPES), 1, 2)
         return operator, types[0] if len(types) == 1 else types
     if operator == "$size":
-        return operator, draw(st.sampled_from((0, 1, 2, 2.0, 3)))
-    return operator, [draw(st.sampled_from((1, 2, -2, 4, 2.9, -4))), draw(st.sampled_from((0, 1, -1, -3, 0.5)))]
+        return operator, dice.one((0, 1, 2, 2.0, 3))
+    return operator, [dice.one((1, 2, -2, 4, 2.9, -4)), dice.one((0, 1, -1, -3, 0.5))]
 
 
-@st.composite
-def operators(draw: st.DrawFn, material: Material, depth: int) -> dict[str, Json]:
+def operators(dice: Dice, material: Material, depth: int) -> dict[str, Json]:
     """`{$op: …}` beside a path."""
-    kind = draw(st.sampled_from("ssssrtneea" if depth else "sssr"))
+    kind = dice.one("ssssrtneea" if depth else "sssr")
     if kind == "s":
-        return dict([draw(one_operator(material))])
+        return dict([an_operator(dice, material)])
     if kind == "r":
-        return draw(regexes)
+        return a_regex(dice)
     if kind == "t":
-        return dict([draw(one_operator(material)), draw(one_operator(material))])
+        return dict([an_operator(dice, material), an_operator(dice, material)])
     if kind == "n":
-        return {"$not": draw(operators(material, depth - 1))}
+        return {"$not": operators(dice, material, depth - 1)}
     if kind == "a":
-        return {"$all": draw(st.lists(elem_matches(material, depth - 1), min_size=1, max_size=2))}
-    return draw(elem_matches(material, depth - 1))
+        return {"$all": dice.some(lambda: an_elem_match(dice, material, depth - 1), 1, 2)}
+    return an_elem_match(dice, material, depth - 1)
 
 
-@st.composite
-def elem_matches(draw: st.DrawFn, material: Material, depth: int) -> dict[str, Json]:
+def an_elem_match(dice: Dice, material: Material, depth: int) -> dict[str, Json]:
     """`{$elemMatch: …}` of operators on the element, or of a query over a document."""
-    asked = operators if draw(st.booleans()) else queries
-    return {"$elemMatch": draw(asked(material, depth))}
+    asked = operators if dice.number(0, 1) else a_query
+    return {"$elemMatch": asked(dice, material, depth)}
 
 
-@st.composite
-def queries(draw: st.DrawFn, material: Material, depth: int = 2) -> dict[str, Json]:
-    """Well-formed queries: mostly one path."""
+def a_query(dice: Dice, material: Material, depth: int = 2) -> dict[str, Json]:
+    """A well-formed query: mostly one path."""
     query: dict[str, Json] = {}
-    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 0)))):
-        path = draw(st.sampled_from(material.paths))
-        if depth < 2 and draw(st.booleans()):
+    for _ in range(dice.one((1, 1, 1, 2, 0))):
+        path = dice.one(material.paths)
+        if depth < 2 and dice.number(0, 1):
             path = path.rpartition(".")[2]  # within an element
-        is_plain = draw(st.integers(0, 3)) == 0
-        query[path] = draw(st.sampled_from(material.values) if is_plain else operators(material, depth))
-    if depth and draw(st.integers(0, 3)) == 0:
-        operator = draw(st.sampled_from(("$and", "$or", "$nor")))
-        query[operator] = draw(st.lists(queries(material, depth - 1), min_size=1, max_size=3))
+        is_plain = dice.number(0, 3) == 0
+        query[path] = dice.one(material.values) if is_plain else operators(dice, material, depth)
+    if depth and dice.number(0, 3) == 0:
+        operator = dice.one(("$and", "$or", "$nor"))
+        query[operator] = dice.some(lambda: a_query(dice, material, depth - 1), 1, 3)
     return query
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Some documents, and queries made of what is in them."""
-    drawn = draw(st.lists(documents, min_size=8, max_size=12))
+    dice = Dice(draw)
+    drawn = dice.some(lambda: a_document(dice), 8, 12)
     material = Material()
     for document in drawn:
         for key, value in document.items():
             material.gather(value, key)
-    return drawn, draw(st.lists(queries(material), min_size=6, max_size=10))
+    return drawn, dice.some(lambda: a_query(dice, material), 6, 10)

@@ -1,0 +1,99 @@
+"""Finds, among very many things, the few whose requirements a document may meet, by hash look-ups alone.
+
+Each thing stands under one of its requirements: a path and the keys one of which must be there. A place that too many
+share is divided again by what else they require. What requires nothing is met by every document.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from processor.core.conditions import Requirement, Requirements, keys_at
+
+Thing = TypeVar("Thing")
+Keys = Iterable[Any]
+
+CROWD: Final = 8
+"""So many things may share a place: to evaluate them costs about as much as to look further."""
+
+
+class Entry(NamedTuple, Generic[Thing]):
+    """A thing, and all that a document must have for it."""
+
+    thing: Thing
+    requirements: Requirements
+
+
+class Shelves(Generic[Thing]):
+    """An immutable index of things. Documents get candidates: all that can match, and a few that do not."""
+
+    __slots__ = ("_by_path", "_unconditional")
+
+    def __init__(self, entries: Sequence[Entry[Thing]], used: frozenset[str] = frozenset()) -> None:
+        """Index the entries by paths other than those that are `used` already."""
+        self._unconditional: list[Thing] = []
+        places: dict[str, dict[Any, list[Entry[Thing]]]] = defaultdict(dict)
+        choose = _chooser(entries, used)
+        for entry in entries:
+            chosen = choose(entry.requirements)
+            if chosen is None:
+                self._unconditional.append(entry.thing)
+                continue
+            for path, keys in chosen:
+                for key in keys:
+                    places[path].setdefault(key, []).append(entry)
+        self._by_path = [
+            (path, keys_at(path), {key: _shelf(crowd, used | {path}) for key, crowd in keys.items()})
+            for path, keys in places.items()
+        ]
+
+    def candidates(self, document: Mapping[str, Any]) -> Iterable[Thing]:
+        """Return each thing that the document may match, once."""
+        found: dict[int, Thing] = {}
+        self._collect(document, found, {})
+        return found.values()
+
+    def _collect(self, document: Mapping[str, Any], found: dict[int, Thing], known: dict[str, Keys]) -> None:
+        for thing in self._unconditional:
+            found[id(thing)] = thing
+        for path, keys_of, shelf in self._by_path:
+            keys = known.get(path)
+            if keys is None:
+                keys = known[path] = keys_of(document)
+            for key in keys:
+                things = shelf.get(key, ())
+                if isinstance(things, Shelves):
+                    things._collect(document, found, known)  # noqa: SLF001 - its own kind
+                else:
+                    for thing in things:
+                        found[id(thing)] = thing
+
+
+def _shelf(crowd: Sequence[Entry[Thing]], used: frozenset[str]) -> Shelves[Thing] | tuple[Thing, ...]:
+    if len(crowd) > CROWD and any(_is_free(it, used) for entry in crowd for it in entry.requirements):
+        return Shelves(crowd, used)
+    return tuple(entry.thing for entry in crowd)
+
+
+def _is_free(requirement: Requirement, used: frozenset[str]) -> bool:
+    return not any(place.path in used for place in requirement)
+
+
+def _chooser(entries: Iterable[Entry[Thing]], used: frozenset[str]) -> Callable[[Requirements], Requirement | None]:
+    """Return what chooses the requirement that the fewest others share; of those that few share, the usual path.
+
+    The fewer paths are in use, the fewer look-ups a document costs.
+    """
+    crowds: Counter[tuple[str, Any]] = Counter()
+    paths: Counter[str] = Counter()
+    for entry in entries:
+        for requirement in entry.requirements:
+            for path, keys in requirement:
+                paths[path] += 1
+                crowds.update((path, key) for key in keys)
+
+    def cost(requirement: Requirement) -> tuple[int, int]:
+        crowd = max((crowds[path, key] for path, keys in requirement for key in keys), default=0)
+        return max(crowd, CROWD), -min((paths[place.path] for place in requirement), default=0)
+
+    return lambda requirements: min((it for it in requirements if _is_free(it, used)), key=cost, default=None)

@@ -1,0 +1,96 @@
+"""From produce to progress-updated, at a steady rate that leaves room: what a learner waits for.
+
+Statements come on a schedule that does not wait for answers, and each is timed from when it was due to be sent, not
+from when it was: so a stall is counted for every statement that it held up.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from processor.settings import Settings
+from tests.benchmarks.machine import Cores
+from tests.benchmarks.statements import documents
+from tests.benchmarks.surroundings import DEADLINE, prepare, publish, under_test, watching
+from tests.benchmarks.workloads import Workload, settings_for
+from tests.servers import Servers
+
+SETTLING = 3.0
+"""Seconds at the rate before anything is timed."""
+
+
+async def latencies(
+    workload: Workload, rate: float, seconds: float, servers: Servers, cores: Cores, folder: Path
+) -> dict[str, float]:
+    """Measure a workload whose every statement is another learner's; return percentiles in milliseconds."""
+    settings = settings_for(servers, uuid4().hex[:12])
+    await prepare(settings, workload)
+    first = workload.warm_up
+    numbers = range(first + int(rate * (SETTLING + seconds)))
+    values = list(documents(numbers, workload.learner, workload.activity))
+    async with watching(settings) as watch, under_test(settings, cores, folder):
+        await publish(settings, values[:first])
+        await watch.until_warm(first)
+        async with _events(settings) as consumer:
+            began = time.perf_counter() + 0.1
+            due = {str(number): began + (number - first) / rate for number in numbers[first:]}
+            sending = asyncio.create_task(_send(settings, values[first:], list(due.values())))
+            seen = await _arrivals(consumer, set(due))
+            await sending
+    waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
+    return {"rate": rate, "statements": len(waits), **_percentiles(waits)}
+
+
+@asynccontextmanager
+async def _events(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """Read the progress topic from its present end."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, fetch_max_wait_ms=100)
+    await consumer.start()
+    try:
+        partition = TopicPartition(settings.progress_topic, 0)
+        consumer.assign([partition])
+        await consumer.seek_to_end(partition)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float]) -> None:
+    """Send each value when it is due."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="lz4")
+    await producer.start()
+    try:
+        for value, instant in zip(values, due, strict=True):
+            if (wait := instant - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            await producer.send(settings.statements_topic, value, partition=0)
+    finally:
+        await producer.stop()
+
+
+async def _arrivals(consumer: AIOKafkaConsumer, learners: set[str]) -> dict[str, float]:
+    """Return when the first event of each learner arrived."""
+    seen: dict[str, float] = {}
+    async with asyncio.timeout(DEADLINE):
+        while len(seen) < len(learners):
+            fetched = await consumer.getmany(timeout_ms=1_000)
+            now = time.perf_counter()
+            for records in fetched.values():
+                for record in records:
+                    learner = orjson.loads(record.value)["owner"]["ident"]["account"]["name"]
+                    if learner in learners:
+                        seen.setdefault(learner, now)
+    return seen
+
+
+def _percentiles(waits: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(waits)
+    shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+    found = {name: ordered[min(int(share * len(ordered)), len(ordered) - 1)] for name, share in shares.items()}
+    return {name: round(1000 * wait, 2) for name, wait in {**found, "most": ordered[-1]}.items()}

@@ -1,0 +1,93 @@
+"""The machine: what it is, which core is whose, and what each process costs (from /proc: Linux)."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROC = Path("/proc")
+TICKS = os.sysconf("SC_CLK_TCK")
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """One core for the process under test, another for the servers and the harness; the same where there is one."""
+
+    processor: int
+    servers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process has cost so far: CPU seconds; resident memory now and at its peak, in megabytes."""
+
+    cpu: float
+    resident: float
+    peak: float
+
+
+def choose_cores() -> Cores:
+    """Take the first and the last core that we may use."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return Cores(processor=allowed[-1], servers=allowed[0])
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Keep this thread on a core; what is started meanwhile inherits it, and stays there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def usage_of(pid: int) -> Usage:
+    """Read what a running process has cost."""
+    fields = _stat(pid)
+    status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines())
+    resident, peak = (int(status[name].split()[0]) * 1024 / MEGABYTE for name in ("VmRSS", "VmHWM"))
+    return Usage((int(fields[11]) + int(fields[12])) / TICKS, resident, peak)
+
+
+def servers_here() -> Mapping[str, int]:
+    """Return name and pid of the servers that we started; none where they run elsewhere or in containers."""
+    parents = {int(entry.name): int(_stat(int(entry.name))[1]) for entry in PROC.glob("[0-9]*") if _is_there(entry)}
+    ours = {os.getpid()}
+    while children := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= children
+    names = {(PROC / str(pid) / "comm").read_text().strip(): pid for pid in ours}
+    return {name: pid for name, pid in names.items() if not name.startswith(("python", "make", "journey"))}
+
+
+def describe(cores: Cores) -> dict[str, Any]:
+    """Say what figures depend on."""
+    cpu = [
+        line.split(":", 1)[1].strip() for line in (PROC / "cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    memory = int((PROC / "meminfo").read_text().split()[1]) * 1024
+    return {
+        "cpu": cpu[0] if cpu else platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory / 1e9, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "processor_core": cores.processor,
+        "servers_core": cores.servers,
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat after the command, which may have blanks and brackets in it."""
+    return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+
+
+def _is_there(entry: Path) -> bool:
+    """Processes come and go while we look."""
+    return (entry / "stat").exists()

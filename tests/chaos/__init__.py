@@ -1,0 +1,1 @@
+"""Real faults on real servers: `make chaos`, and a short form within `make test-apache`."""

@@ -1,0 +1,81 @@
+"""What is refused, and that the error says where and why (semantics.md, section 3)."""
+
+from typing import Any
+
+import pytest
+
+from processor.core.conditions import InvalidConditions, compile_conditions
+from processor.core.conditions.dialect import DEPTH_LIMIT, SIZE_LIMIT
+from processor.core.conditions.parse import TEXT_LIMIT
+
+
+def nested(levels: int) -> dict[str, Any]:
+    query: dict[str, Any] = {"a": 1}
+    for _ in range(levels):
+        query = {"$and": [query]}
+    return query
+
+
+@pytest.mark.parametrize(
+    ("query", "path", "reason"),
+    [
+        ({"$where": "sleep(1)"}, "$.$where", "JavaScript"),
+        ({"$and": [{"a": 1}, {"$expr": {"$eq": [1, 1]}}]}, "$.$and[1].$expr", "aggregation"),
+        ({"a": {"$function": {}}}, "$.a.$function", "JavaScript"),
+        ({"person._id": {"$personaIdent": {"key": "x"}}}, "$.person._id.$personaIdent", "personas"),
+        ({"$text": {"$search": "x"}}, "$.$text", "text index"),
+        ({"$jsonSchema": {}}, "$.$jsonSchema", "not part"),
+        ({"a": {"$near": [0, 0]}}, "$.a.$near", "geographic"),
+        ({"a": {"$geoWithin": {}}}, "$.a.$geoWithin", "geographic"),
+        ({"a": {"$gt": 1, "$like": "x"}}, "$.a.$like", "unknown operator $like"),
+        ({"$xor": []}, "$.$xor", "unknown operator $xor"),
+        ({"a": {"$elemMatch": {"b": {"$where": "1"}}}}, "$.a.$elemMatch.b.$where", "JavaScript"),
+        ({"a": {"$not": {"$where": "1"}}}, "$.a.$not.$where", "JavaScript"),
+        ({"a": {"b": {"$gt": 1}}}, "$.a.b.$gt", "no operator here"),
+        ({"a": {"$in": [{"$gt": 1}]}}, "$.a.$in[0].$gt", "no operator here"),
+        ({"$or": []}, "$.$or", "at least one"),
+        ({"$and": {"a": 1}}, "$.$and", "needs a list"),
+        ({"$nor": [1]}, "$.$nor[0]", "a query is an object"),
+        ({"a": {"$in": 1}}, "$.a.$in", "needs a list"),
+        ({"a": {"$all": "x"}}, "$.a.$all", "needs a list"),
+        ({"a": {"$size": -1}}, "$.a.$size", "whole number"),
+        ({"a": {"$size": 1.5}}, "$.a.$size", "whole number"),
+        ({"a": {"$mod": [0, 1]}}, "$.a.$mod", "divide by 0"),
+        ({"a": {"$mod": [2]}}, "$.a.$mod", "[divisor, remainder]"),
+        ({"a": {"$type": "text"}}, "$.a.$type", "'text'"),
+        ({"a": {"$not": 1}}, "$.a.$not", "needs operators"),
+        ({"a": {"$elemMatch": 1}}, "$.a.$elemMatch", "needs an object"),
+        ({"a": {"$options": "i"}}, "$.a.$options", "needs a $regex"),
+        ({"a": {"$regex": 1}}, "$.a.$regex", "strings"),
+        ({"a": {"$regex": "x", "$options": "g"}}, "$.a.$regex", "option 'g'"),
+        ({"a": {"$regex": "(?=x)"}}, "$.a.$regex", "RE2"),
+        ({"a": {"$regex": "(?<!x)y"}}, "$.a.$regex", "RE2"),
+        ({"a": {"$regex": r"(a)\1"}}, "$.a.$regex", "RE2"),
+        ({"a": {"$regex": "a++"}}, "$.a.$regex", "RE2"),
+        ({"a": {"$regex": "("}}, "$.a.$regex", "RE2"),
+        ({"a": {"$in": [{"$regex": "("}]}}, "$.a.$in[0]", "RE2"),
+        ({"a..b": 1}, "$.a..b", "no empty part"),
+        ({".".join("a" * 101): 1}, "$." + ".".join("a" * 101), "at most 100 parts"),
+        ({"a": "\ud800"}, "$.a", "UTF-8"),
+        ({"\ud800": 1}, "$", "UTF-8"),
+        (nested(DEPTH_LIMIT), "$", "nested deeper"),
+        ({"a": {"$in": list(range(SIZE_LIMIT))}}, "$", "more than"),
+        ("{not json", "$", "not JSON"),
+        ("[]", "$", "not list"),
+        ('"x"', "$", "not str"),
+        (" " * (TEXT_LIMIT + 1), "$", "longer than"),
+    ],
+)
+def test_refused_with_path_and_reason(query: Any, path: str, reason: str) -> None:
+    with pytest.raises(InvalidConditions) as raised:
+        compile_conditions(query)
+    assert raised.value.path == path
+    assert reason in raised.value.reason
+    assert str(raised.value) == f"{path}: {raised.value.reason}"
+
+
+def test_what_is_just_within_the_limits_is_taken() -> None:
+    assert compile_conditions(nested(DEPTH_LIMIT // 2 - 1))({"a": 1})
+    assert compile_conditions({"a": {"$in": list(range(SIZE_LIMIT // 2))}})({"a": 7})
+    assert compile_conditions("")({})
+    assert compile_conditions(" ").is_empty

@@ -1,0 +1,99 @@
+"""The journeys in force while the stream runs: one snapshot, refreshed; and the documents that a change wakes."""
+
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from processor.core.promotion import FoldingPolicy, promote
+from processor.services.journeys import JourneyWatch
+from tests.builders import JOURNEY, a_journey, an_append
+from tests.unit.services.world import World
+
+BROKEN: dict[str, Any] = {"waypoints": [{"_id": "0" * 24, "isActive": True, "conditions": {"$where": "1"}}]}
+
+
+def a_watch(world: World, has_promoter: bool = True) -> JourneyWatch:
+    return JourneyWatch(world.journeys, world.catalog, world.around, world.store if has_promoter else None)
+
+
+async def a_waiting_document(world: World) -> dict[str, Any]:
+    """A document that was promoted while its journey was not running."""
+    await world.append(an_append())
+    now = world.clock.now()
+    claim = await world.other.claim("key", now, now, 1)
+    await world.other.apply(claim, [promote(claim.documents[0], None, FoldingPolicy(), now)], now)
+    return world.documents[0]
+
+
+async def test_a_refresh_swaps_the_snapshot_whole() -> None:
+    world = World()
+    await world.journeys.refresh()
+    before = world.journeys.index
+    world.put(a_journey(_id=JOURNEY, version=2), a_journey())
+    await world.journeys.refresh()
+    assert [rules.version for rules in before.journeys.values()] == [1]
+    assert len(world.journeys.index.journeys) == 2
+
+
+async def test_a_broken_journey_is_set_aside_loudly_once_and_the_others_run_on() -> None:
+    world = World(a_journey(), a_journey(isActive=False), a_journey(_id=JOURNEY, **BROKEN))
+    with capture_logs() as logs:
+        await world.journeys.refresh()
+        await world.journeys.refresh()
+    [line] = [entry for entry in logs if entry["log_level"] == "error"]
+    assert line["journey"] == str(JOURNEY)
+    assert "waypoints[0].conditions.$where" in line["fault"]
+    states = ("running", "idle", "broken")
+    assert [world.count("journeys", state=state) for state in states] == [1, 1, 1]
+
+
+async def test_a_journey_that_breaks_otherwise_is_told_again() -> None:
+    world = World(a_journey(_id=JOURNEY, **BROKEN))
+    with capture_logs() as logs:
+        await world.journeys.refresh()
+        world.put(a_journey(_id=JOURNEY, trackBy="team"))
+        await world.journeys.refresh()
+    assert len([entry for entry in logs if entry["log_level"] == "error"]) == 2
+
+
+async def test_the_watch_refreshes_when_something_changed() -> None:
+    world = World()
+    await world.journeys.refresh()
+    watch = a_watch(world)
+    assert await watch.step() == 0
+    world.put(a_journey())
+    assert await watch.step() == 1
+    assert len(world.journeys.index.journeys) == 2
+    assert await watch.step() == 0
+
+
+async def test_a_document_that_waits_is_woken_when_its_journey_runs() -> None:
+    world = World(a_journey(_id=JOURNEY, isActive=False))
+    document = await a_waiting_document(world)
+    await world.journeys.refresh()
+    watch = a_watch(world)
+    await watch.step()
+    assert "due" not in document["processing"]
+
+    world.put(a_journey(_id=JOURNEY))
+    await watch.step()  # refreshes
+    await watch.step()  # wakes
+    assert document["processing"]["due"] == world.clock.now()
+
+
+async def test_each_version_is_woken_for_once() -> None:
+    world = World()
+    await a_waiting_document(world)
+    await world.journeys.refresh()
+    watch = a_watch(world)
+    for _step in range(3):
+        await watch.step()
+    assert world.effects.done.count("mark_due") == 1
+
+
+async def test_a_process_without_a_promoter_wakes_nobody() -> None:
+    world = World()
+    document = await a_waiting_document(world)
+    await world.journeys.refresh()
+    await a_watch(world, has_promoter=False).step()
+    assert "due" not in document["processing"]

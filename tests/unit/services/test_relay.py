@@ -1,0 +1,160 @@
+"""The relay: publish, then forget; at least once, in order, under a lease (R1, R2)."""
+
+from collections.abc import Sequence
+
+import pytest
+from structlog.testing import capture_logs
+
+from processor.core.records import Record
+from processor.errors import StoreUnavailable
+from processor.services.relay import Relay
+from processor.services.surroundings import Leasing
+from processor.testing.broker import MemoryEventSink
+from tests.builders import a_promotion, an_append, an_item
+from tests.unit.services.world import BROKER_AWAY, EVENTS, STORE_AWAY, World
+
+LEASE = 60
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+def a_relay(world: World) -> Relay:
+    return Relay(world.store, MemoryEventSink(world.broker, EVENTS, world.effects), world.around, Leasing())
+
+
+async def promoted(world: World, number: int, owner: str = "ana") -> None:
+    """Let revision `number` of a document wait in its outbox."""
+    append = an_append(an_item(number), owner=owner)
+    await world.append(append)
+    now = world.clock.now()
+    claim = await world.other.claim(f"{owner}-{number}", now, now, 10)
+    [document] = [it for it in claim.documents if it["_id"] == append.progress]
+    await world.other.apply(claim, [a_promotion(document, an_item(number))], now)
+
+
+def published(world: World, owner: str = "ana") -> list[int]:
+    """The revisions of a document in the order in which they stand in the topic."""
+    key = str(an_append(owner=owner).progress).encode()
+    return [int(dict(record.headers)["ce_sequence"]) for record in events(world) if record.key == key]
+
+
+def events(world: World) -> Sequence[Record]:
+    return world.broker.records(EVENTS)
+
+
+async def test_r1_publish_then_forget() -> None:
+    world = World()
+    await promoted(world, 1)
+    relay = a_relay(world)
+    with capture_logs() as logs:
+        assert await relay.step() == 1
+    assert world.effects.done == ["claim_events", "publish", "forget"]
+    assert published(world) == [1]
+    assert world.documents[0]["processing"]["outbox"] == []
+    assert world.count("events_total") == 1
+    assert world.count("relay_seconds_count") == 1
+    assert [(line["event"], line["documents"], line["events"]) for line in logs] == [("batch published", 1, 1)]
+    assert await relay.step() == 0
+
+
+async def test_r2_the_events_of_a_document_reach_the_topic_in_revision_order() -> None:
+    world = World()
+    for number in (1, 2, 3):
+        await promoted(world, number)
+        await promoted(world, number, owner="ben")
+    assert await a_relay(world).step() == 2
+    assert published(world) == published(world, owner="ben") == [1, 2, 3]
+
+
+async def test_r1_an_outage_of_the_broker_is_waited_out_under_the_lease() -> None:
+    world = World()
+    await promoted(world, 1)
+    world.effects.fail("publish.before", BROKER_AWAY, times=3)
+    assert await a_relay(world).step() == 1
+    assert published(world) == [1]
+    assert world.count("outages_total", loop="relay") == 3
+
+
+async def test_r1_an_outage_of_the_store_after_publishing_repeats_only_the_forgetting() -> None:
+    world = World()
+    await promoted(world, 1)
+    world.effects.fail("forget.before", STORE_AWAY, times=2)
+    assert await a_relay(world).step() == 1
+    assert published(world) == [1]
+    assert world.documents[0]["processing"]["outbox"] == []
+
+
+@pytest.mark.parametrize("effect", ["publish.after", "forget.before"])
+async def test_r1_a_crash_before_forgetting_repeats_the_event_with_the_same_id(effect: str) -> None:
+    world = World()
+    await promoted(world, 1)
+    world.effects.fail(effect, Crash())
+    with pytest.raises(Crash):
+        await a_relay(world).step()
+    assert await a_relay(world).step() == 0  # leased
+    world.clock.advance(LEASE + 1)
+    assert await a_relay(world).step() == 1
+    first, second = events(world)
+    assert (first.headers, first.value, first.key) == (second.headers, second.value, second.key)
+
+
+async def test_r1_a_crash_before_publishing_loses_nothing() -> None:
+    world = World()
+    await promoted(world, 1)
+    for effect in ("claim_events.after", "publish.before"):
+        world.effects.fail(effect, Crash())
+        with pytest.raises(Crash):
+            await a_relay(world).step()
+        world.clock.advance(LEASE + 1)
+    assert await a_relay(world).step() == 1
+    assert published(world) == [1]
+
+
+async def test_r2_after_its_lease_a_relay_publishes_nothing_more() -> None:
+    """Another may have published it, and later ones: ours would come late."""
+    world = World()
+    await promoted(world, 1)
+    world.effects.at("claim_events.after", lambda: world.clock.advance(LEASE))
+    assert await a_relay(world).step() == 1
+    assert published(world) == []
+    assert len(world.documents[0]["processing"]["outbox"]) == 1
+    world.clock.advance(1)
+    assert await a_relay(world).step() == 1
+    assert published(world) == [1]
+
+
+async def test_r2_a_later_event_waits_for_an_earlier_one_that_was_not_taken() -> None:
+    world = World()
+    await promoted(world, 1)
+    await promoted(world, 2)
+    await promoted(world, 1, owner="ben")
+    world.effects.fail("publish.before", BROKER_AWAY)  # of the first document's first event
+    relay = a_relay(world)
+    with capture_logs() as logs:
+        assert await relay.step() == 2
+    assert (published(world), published(world, owner="ben")) == ([], [1])
+    assert (logs[-1]["left"], logs[-1]["events"]) == (1, 1)
+    assert await relay.step() == 0
+    world.clock.advance(LEASE + 1)
+    assert await relay.step() == 1
+    assert published(world) == [1, 2]
+
+
+async def test_an_event_added_meanwhile_is_not_forgotten() -> None:
+    world = World()
+    await promoted(world, 1)
+    relay = a_relay(world)
+    await relay.step()
+    await promoted(world, 2)
+    assert await relay.step() == 1
+    assert published(world) == [1, 2]
+
+
+async def test_a_store_that_does_not_answer_a_claim_is_the_supervisors_to_wait_for() -> None:
+    world = World()
+    await promoted(world, 1)
+    world.effects.fail("claim_events.before", STORE_AWAY)
+    with pytest.raises(StoreUnavailable):
+        await a_relay(world).step()

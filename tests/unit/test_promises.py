@@ -1,0 +1,67 @@
+"""What the README promises has a place where it is kept and tests that fail without it; and so has every trap."""
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IDS = ["I1", "I2", "I3", "F1", "P1", "P2", "P3", "R1", "R2"]
+TRAPS = range(1, 9)
+LINK = re.compile(r"\[`([^`]+)`\]\(([^)]+)\)")
+
+
+class Guarantee(NamedTuple):
+    name: str
+    kept_in: list[tuple[str, str]]
+    tests: list[tuple[str, str]]
+
+
+def guarantees() -> list[Guarantee]:
+    """The rows of the README's table: id, promise, links to the sources, links to the tests."""
+    rows = re.findall(r"^\| \*\*(\w\d)\*\* \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    cells = [(name, rest.split(" | ")) for name, rest in rows]
+    return [Guarantee(name, LINK.findall(kept), LINK.findall(tests)) for name, (_, kept, tests) in cells]
+
+
+def tree(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def docstrings(path: str) -> str:
+    """All docstrings of a file."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return "\n".join(ast.get_docstring(node) or "" for node in ast.walk(tree(path)) if isinstance(node, documented))
+
+
+def names_in(path: str) -> set[str]:
+    functions = (node for node in tree(path).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {node.name for node in functions if node.name.startswith("test_")}
+
+
+def test_every_guarantee_stands_in_the_table_once() -> None:
+    assert [guarantee.name for guarantee in guarantees()] == IDS
+
+
+@pytest.mark.parametrize("guarantee", guarantees(), ids=lambda it: it.name)
+def test_the_docstrings_of_the_source_name_the_guarantee(guarantee: Guarantee) -> None:
+    assert guarantee.kept_in
+    for text, path in guarantee.kept_in:
+        assert path.endswith(text)
+        assert re.search(rf"\b{guarantee.name}\b", docstrings(path)), f"{path} does not name {guarantee.name}"
+
+
+@pytest.mark.parametrize("guarantee", guarantees(), ids=lambda it: it.name)
+def test_the_tests_of_the_guarantee_exist_and_name_it(guarantee: Guarantee) -> None:
+    assert guarantee.tests
+    for name, path in guarantee.tests:
+        assert name in names_in(path), f"{path} has no {name}"
+        assert guarantee.name.lower() in name.split("_")
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_every_trap_of_the_architecture_has_a_test(trap: int) -> None:
+    pattern = re.compile(rf"^(async )?def test_\w*trap_{trap}_", re.MULTILINE)
+    assert any(pattern.search(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").rglob("test_*.py"))
