@@ -8,7 +8,7 @@ read: a crash, and another process, can come in between.
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from bson import ObjectId
 
@@ -179,15 +179,9 @@ class MemoryProgressStore:
         for progress, document in self._database.progresses.items():
             it = document["processing"]
             if "lease" in it:
-                who = it["holder"]
-                locks.append(
-                    Lock(progress, "promote", document["lockKey"], it["lease"], who["worker"] or None, who["since"])
-                )
+                locks.append(_lock(progress, "promote", document["lockKey"], it["lease"], it["holder"]))
             if "relayLease" in it:
-                who = it["relayHolder"]
-                locks.append(
-                    Lock(progress, "relay", it["relayKey"], it["relayLease"], who["worker"] or None, who["since"])
-                )
+                locks.append(_lock(progress, "relay", it["relayKey"], it["relayLease"], it["relayHolder"]))
         return sorted(locks, key=lambda lock: lock.until)[:limit]
 
     async def find(

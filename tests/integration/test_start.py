@@ -22,13 +22,14 @@ from processor.store.connect import PROGRESSES, open_database
 from tests.servers import Servers
 
 # PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
 @pytest.fixture(autouse=True)
 def forgotten_sockets() -> Iterator[None]:
     """Find what PyMongo forgot here, and not in whatever test comes next."""
     yield
+    gc.unfreeze()  # the loops freeze what is there when they have read the journeys
     gc.collect()
 
 

@@ -33,6 +33,8 @@ NAMES = {
     "reread",
     "replayed_evidence",
     "retracted_evidence",
+    "documents",
+    "oldest_document_seconds",
     "events",
     "relay_seconds",
     "http_requests",
@@ -69,6 +71,8 @@ def test_labels_have_few_values() -> None:
         "journeys": ("state",),
         "dropped": ("reason",),
         "requests": ("route", "status"),
+        "documents": ("state",),
+        "oldest": ("state",),
         "outages": ("loop",),
         "progressed": ("loop",),
     }

@@ -1,15 +1,16 @@
 """Why a record is refused: every reason of the closed list, its sentence, and the way it is told (I3)."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from processor.core.decode import DEPTH_LIMIT
+from processor.core.decode import DEPTH_LIMIT, decode
 from processor.core.index import JourneyIndex
 from processor.core.matching import match
-from processor.core.records import Reason
-from tests.builders import a_statement, a_statement_document, journey_rules
+from processor.core.records import Reason, Rejected
+from tests.builders import a_record, a_statement, a_statement_document, journey_rules
 from tests.unit.core.decoding import NOBODY, OURS, refused, statement_in, without
 from tests.unit.core.matching import MATCHING, PLAIN
 
@@ -105,7 +106,14 @@ def test_i3_what_matches_and_fails_is_refused_with_its_reason(
 
 
 def test_every_reason_of_the_closed_list_is_reached() -> None:
-    assert {entry[0] for entry in [*DECODING, *MATCHED]} == set(Reason)
+    assert {entry[0] for entry in [*DECODING, *MATCHED]} == set(Reason) - {Reason.UNREADABLE}
+
+
+def test_a_record_that_the_client_could_not_read_is_refused_whatever_its_value() -> None:
+    unreadable = replace(a_record(orjson.dumps(a_statement())), is_readable=False)
+    [rejected] = decode(unreadable, OURS)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == Reason.UNREADABLE
 
 
 def test_a_bare_statement_without_a_tenant_names_the_header_and_the_setting() -> None:
