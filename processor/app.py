@@ -30,6 +30,7 @@ from processor.ports import (
     ProgressReader,
     ProgressStore,
     QueryReader,
+    Recalculations,
 )
 from processor.services import ingest, journeys, promoter, relay
 from processor.services.ingest import Ingest, IngestPolicy
@@ -104,6 +105,8 @@ class Interfaces:
     clock: Clock
     metrics: Metrics
     vitals: Vitals
+    recalculations: Recalculations | None = None
+    """None: the two routes of recalculation are left out."""
 
 
 Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]

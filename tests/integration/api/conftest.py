@@ -21,7 +21,7 @@ from processor.store.indexes import ensure_indexes
 from processor.store.journeys import MongoJourneyWriter
 from processor.store.queries import MongoQueryReader
 from tests.builders import ORGANISATION
-from tests.integration.api.world import OTHER, Api, FixedClock, a_client, application
+from tests.integration.api.world import OTHER, Api, FixedClock, NoRecalculations, a_client, application
 from tests.servers import Servers
 
 
@@ -46,6 +46,7 @@ async def shared_api(servers: Servers) -> AsyncIterator[Api]:
             clock=FixedClock(),
             metrics=Metrics(),
             vitals=vitals,
+            recalculations=NoRecalculations(),
         )
         app = application(settings, interfaces)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -70,4 +70,8 @@ async def test_start_and_cancel(api: Api) -> None:
 
 
 async def test_without_recalculation_there_are_no_such_routes(api: Api) -> None:
-    assert (await api.send("POST", "/api/recalculatejourney")).status_code == 404
+    app = create_application(replace(api.app.state.within, recalculations=None))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
+        answer = await http.post("/api/recalculatejourney", params={"journeyId": "1" * 24}, auth=("mine", SECRET))
+        assert answer.status_code == 404
+        assert "/api/recalculatejourney" not in app.openapi()["paths"]
