@@ -126,6 +126,8 @@ class Interfaces:
     clock: Clock
     metrics: Metrics
     vitals: Vitals
+    recalculations: Recalculations | None = None
+    """None: the two routes of recalculation are left out."""
 
 
 Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]

@@ -211,6 +211,12 @@ def ask(processing: Document, entry: Document) -> None:
         asked.append(entry)
 
 
+def _lock(
+    progress: ObjectId, loop: Literal["promote", "relay"], lock_key: str, until: datetime, holder: Document
+) -> Lock:
+    return Lock(progress, loop, lock_key, until, holder["worker"] or None, holder["since"])
+
+
 def _forget(processing: Document, revision: int, left: Sequence[datetime]) -> None:
     """Remove the events up to a revision and give the lease back; `left` are the times of what was not published."""
     processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]

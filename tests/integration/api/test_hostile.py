@@ -11,6 +11,7 @@ from uuid import UUID
 import httpx
 import orjson
 import pytest
+from limits import RateLimitItemPerMinute
 from structlog.testing import capture_logs
 
 from processor.store.queries import MongoQueryReader
@@ -111,6 +112,22 @@ async def test_a_rate_limit_holds_for_each_client(api: Api) -> None:
         statuses = [(await http.get("/api/v2/journey", auth=("mine", SECRET))).status_code for _ in range(5)]
         assert statuses == [200, 200, 200, 429, 429]
         assert (await http.get("/api/v2/journey", auth=("theirs", SECRET))).status_code == 200
+
+
+async def test_an_address_with_many_wrong_secrets_waits_and_who_is_known_does_not(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("processor.api.rates.FAILURES", RateLimitItemPerMinute(3))
+    app = application(api.settings, api.interfaces, http_rate_limit=1_000)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
+
+        async def status(key: str, secret: str) -> int:
+            return (await http.get("/api/v2/journey", auth=(key, secret))).status_code
+
+        assert await status("mine", SECRET) == 200
+        assert [await status("theirs", "wrong") for _ in range(5)] == [401, 401, 401, 429, 429]
+        assert await status("theirs", SECRET) == 429, "no hash is computed for this address now"
+        assert await status("mine", SECRET) == 200
 
 
 async def test_cors_is_off_unless_set(api: Api) -> None:

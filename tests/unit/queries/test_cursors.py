@@ -1,0 +1,66 @@
+"""Places in a sorted set: written, read back, and what lies beyond them, judged by our own conditions."""
+
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.core.conditions import compile_conditions
+from processor.core.conditions.values import compare
+from processor.core.queries import PROGRESS, beyond, cursor_at, place_from, reverse, sort_from, sort_from_text
+from processor.errors import InvalidInput
+from tests.builders import at
+
+instants = st.integers(-(10**9), 10**9).map(at)
+ids = st.binary(min_size=12, max_size=12).map(ObjectId)
+numbers = st.integers(-(2**53), 2**53)
+values = st.none() | st.booleans() | numbers | st.text(max_size=5) | instants | ids
+
+
+@given(st.lists(values, min_size=3, max_size=3), ids)
+def test_a_cursor_is_read_as_it_was_written(found: list[Any], key: ObjectId) -> None:
+    sort = sort_from({"owner.ident": 1, "a.b": -1, "&46;": 1}, PROGRESS)
+    place = place_from(cursor_at(sort, [*found, key], PROGRESS), sort, PROGRESS, "after")
+    assert [value for _, _, value in place] == [*found, key]
+    assert tuple((path, direction) for path, direction, _ in place) == sort
+
+
+@given(st.lists(st.tuples(st.integers(0, 3) | st.text("ab", max_size=1) | st.none(), numbers), min_size=2, max_size=6))
+def test_what_lies_beyond_is_what_the_sort_puts_after(rows: list[tuple[Any, int]]) -> None:
+    documents = [{"_id": ObjectId(f"{n:024x}"), "a": a, "b": b} for n, (a, b) in enumerate(rows)]
+    for sort in (sort_from({"a": 1, "b": -1}, PROGRESS), sort_from({"a": -1}, PROGRESS)):
+        for way in (sort, reverse(sort)):
+            for here in documents:
+                place = tuple((path, direction, here[path]) for path, direction in way)
+                matches = compile_conditions(beyond(place, PROGRESS))
+                assert [bool(matches(it)) for it in documents] == [_is_after(it, here, way) for it in documents]
+
+
+def _is_after(one: dict[str, Any], other: dict[str, Any], sort: Any) -> bool:
+    orders = (compare(one[path], other[path]) * direction for path, direction in sort)
+    return next((order for order in orders if order), 0) > 0
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ({}, (("_id", 1),)),
+        ({"updatedAt": -1}, (("updatedAt", -1), ("_id", -1))),
+        ({"updatedAt": "desc", "journey": "1"}, (("updatedAt", -1), ("journey", 1), ("_id", -1))),
+        ({"_id": -1, "updatedAt": 1}, (("_id", -1),)),
+    ],
+    ids=str,
+)
+def test_a_sort_is_always_total(written: dict[str, Any], expected: Any) -> None:
+    assert sort_from(written, PROGRESS) == expected
+
+
+def test_a_sort_of_names() -> None:
+    assert sort_from_text("-updatedAt journey", PROGRESS) == (("updatedAt", -1), ("journey", 1), ("_id", -1))
+
+
+def test_there_is_no_paging_by_a_list() -> None:
+    with pytest.raises(InvalidInput, match="completions holds a list"):
+        cursor_at((("completions", 1), ("_id", 1)), [[], ObjectId()], PROGRESS)
