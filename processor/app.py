@@ -126,8 +126,6 @@ class Interfaces:
     clock: Clock
     metrics: Metrics
     vitals: Vitals
-    recalculations: Recalculations | None = None
-    """None: the two routes of recalculation are left out."""
 
 
 Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]

@@ -73,7 +73,6 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
         folding=folding_policy(settings),
         page_limit=settings.http_page_limit,
         body_limit=settings.http_body_limit,
-        recalculations=interfaces.recalculations,
     )
     return create_application(within, origins)
 

@@ -22,7 +22,7 @@ from processor.store.journeys import MongoJourneyWriter
 from processor.store.queries import MongoQueryReader
 from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
 from tests.builders import ORGANISATION
-from tests.integration.api.world import OTHER, Api, FixedClock, NoRecalculations, a_client, application
+from tests.integration.api.world import OTHER, Api, FixedClock, a_client, application
 from tests.servers import Servers
 
 
@@ -48,7 +48,6 @@ async def shared_api(servers: Servers) -> AsyncIterator[Api]:
             clock=FixedClock(),
             metrics=Metrics(),
             vitals=vitals,
-            recalculations=NoRecalculations(),
         )
         app = application(settings, interfaces)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -15,7 +15,6 @@ from processor.api.application import Application
 from processor.api.secrets import hashed
 from processor.api.server import application_of
 from processor.app import Interfaces
-from processor.errors import NotFound
 from processor.settings import Settings
 from processor.store.connect import JOURNEYS, PROGRESSES, Database
 from schemas.journey import journey_document, journey_from
@@ -30,15 +29,6 @@ class FixedClock:
 
     def now(self) -> datetime:
         return at(0)
-
-
-class NoRecalculations:
-    """Knows no journey: for tests of everything around it."""
-
-    async def start(self, journey: ObjectId, organisation: ObjectId, by: ObjectId) -> Mapping[str, Any]:
-        raise NotFound(f"there is no journey {journey}")
-
-    cancel = start
 
 
 @cache
