@@ -111,13 +111,13 @@ def test_learning_lockers_query_builder() -> None:
 
 
 def test_over_many_lines_re2_begins_one_behind_the_last_newline() -> None:
-    """mongod does not (processor/core/conditions/regex.py, DECISIONS 24)."""
+    """mongod does not (processor/core/conditions/regex.py, DECISIONS 20)."""
     assert matches({"a": {"$regex": "^$", "$options": "m"}}, {"a": "a\n"})
     assert not matches({"a": {"$regex": "^$", "$options": "m"}}, {"a": "a\nb"})
 
 
 def test_ids_and_their_spellings_are_ordered_alike() -> None:
-    """mongod finds no order between a string and an ObjectId (DECISIONS 24)."""
+    """mongod finds no order between a string and an ObjectId (DECISIONS 20)."""
     assert matches({"a": {"$gt": {"$oid": HEX}}}, {"a": "f" * 24})
     assert matches({"a": {"$lt": "f" * 24}}, {"a": ID})
     assert not matches({"a": {"$gt": {"$oid": HEX}}}, {"a": "f"})
