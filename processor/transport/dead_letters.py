@@ -28,22 +28,27 @@ class KafkaDeadLetters:
         """Return once every letter is acknowledged; see `ports.DeadLetters.park` (I3).
 
         A record that is too large for a letter must not block its partition: it leaves a letter without the record,
-        and so do those that are no smaller. What failed beside it is produced again: a refusal breaks the producer's
-        sequence. Raises `BrokerUnavailable`, or `Misfit` when the topic takes not even a letter without its record.
+        and so do those that are no smaller. The broker refuses a whole batch, for one letter in it or for all of them
+        together: so what was refused is produced one by one, the smallest first, until one is refused alone.
+        Raises `BrokerUnavailable`, or `Misfit` when the topic takes not even a letter without its record.
         """
         time = time_header(self._clock.now())
-        waiting, limit = list(rejected), sys.maxsize
+        waiting, limit, together = list(rejected), sys.maxsize, len(rejected)
         while waiting:
-            letters = [letter(entry, time, limit) for entry in waiting]
+            letters = [letter(entry, time, limit) for entry in waiting[:together]]
             outcomes = await self._producer.produce(self._topic, letters)
             failed = [(number, failure) for number, failure in enumerate(outcomes) if failure]
             refused = [letters[number] for number, failure in failed if is_about_the_message(failure)]
-            if any(map(_is_without_record, refused)):
+            if together == 1 and any(map(_is_without_record, refused)):
                 raise Misfit(f"topic {self._topic} does not take even small messages: raise its max.message.bytes")
             if failed and not refused:
                 raise BrokerUnavailable(f"Kafka: {len(failed)} dead letters were not acknowledged: {failed[0][1]}")
-            waiting = [waiting[number] for number, _ in failed]
-            limit = min(map(_size, refused), default=limit)
+            waiting = [waiting[number] for number, _ in failed] + waiting[together:]
+            if refused and together == 1:
+                limit, together = _size(refused[0]), len(waiting)
+            elif refused:
+                waiting.sort(key=lambda entry: _size(letter(entry, time)))
+                together = 1
 
 
 def letter(rejected: Rejected, time: Header, limit: int = sys.maxsize) -> Message:

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-OPERATIONS = 17
+OPERATIONS = 19
 EXAMPLES = {GenerationMode.POSITIVE: 4, GenerationMode.NEGATIVE: 8}
 CHECKS = [
     not_a_server_error,

@@ -172,6 +172,21 @@ async def test_i3_a_record_too_large_for_a_letter_leaves_one_without_it(
         assert (letter.value, letter.key, letter.omitted) == (rejected.record.value, b"key", None)
 
 
+@pytest.mark.servers
+async def test_i3_small_letters_that_are_refused_as_one_batch_are_parked_whole(settings: Settings) -> None:
+    """A broker's limit is on the batch: letters that each fit are refused beside one that does not, or together."""
+    settings = settings.model_copy(update={"kafka_compression": "none"})
+    await create_topics(settings)
+    await lower_the_limit(settings, 20_000)
+    bad = [a_rejected(b"%d" % n * size, b"key", offset=n) for n, size in enumerate((100_000, 1, 15_000, 15_000))]
+    async with open_producer(settings) as producer, asyncio.timeout(30):
+        await KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock()).park(bad)
+    found = [letter async for letter in read_dead_letters(settings)]
+    omitted = {letter.origin.offset for letter in found if letter.origin and letter.omitted}
+    assert omitted == {0}
+    assert {letter.origin.offset for letter in found if letter.origin} == set(range(4))
+
+
 async def lower_the_limit(settings: Settings, limit: int) -> None:
     resource = ConfigResource(ConfigResourceType.TOPIC, settings.dead_letters_topic, {"max.message.bytes": str(limit)})
     async with open_admin(settings) as admin:

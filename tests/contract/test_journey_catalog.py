@@ -186,7 +186,7 @@ async def test_journeys_that_could_not_be_read_have_not_been_looked_at(
     """Else an outage at the wrong moment would cost a whole polling interval."""
     catalog = MongoJourneyCatalog(mongo_database, poll=NEVER)
 
-    def unavailable() -> None:
+    def unavailable(**_: object) -> None:
         raise ServerSelectionTimeoutError("no primary")
 
     with monkeypatch.context() as patch:

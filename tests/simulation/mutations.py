@@ -164,7 +164,7 @@ class TwoRelaysAtOnce(WatchedStore):
         waiting = [it for it in self._database.progresses.values() if it["processing"].get("outbox")]
         for document in waiting[:limit]:
             async with effect(self._faults, "claim_events"):
-                document["processing"] |= {"relayKey": lock_key, "relayLease": until}
+                document["processing"] |= {"relayKey": lock_key, "relayLease": until, "relayHolder": {}}
                 document["processing"].pop("publish", None)
         return OutboxClaim(lock_key, until, {it["_id"]: tuple(it["processing"]["outbox"]) for it in waiting[:limit]})
 

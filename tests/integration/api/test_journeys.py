@@ -91,8 +91,11 @@ async def test_the_status_of_a_recalculation_is_not_the_callers_to_write(api: Ap
     await api.has_journeys(stored)
     sent = {"recalculateStatus": {"inProgress": False}, "description": "new"}
     changed = (await api.send("PATCH", f"{PATH}/{stored['_id']}", sent)).json()
-    assert changed["recalculateStatus"] == status
     assert changed["description"] == "new"
+    assert changed["recalculateStatus"]["inProgress"] is False  # nobody is at work, whatever is stored
+    kept = await api.database[JOURNEYS].find_one({"_id": stored["_id"]})
+    assert kept is not None
+    assert kept["recalculateStatus"] == status
 
 
 FAULTS = [
