@@ -4,6 +4,11 @@ BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 500
 
+# What touches Kafka: `make test-apache` does not judge MongoDB and HTTP a second time.
+KAFKA_TESTS := tests/chaos tests/acceptance tests/integration --ignore=tests/integration/api \
+	--ignore-glob='*/test_conditions_*.py' --ignore=tests/acceptance/test_serve.py --ignore=tests/integration/test_embedded.py \
+	tests/contract/test_record_source.py tests/contract/test_dead_letters.py tests/contract/test_event_sink.py tests/contract/test_history.py
+
 .PHONY: help install demo test jars test-apache chaos simulate check format bench lock docs clean
 
 help: ## show the targets
@@ -28,7 +33,7 @@ jars: # Apache Kafka, for the two targets below
 	mvn --quiet --batch-mode -f tests/apache/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/tests/apache/jars
 
 test-apache: install jars ## integration and acceptance tests against Apache Kafka 4 (needs Java 17 and Maven)
-	JOURNEY_PROGRESS_TEST_KAFKA=apache $(BIN)/pytest tests/integration tests/acceptance tests/contract tests/chaos $(ARGS)
+	JOURNEY_PROGRESS_TEST_KAFKA=apache $(BIN)/pytest $(KAFKA_TESTS) $(ARGS)
 
 chaos: install jars ## kill, freeze and cut off everything on Apache Kafka and three mongods (ARGS=--short; needs Java 17 and Maven)
 	$(BIN)/python -m tests.chaos $(ARGS)
