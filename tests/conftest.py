@@ -39,7 +39,7 @@ async def _forgotten_connections() -> AsyncIterator[None]:
     """
     yield
     gc.unfreeze()  # the loops freeze what is there when they have read the journeys
-    for forgotten in [it for it in gc.get_objects() if isinstance(it, AIOKafkaConnection)]:
+    for forgotten in [it for it in gc.get_objects() if type(it) is AIOKafkaConnection]:
         forgotten.close()
     await asyncio.sleep(0)
 
