@@ -30,6 +30,9 @@ from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within
 from processor.transport.gate import Gate
 from processor.transport.records import batch_of
 
+METADATA_AGE = 15.0
+"""Seconds after which a member looks for partitions that were added, or for a topic too new to be known before."""
+
 REVOCATION_SHARE = 0.5
 """Share of the rebalance timeout that a revocation waits for the batch in hand."""
 
@@ -241,4 +244,5 @@ def _consumer(settings: Settings) -> AIOKafkaConsumer:
         max_poll_interval_ms=int(settings.max_poll_interval * 1000),
         max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, 1_048_576),
         fetch_max_wait_ms=100,
+        metadata_max_age_ms=int(METADATA_AGE * 1000),
     )

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 
+from aiokafka import TopicPartition
 from aiokafka import errors as kafka
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import OffsetAndMetadata
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from processor.errors import Misfit
 from processor.settings import PREFIX, Settings
@@ -11,6 +14,9 @@ from processor.transport.admin import open_admin
 from processor.transport.connect import is_passing, translated
 from processor.transport.producer import ENVELOPE
 from processor.transport.reading import spans_of
+
+COORDINATOR_TIMEOUT = 10.0
+"""Seconds that a cluster is given to find who coordinates a group."""
 
 DONE = (kafka.NoError.errno, kafka.TopicAlreadyExistsError.errno)
 
@@ -63,13 +69,27 @@ async def group_lag(settings: Settings) -> Mapping[str, int]:
     Where it has not committed anything, everything counts.
     """
     async with open_admin(settings) as admin:
-        committed = await admin.list_consumer_group_offsets(settings.consumer_group)
+        committed = await _committed(admin, settings.consumer_group)
     lags = {}
     for partition, span in (await spans_of(settings, settings.statements_topic)).items():
         known = committed.get(partition)
         reached = max(known.offset, span.begin) if known else span.begin
         lags[f"{partition.topic}-{partition.partition}"] = max(span.end - reached, 0)
     return lags
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """Ask for a group's offsets. On a cluster that never had a group, asking makes it ready for groups in a moment."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(kafka.GroupCoordinatorNotAvailableError),
+        wait=wait_fixed(0.2),
+        stop=stop_after_delay(COORDINATOR_TIMEOUT),
+        reraise=True,
+    )
+    async for attempt in retrying:
+        with attempt:
+            offsets: Mapping[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
+    return offsets
 
 
 def _new_topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:

@@ -1,5 +1,6 @@
 """The command as a user has it: a process of its own, its settings in the environment."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -40,6 +41,13 @@ def journey_progress(
         check=False,
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def ran(
+    settings: Settings, *arguments: str, stdin: bytes | None = None, cwd: Path | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, beside the event loop: PyMongo gives its connections up if nobody sees to them."""
+    return await asyncio.to_thread(journey_progress, settings, *arguments, stdin=stdin, cwd=cwd)
 
 
 class Running:

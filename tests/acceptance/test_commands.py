@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from processor.settings import Settings
 from processor.store.connect import Database
-from tests.acceptance.commands import journey_progress, running
+from tests.acceptance.commands import journey_progress, ran, running
 from tests.acceptance.world import until_quiet
 
 JOURNEY = """
@@ -43,39 +43,39 @@ def journey_file(tmp_path: Path) -> Path:
 async def test_a_first_session(
     settings: Settings, mongo_database: Database, tmp_path: Path, journey_file: Path
 ) -> None:
-    missing = journey_progress(settings, "run")
+    missing = await ran(settings, "run")
     assert missing.returncode == 78
     assert "topics create" in missing.stderr
 
-    created = journey_progress(settings, "topics", "create", "--json")
+    created = await ran(settings, "topics", "create", "--json")
     assert [topic["created"] for topic in orjson.loads(created.stdout)] == [True, True, True]
-    assert "was there" in journey_progress(settings, "topics", "create").stdout
+    assert "was there" in (await ran(settings, "topics", "create")).stdout
 
-    assert "created" in journey_progress(settings, "journeys", "apply", str(journey_file)).stdout
-    assert "unchanged" in journey_progress(settings, "journeys", "apply", str(journey_file)).stdout
-    assert "running" in journey_progress(settings, "journeys", "list").stdout
+    assert "created" in (await ran(settings, "journeys", "apply", str(journey_file))).stdout
+    assert "unchanged" in (await ran(settings, "journeys", "apply", str(journey_file))).stdout
+    assert "running" in (await ran(settings, "journeys", "list")).stdout
 
     lines = tmp_path / "statements.jsonl.gz"
     with gzip.open(lines, "wb") as file:
         file.write(b"\n".join([*map(orjson.dumps, STATEMENTS), b"not json", b""]))
-    published = journey_progress(settings, "statements", "publish", str(lines))
+    published = await ran(settings, "statements", "publish", str(lines))
     assert published.stdout == "4 statements published\n"
-    assert orjson.loads(journey_progress(settings, "locks", "list", "--json").stdout) == []
-    waiting = orjson.loads(journey_progress(settings, "status", "--json").stdout)
+    assert orjson.loads((await ran(settings, "locks", "list", "--json")).stdout) == []
+    waiting = orjson.loads((await ran(settings, "status", "--json")).stdout)
     assert sum(waiting["lag"].values()) == 4
 
     with running(settings, tmp_path / "run.log") as process:
         await until_quiet(settings)
-        [entry] = orjson.loads(journey_progress(settings, "progress", "show", "--json").stdout)
+        [entry] = orjson.loads((await ran(settings, "progress", "show", "--json")).stdout)
         assert process.stop() == 0
     assert entry["isCompleted"] is True
     assert entry["duration"] == 1000
     assert [len(attempt["waypoints"]) for attempt in entry["completions"]] == [1]
-    assert orjson.loads(journey_progress(settings, "progress", "show", entry["_id"]).stdout) == entry
+    assert orjson.loads((await ran(settings, "progress", "show", entry["_id"])).stdout) == entry
 
-    [letter] = orjson.loads(journey_progress(settings, "dead-letters", "list", "--json").stdout)
+    [letter] = orjson.loads((await ran(settings, "dead-letters", "list", "--json")).stdout)
     assert letter["reason"] == "not-json"
-    done = orjson.loads(journey_progress(settings, "status", "--json").stdout)
+    done = orjson.loads((await ran(settings, "status", "--json")).stdout)
     assert done["dead_letters"] == 1
     assert not sum(done["lag"].values())
 

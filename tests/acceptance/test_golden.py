@@ -10,7 +10,7 @@ from processor.app import apply_journeys, create_all_topics
 from processor.settings import Settings
 from processor.store.connect import Database
 from schemas.journey import with_ids
-from tests.acceptance.commands import journey_progress, running
+from tests.acceptance.commands import ran, running
 from tests.acceptance.world import header, produce, read_all, until_quiet
 from tests.golden import EXPECTED, JOURNEY, JOURNEY_DOCUMENT, STATEMENT_DOCUMENTS
 
@@ -26,7 +26,7 @@ async def test_the_seeds_example(settings: Settings, mongo_database: Database, t
         for start in range(0, len(stream), 5):
             await produce(settings, stream[start : start + 5])
         await until_quiet(settings)
-        shown = journey_progress(settings, "progress", "show", "--journey", JOURNEY, "--json")
+        shown = await ran(settings, "progress", "show", "--journey", JOURNEY, "--json")
 
     [document] = orjson.loads(shown.stdout)
     assert {name: document[name] for name in EXPECTED} == EXPECTED

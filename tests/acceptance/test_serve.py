@@ -15,7 +15,7 @@ from bson import ObjectId
 
 from processor.settings import Settings
 from processor.store.connect import JOURNEYS, PROGRESSES, Database, open_database
-from tests.acceptance.commands import journey_progress
+from tests.acceptance.commands import ran
 from tests.acceptance.openapi import drive
 from tests.acceptance.serving import a_login, serving
 from tests.builders import JOURNEY, ORGANISATION, at
@@ -135,24 +135,24 @@ def _by_creation(documents: list[dict[str, Any]]) -> list[str]:
 
 async def test_clients_from_the_command_line(served: Served) -> None:
     http = served.http
-    made = journey_progress(served.settings, "clients", "create", "a dashboard", "--json")
+    made = await ran(served.settings, "clients", "create", "a dashboard", "--json")
     assert made.returncode == 0, made.stderr
     client = orjson.loads(made.stdout)
     auth = httpx.BasicAuth(client["key"], client["secret"])
     assert (await http.get("/api/v2/journey", auth=auth)).status_code == 200
     assert (await http.post("/api/v2/journey", auth=auth, json={})).status_code == 403, "it may only read"
-    assert journey_progress(served.settings, "clients", "revoke", client["key"]).returncode == 0
+    assert (await ran(served.settings, "clients", "revoke", client["key"])).returncode == 0
     assert (await http.get("/api/v2/journey", auth=auth)).status_code == 401
-    listed = journey_progress(served.settings, "clients", "list").stdout
+    listed = (await ran(served.settings, "clients", "list")).stdout
     [line] = [line for line in listed.splitlines() if client["key"] in line]
     assert "revoked" in line
     assert client["secret"] not in listed
     assert client["secret"].encode() not in served.log.read_bytes()
-    unknown = journey_progress(served.settings, "clients", "revoke", "nobody")
+    unknown = await ran(served.settings, "clients", "revoke", "nobody")
     assert (unknown.returncode, "there is no client" in unknown.stderr) == (65, True)
 
 
 async def test_serve_needs_an_address_of_its_own(served: Served) -> None:
-    ended = journey_progress(served.settings.model_copy(update={"http_host": "192.0.2.1"}), "serve")  # never ours
+    ended = await ran(served.settings.model_copy(update={"http_host": "192.0.2.1"}), "serve")  # never ours
     assert ended.returncode == 78
     assert "JOURNEY_PROGRESS_HTTP_PORT: cannot listen" in ended.stderr

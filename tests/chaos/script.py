@@ -41,10 +41,10 @@ class Plan:
 
 
 SHORT = Plan(
-    seconds=75,
+    seconds=50,
     rate=60,
     counts={
-        Kind.KILL: 12,
+        Kind.KILL: 8,
         Kind.FREEZE: 2,
         Kind.STEP_DOWN: 1,
         Kind.KILL_PRIMARY: 1,
