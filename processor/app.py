@@ -225,7 +225,8 @@ class _Assembly:
         loops: list[Loop] = []
         if any(part is not Part.RELAY for part in parts):
             woken = stores.progress if Part.PROMOTE in parts else None
-            loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken).step))
+            again = timedelta(seconds=2 * settings.journeys_poll + settings.lease)
+            loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken, again).step))
         if Part.PROMOTE in parts or Part.RELAY in parts:
             loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:

@@ -141,8 +141,8 @@ class ProgressStore(Protocol):
         claimed again when the lease runs out.
         """
 
-    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        """Mark due the journey's documents that wait, were last folded under an older version, or are claimed.
+    async def mark_due(self, versions: Mapping[ObjectId, int], now: datetime) -> int:
+        """Mark due the documents of each journey that wait, were last folded under an older version, or are claimed.
 
         What a promoter has in hand it may have decided under the older version already, to land it after this.
         Returns how many were marked. Done in bounded chunks; repeating is harmless.

@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import structlog
 from bson import ObjectId
@@ -16,7 +18,7 @@ from processor.services.surroundings import Surroundings
 LOOP = "journeys"
 
 MANY = 100
-"""Journeys from which on a snapshot is built beside the event loop; fewer take milliseconds."""
+"""Journeys from which on a snapshot is built beside the event loop (fewer take milliseconds); woken at once."""
 
 NAMED = 20
 """Waypoints without an index that the log names at most."""
@@ -82,23 +84,38 @@ def _index_many(documents: Sequence[Mapping[str, Any]], known: Known) -> tuple[J
         gc.enable()
 
 
+class _Waking(NamedTuple):
+    """To be repeated at an instant: the waking of what these journeys concern."""
+
+    at: datetime
+    journeys: Collection[ObjectId]
+
+
 class JourneyWatch:
     """The loop that keeps `Journeys` fresh and, with a store, wakes the documents a change concerns.
 
     A document that waits for an inactive journey, was folded under an older version, or is in the hands of a promoter
     who may know only the older one, is marked due, so that it is folded under the journey in force. Every process with
     a promoter does it after its own refresh: the last one to learn of a change catches what others folded under the
-    old version meanwhile.
+    old version meanwhile. And each does it once more `again` later, when everybody has learnt of the change or is
+    dead, and no lease from before is left: so it also catches what was folded by one that died before its own waking.
     """
 
     def __init__(
-        self, journeys: Journeys, catalog: JourneyCatalog, surroundings: Surroundings, store: ProgressStore | None
+        self,
+        journeys: Journeys,
+        catalog: JourneyCatalog,
+        surroundings: Surroundings,
+        store: ProgressStore | None,
+        again: timedelta,
     ) -> None:
         self._journeys = journeys
         self._catalog = catalog
         self._around = surroundings
         self._store = store
+        self._again = again
         self._woken: dict[ObjectId, JourneyRules] = {}
+        self._wakings: deque[_Waking] = deque()
         self._is_behind = False
 
     async def step(self) -> int:
@@ -116,19 +133,30 @@ class JourneyWatch:
         return 1
 
     async def _wake_documents(self, store: ProgressStore) -> None:
-        """Wake what each running journey that is not the very one woken before may concern.
+        """Wake what each running journey that is not the very one woken before may concern; then, late, once more.
 
         Rules are compared by identity: a journey that was deactivated and activated between two looks has the same
         version, and its documents may wait.
         """
         running = {rules.id: rules for rules in self._journeys.index.journeys.values() if rules.is_running}
-        self._woken = {journey: rules for journey, rules in self._woken.items() if journey in running}
-        for journey, rules in running.items():
-            if self._woken.get(journey) is rules:
-                continue
-            marked = await store.mark_due(journey, rules.version, self._around.clock.now())
-            self._woken[journey] = rules
+        now = self._around.clock.now()
+        changed = {journey: rules for journey, rules in running.items() if self._woken.get(journey) is not rules}
+        if changed:
+            await self._wake(store, changed)
+            self._wakings.append(_Waking(now + self._again, changed))
+        self._woken = running
+        if self._wakings and self._wakings[0].at <= now:
+            await self._wake(store, {it: running[it] for it in self._wakings[0].journeys if it in running})
+            self._wakings.popleft()
+
+    async def _wake(self, store: ProgressStore, journeys: Mapping[ObjectId, JourneyRules]) -> None:
+        names = sorted(journeys)
+        for start in range(0, len(names), MANY):
+            versions = {journey: journeys[journey].version for journey in names[start : start + MANY]}
+            marked = await store.mark_due(versions, self._around.clock.now())
             if marked:
                 structlog.get_logger(__name__).info(
-                    "documents to fold again", journey=str(journey), version=rules.version, documents=marked
+                    "documents to fold again",
+                    journeys=[f"{journey} version {version}" for journey, version in versions.items()][:NAMED],
+                    documents=marked,
                 )

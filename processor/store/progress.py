@@ -118,14 +118,14 @@ class MongoProgressStore:
             with translated():
                 await self._progresses.bulk_write(writes, ordered=False)
 
-    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
+    async def mark_due(self, versions: Mapping[ObjectId, int], now: datetime) -> int:
         """Mark due what is claimed, waits, or is older; see `ports.ProgressStore.mark_due`.
 
         One pass over each index, which the marking leaves alone, so that no document comes by twice.
         """
         marked = 0
         with translated():
-            for condition in updates.stale(journey, version):
+            for condition in updates.stale(versions):
                 async with self._progresses.find(condition, {"_id": 1}, batch_size=CHUNK) as found:
                     while documents := await found.to_list(CHUNK):
                         ids = [document["_id"] for document in documents]

@@ -195,17 +195,24 @@ def _forgetting(revision: int, left_since: datetime | None) -> Update:
     return update
 
 
-def stale(journey: ObjectId, version: int) -> tuple[Filter, ...]:
-    """Match the journey's documents that are claimed, that wait, and those folded under an older version.
+def stale(versions: Mapping[ObjectId, int]) -> list[Filter]:
+    """Match the journeys' documents that are claimed, that wait, and those folded under an older version.
 
     Not those that are due already. One filter each, as each has its index; and in this order: what a promoter lands
     meanwhile is no longer claimed, and then it waits or is older.
     """
-    return (
-        {"journey": journey, "processing.lease": {"$exists": True}, "processing.due": None},
-        {"journey": journey, "processing.waiting": True, "processing.due": None},
-        {"journey": journey, "processing.folded": {"$lt": version}, "processing.due": None},
-    )
+    alike: dict[int, list[ObjectId]] = defaultdict(list)
+    for journey, version in versions.items():
+        alike[version].append(journey)
+    journeys = {"journey": {"$in": list(versions)}, "processing.due": None}
+    return [
+        journeys | {"processing.lease": {"$exists": True}},
+        journeys | {"processing.waiting": True},
+        *(
+            {"journey": {"$in": those}, "processing.folded": {"$lt": version}, "processing.due": None}
+            for version, those in alike.items()
+        ),
+    ]
 
 
 def due_update(now: datetime) -> Update:

@@ -143,12 +143,12 @@ class MemoryProgressStore:
                     left = [event.time for event in claim.outboxes[progress] if event.revision > revision]
                     _forget(processing, revision, left)
 
-    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
+    async def mark_due(self, versions: Mapping[ObjectId, int], now: datetime) -> int:
         """Mark due what waits, is older, or is claimed; see `ports.ProgressStore.mark_due`."""
         stale = [
             processing
             for document in self._database.progresses.values()
-            if document["journey"] == journey
+            if (version := versions.get(document["journey"])) is not None
             and "due" not in (processing := document["processing"])
             and ("lease" in processing or processing.get("waiting") or processing.get("folded", version) < version)
         ]

@@ -169,5 +169,5 @@ async def test_what_waits_for_its_journey_is_not_woken(both: Replaying) -> None:
     await both.live.apply(claim, waits, at(2))
     await both.replays.append([replace(an_append(an_item(2)), replay="chunk")], [], at(3))
     assert await both.replays.wake(JOURNEY, 3, at(4)) == Waking(0, 0)
-    assert await both.live.mark_due(JOURNEY, 1, at(5)) == 1
+    assert await both.live.mark_due({JOURNEY: 1}, at(5)) == 1
     assert await both.replays.wake(JOURNEY, 3, at(6)) == Waking(1, 0)

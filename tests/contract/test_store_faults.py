@@ -87,8 +87,8 @@ async def test_trap_3_an_apply_that_stops_half_way_and_is_repeated_fills_each_ou
     [
         ("claim_events.before", lambda store: store.claim_events("relay", at(4), at(64), 10)),
         ("claim_events.after", lambda store: store.claim_events("relay", at(4), at(64), 10)),
-        ("mark_due.before", lambda store: store.mark_due(JOURNEY, 2, at(4))),
-        ("mark_due.after", lambda store: store.mark_due(JOURNEY, 2, at(4))),
+        ("mark_due.before", lambda store: store.mark_due({JOURNEY: 2}, at(4))),
+        ("mark_due.after", lambda store: store.mark_due({JOURNEY: 2}, at(4))),
     ],
 )
 async def test_the_other_effects_announce_themselves_too(effect: str, step: Step) -> None:

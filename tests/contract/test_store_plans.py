@@ -80,7 +80,7 @@ async def test_mark_due_and_backlog_read_no_document_that_they_do_not_concern(
     store: MongoProgressStore, mongo_database: Database
 ) -> None:
     async def asked() -> None:
-        assert await store.mark_due(JOURNEY, 1, at(30)) == 0
+        assert await store.mark_due({JOURNEY: 1}, at(30)) == 0
         assert (await store.backlog(at(30))).due == 3
 
     operations = await profiled(mongo_database, asked())

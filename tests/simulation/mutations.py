@@ -12,7 +12,7 @@ from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Batch, Rejected, StatementRecord
-from processor.ports import Applied, Claim, OutboxClaim
+from processor.ports import Applied, Claim, OutboxClaim, ProgressStore
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Promoter
@@ -133,13 +133,21 @@ class ClearsDueAfterReading(WatchedStore):
 class LeavesTheClaimedAsleep(WatchedStore):
     """P3: a changed journey wakes what waits or is older, and not what a promoter has in hand."""
 
-    async def mark_due(self, journey: ObjectId, version: int, now: datetime) -> int:
-        documents = [it for it in self._database.progresses.values() if it["journey"] == journey]
-        stale = [it["processing"] for it in documents if _is_stale(it["processing"], version)]
+    async def mark_due(self, versions: Mapping[ObjectId, int], now: datetime) -> int:
+        documents = [it for it in self._database.progresses.values() if it["journey"] in versions]
+        stale = [it["processing"] for it in documents if _is_stale(it["processing"], versions[it["journey"]])]
         for processing in stale:
             async with effect(self._faults, "mark_due"):
                 processing.setdefault("due", now)
         return len(stale)
+
+
+class WakesOnce(JourneyWatch):
+    """P3: what an older version folds after the waking stays as it is."""
+
+    async def _wake_documents(self, store: ProgressStore) -> None:
+        self._wakings.clear()
+        await super()._wake_documents(store)
 
 
 class HearsOnce(JourneyWatch):

@@ -173,7 +173,7 @@ class Process:
 
     def _watch(self) -> JourneyWatch:
         woken = self.store if "promote" in self.loops else None
-        return self.parts.watch(self.journeys, self.catalog, self.around, woken)
+        return self.parts.watch(self.journeys, self.catalog, self.around, woken, timedelta(seconds=LEASE))
 
     def _leasing(self) -> Leasing:
         return Leasing(timedelta(seconds=LEASE), self.batch, lambda: f"{self.name}-key-{self.servers.keys()}")

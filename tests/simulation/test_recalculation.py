@@ -168,7 +168,7 @@ async def test_an_inactive_journey_ends_it_and_its_documents_wait(stage: Stage) 
 
     await world.save(AFTER)
     await world.promoter_known.refresh()
-    await MemoryProgressStore(world.database).mark_due(JOURNEY, 2, world.clock.now())
+    await MemoryProgressStore(world.database).mark_due({JOURNEY: 2}, world.clock.now())
     await world.quiet()
     assert not any(world.asked().values())
     assert (world.documents() != before) == (stage is Stage.APPEND)

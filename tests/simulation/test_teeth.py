@@ -43,7 +43,12 @@ CASES = (
     Case("P2", Parts(store=mutations.LeavesPending)),
     Case("P3", Parts(store=mutations.ResetsPending)),
     Case("P3", Parts(store=mutations.ClearsDueAfterReading)),
-    Case("P3", Parts(store=mutations.LeavesTheClaimedAsleep), [Trait.SWITCHED], Fault(0, Kind.SLOW, 3, "apply.before")),
+    Case(
+        "P3",
+        Parts(store=mutations.LeavesTheClaimedAsleep, watch=mutations.WakesOnce),
+        [Trait.SWITCHED],
+        Fault(0, Kind.SLOW, 3, "apply.before"),
+    ),
     Case("P3", Parts(watch=mutations.HearsOnce), [Trait.RESHAPED], Fault(0, Kind.FAIL, 0, "journeys.load.before")),
     Case("R1", Parts(store=mutations.PublishesEarly)),
     Case("R1", Parts(store=mutations.Falters), None, Fault(0, Kind.FAIL, 0, "publish.before")),

@@ -1,5 +1,6 @@
 """The journeys in force while the stream runs: one snapshot, refreshed; and the documents that a change wakes."""
 
+from datetime import timedelta
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -9,11 +10,13 @@ from processor.services.journeys import JourneyWatch
 from tests.builders import JOURNEY, a_journey, an_append
 from tests.unit.services.world import World
 
+AGAIN = timedelta(seconds=80)
 BROKEN: dict[str, Any] = {"waypoints": [{"_id": "0" * 24, "isActive": True, "conditions": {"$where": "1"}}]}
 
 
 def a_watch(world: World, has_promoter: bool = True) -> JourneyWatch:
-    return JourneyWatch(world.journeys, world.catalog, world.around, world.store if has_promoter else None)
+    store = world.store if has_promoter else None
+    return JourneyWatch(world.journeys, world.catalog, world.around, store, AGAIN)
 
 
 async def a_waiting_document(world: World) -> dict[str, Any]:
@@ -88,6 +91,24 @@ async def test_each_version_is_woken_for_once() -> None:
     watch = a_watch(world)
     for _step in range(3):
         await watch.step()
+    assert world.effects.done.count("mark_due") == 1
+
+
+async def test_what_one_folds_under_the_older_version_and_dies_is_woken_once_more() -> None:
+    """Whoever did it never learnt of the change: only the others can wake what it left behind."""
+    world = World()
+    await world.journeys.refresh()
+    watch = a_watch(world)
+    await watch.step()
+
+    document = await a_waiting_document(world)  # after the waking
+    world.clock.advance(AGAIN.total_seconds() - 0.001)
+    await watch.step()
+    assert "due" not in document["processing"]
+    world.clock.advance(0.001)
+    await watch.step()
+    assert document["processing"]["due"] == world.clock.now()
+    await watch.step()
     assert world.effects.done.count("mark_due") == 1
 
 

@@ -46,7 +46,7 @@ async def test_the_relay_is_told_only_when_there_is_something_to_publish() -> No
     assert not promoter._promoted.is_set()
     world.put(a_journey(_id=JOURNEY))
     await world.journeys.refresh()
-    await world.other.mark_due(JOURNEY, 1, world.clock.now())
+    await world.other.mark_due({JOURNEY: 1}, world.clock.now())
     await promoter.step()
     assert promoter._promoted.is_set()
 
