@@ -97,8 +97,7 @@ def promote(
         decided = _decided(document, {}, [], notes, dropped, consumed=pending)
         return replace(decided, replayed=replayed)
     spilling = spill(completions, away.manifest, document, policy.document_bytes)
-    if "recalled" in processing or spilling.kept != document["completions"]:
-        changed["completions"] = spilling.kept
+    changed["completions"] = spilling.kept
     notes["spilled"] = spilling.manifest or None
     changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
     event = _event(document, changed, removed, changes, count_of(spilling.manifest), now)

@@ -5,7 +5,7 @@ Durable effects announce themselves to `faults` (see `processor.testing.faults`)
 read: a crash, and another process, can come in between.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
+from processor.core.spilling import whole
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from processor.testing.faults import Faults, effect, no_faults
 from schemas.dots import encode_dots
@@ -28,9 +29,14 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self.progresses: dict[ObjectId, Document] = {}
+        self.attempts: dict[ObjectId, Sequence[Mapping[str, Any]]] = {}
         self.statements: dict[ObjectId, Mapping[str, Any]] = {}
         self.journeys: dict[ObjectId, Mapping[str, Any]] = {}
         self.journey_changes = 0
+
+    def whole(self, document: Document) -> Document:
+        """Return a progress document with the attempts that have left it. Raises KeyError for a missing segment."""
+        return whole(document, self.attempts) if document["processing"].get("spilled") else document
 
 
 class MemoryProgressStore:
@@ -103,10 +109,19 @@ class MemoryProgressStore:
     async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
         landed = 0
+        for segment in (segment for promotion in promotions for segment in promotion.segments):
+            async with effect(self._faults, "spill"):
+                self._database.attempts.setdefault(segment.id, deepcopy(segment.attempts))
         for promotion in promotions:
             async with effect(self._faults, "apply"):
                 landed += self._land(self._database.progresses[promotion.progress], claim, promotion, now)
         return Applied(landed, len(promotions) - landed)
+
+    async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
+        """Read segments; see `ports.ProgressStore.attempts`."""
+        async with effect(self._faults, "attempts"):
+            found = self._database.attempts
+            return {segment: deepcopy(found[segment]) for segment in segments if segment in found}
 
     def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
         """Do the one conditional update; tell whether the document still carried the claim's lock."""
