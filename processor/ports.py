@@ -160,7 +160,7 @@ class ProgressStore(Protocol):
 
 
 class ProgressReader(Protocol):
-    """Progress documents for people and interfaces, as stored; always confined to one organisation if given."""
+    """Progress documents for people and interfaces, with all attempts; always confined to one organisation if given."""
 
     def find(
         self,

@@ -98,6 +98,7 @@ class Promotion:
     - `event`: what the outbox receives, `None` when the public state did not change; its `revision` is the
       document's revision plus one.
     - `dropped`: how many evidence items left for good, by reason, for the metrics.
+    - `is_partial`: more was pending than one promotion consumes; the document is due again.
     - `segments`: attempts that leave the document; they have to be durable before the update that names them.
     - `named`: the segments that the document names before or after, where any leave: what else there is of the
       document's is nobody's.
@@ -111,5 +112,6 @@ class Promotion:
     event: ProgressEvent | None
     dropped: Mapping[str, int]
     replayed: tuple[Mapping[str, Any], ...] = ()
+    is_partial: bool = False
     segments: tuple[Segment, ...] = ()
     named: tuple[ObjectId, ...] = ()

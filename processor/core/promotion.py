@@ -22,6 +22,9 @@ from schemas.progress import render_progress
 
 DATES = ("startedAt", "completedAt", "duration")
 
+OUTBOX_BYTES = 4_194_304
+"""Events of a document that may wait: with more of them nothing is promoted until a relay has published some."""
+
 CHANGES = 1_000
 """Changes that an event tells, the last ones: a late statement may move very many attempts at once."""
 
@@ -34,6 +37,8 @@ class FoldingPolicy:
     lateness_horizon: timedelta = timedelta(days=30)
     duration_unit: DurationUnit = "microseconds"
     document_bytes: int = 65_536
+    pending_limit: int = 500
+    """Pending items of a waypoint that one promotion consumes: mongod compares each of them with each that is there."""
 
 
 def needed_version(document: Mapping[str, Any]) -> int:
@@ -43,6 +48,11 @@ def needed_version(document: Mapping[str, Any]) -> int:
     """
     processing = document["processing"]
     return int(max(processing.get("version", 0), processing.get("folded", 0)))
+
+
+def is_held_back(document: Mapping[str, Any]) -> bool:
+    """Tell whether too many events of a claimed document wait for a relay."""
+    return sum(len(entry["data"]) for entry in document["processing"].get("outbox", ())) > OUTBOX_BYTES
 
 
 def promote(
@@ -63,7 +73,9 @@ def promote(
     processing = document["processing"]
     replayed = tuple(processing.get("replay", ()))
     left = evidence_left(replayed, rules.version)
-    pending = {key: items_from(entry["statements"]) for key, entry in document["pendingProgress"].items()}
+    listed = {key: entry["statements"] for key, entry in document["pendingProgress"].items()}
+    pending = {key: items_from(entries[: policy.pending_limit]) for key, entries in listed.items()}
+    is_partial = any(len(entries) > policy.pending_limit for entries in listed.values())
     surplus: Evidence = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
     before = attempts_from(document["completions"])
     newest = _newest(processing.get("newest"), pending)
@@ -95,14 +107,14 @@ def promote(
     removed = [key for key in DATES if key in document and key not in public]
     if not (changed or removed):
         decided = _decided(document, {}, [], notes, dropped, consumed=pending)
-        return replace(decided, replayed=replayed)
+        return replace(decided, replayed=replayed, is_partial=is_partial)
     spilling = spill(completions, away.manifest, document, policy.document_bytes)
     changed["completions"] = spilling.kept
     notes["spilled"] = spilling.manifest or None
     changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
     event = _event(document, changed, removed, changes, count_of(spilling.manifest), now)
     decided = _decided(document, changed, removed, notes, dropped, consumed=pending, event=event)
-    return replace(decided, replayed=replayed, segments=spilling.segments, named=spilling.named)
+    return replace(decided, replayed=replayed, is_partial=is_partial, segments=spilling.segments, named=spilling.named)
 
 
 def _summary(

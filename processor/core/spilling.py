@@ -10,6 +10,7 @@ what is too much leaves again, in segments of its own (F1).
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,8 +136,8 @@ def segments_to_look_at(document: Document, rules: JourneyRules) -> list[ObjectI
         return []
     if _has_retractions(document, rules):
         return [entry["segment"] for entry in manifest]
-    keys = [key for key in _new_items(document, rules) if key <= _last(manifest[-1])]
-    places = {next(place for place, entry in enumerate(manifest) if key <= _last(entry)) for key in keys}
+    lasts = list(map(_last, manifest))
+    places = {bisect_left(lasts, key) for key in _new_items(document, rules) if key <= lasts[-1]}
     return [manifest[place]["segment"] for place in sorted(places)]
 
 

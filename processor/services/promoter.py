@@ -17,7 +17,7 @@ import structlog
 from bson import ObjectId
 
 from processor.core.evidence import Promotion
-from processor.core.promotion import FoldingPolicy, needed_version, promote
+from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
 from processor.ports import Applied, Claim, ProgressStore
 from processor.services.journeys import Journeys
@@ -115,12 +115,18 @@ class Promoter:
             return None  # `_promote` tells of it
 
     def _promote(self, document: Mapping[str, Any], found: Found | None) -> Promotion | None:
-        """One document that cannot be promoted must not hold up the others; it comes back after its lease.
+        """One document that cannot be promoted (now) must not hold up the others; it comes back after its lease.
 
         `found` are the attempts that have left it, when they have to come back.
         """
         try:
             rules = self._journeys.index.journeys.get(document["journey"])
+            if is_held_back(document):
+                self._around.metrics.held_back.inc()
+                structlog.get_logger(__name__).warning(
+                    "too many events wait for a relay", progress=str(document["_id"])
+                )
+                return None
             claimed = document if found is None else whole(document, found)
             return promote(claimed, rules, self._policy, self._around.clock.now())
         except Exception:  # noqa: BLE001 - a document edited by hand can break in any way

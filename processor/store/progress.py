@@ -4,15 +4,18 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from bson import ObjectId
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
+from processor.errors import DocumentFull
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from processor.store import updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
-from processor.store.failures import is_only_duplicates, is_passing_bulk, translated
+from processor.store.failures import is_only_duplicates, is_passing_bulk, too_large, translated
 from processor.store.locks import read_locks
 from schemas.dots import encode_dots
 
@@ -56,6 +59,11 @@ class MongoProgressStore:
         try:
             await self._progresses.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
+            if full := too_large(error):
+                raise DocumentFull(
+                    f"{len(full)} progress documents hold as much evidence as MongoDB takes, {full[0]['_id']} is one: "
+                    "promoters are behind; start more, or see what stops them (journey-progress status, locks list)"
+                ) from error
             if not is_passing_bulk(error):
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.
@@ -97,10 +105,20 @@ class MongoProgressStore:
         with translated():
             if spilled:
                 await self._keep_segments(spilled, now)
-            result = await self._progresses.bulk_write(writes, ordered=False)
+            landed = await self._apply(writes)
             for promotion in spilled:
                 await self._attempts.delete_many(updates.nobodys_segments(promotion, claim.until))
-        return Applied(landed=result.matched_count, fenced=len(writes) - result.matched_count)
+        return Applied(landed, fenced=len(writes) - landed)
+
+    async def _apply(self, writes: Sequence[UpdateOne]) -> int:
+        """Do the updates; return how many landed. A document that would become too large waits under its lease."""
+        try:
+            return (await self._progresses.bulk_write(writes, ordered=False)).matched_count
+        except BulkWriteError as error:
+            if not (full := too_large(error)):
+                raise
+            structlog.get_logger(__name__).error("no room for a promotion", progress=str(full[0]["_id"]))
+            return int(error.details["nMatched"])
 
     async def _keep_segments(self, promotions: Sequence[Promotion], now: datetime) -> None:
         """Insert what leaves the documents. Those of a call that is repeated are there already, and the same."""

@@ -140,6 +140,8 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
         update["$push"] = {"processing.outbox": outbox_entry(promotion.event)}
         sets["processing.revision"] = promotion.event.revision
         update["$min"] = {"processing.publish": now}
+    if promotion.is_partial:
+        update["$min"] = {**update.get("$min", {}), "processing.due": now}
     if sets:
         update["$set"] = sets
     update["$unset"] = unsets

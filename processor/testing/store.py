@@ -91,7 +91,7 @@ class MemoryProgressStore:
                 if self._claimable([document], "due", "lease", now):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        return Claim(lock_key, until, tuple(deepcopy(it) for it in found if it.get("lockKey") == lock_key))
+        return Claim(lock_key, until, tuple(_as_stored(it) for it in found if it.get("lockKey") == lock_key))
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         document["lockKey"] = lock_key
@@ -212,7 +212,17 @@ class MemoryProgressStore:
         documents = sorted(self._database.progresses.values(), key=lambda it: it["updatedAt"], reverse=True)
         found = [it for it in documents if all(value in (None, it[key]) for key, value in wanted.items())]
         for document in found[:limit]:
-            yield deepcopy(document)
+            yield deepcopy(self._database.whole(document))
+
+
+def _as_stored(document: Document) -> Document:
+    """Return a copy with the outbox as it stands in MongoDB."""
+    copy = deepcopy(document)
+    if "outbox" in copy["processing"]:
+        copy["processing"]["outbox"] = [
+            {"revision": it.revision, "data": it.data} for it in copy["processing"]["outbox"]
+        ]
+    return copy
 
 
 def mark(processing: Document, mark: str, now: datetime) -> None:
@@ -270,6 +280,8 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
         mark(processing, "publish", now)
+    if promotion.is_partial:
+        mark(processing, "due", now)
     processing.pop("lease", None)
     processing.pop("holder", None)
 

@@ -29,8 +29,8 @@ from tests.simulation.onlooker import LETTERS, PROGRESS
 from tests.simulation.scheduler import Scheduler
 
 LEASE = 20
-POLICY = FoldingPolicy(document_bytes=300)
-"""Small: of several completed attempts all but the last leave their document."""
+POLICY = FoldingPolicy(document_bytes=300, pending_limit=2)
+"""Small: of several completed attempts all but the last leave their document, and many pending items take turns."""
 
 SESSION = 5
 STATEMENTS = "statements"
