@@ -31,7 +31,6 @@ def joining() -> list[Document]:
                 "from": ATTEMPTS,
                 "localField": "processing.spilled.segment",
                 "foreignField": "_id",
-                "pipeline": [{"$sort": {"first": 1}}],
                 "as": JOINED,
             }
         },
@@ -41,7 +40,8 @@ def joining() -> list[Document]:
 
 
 def _joined() -> Document:
-    back = {
-        "$reduce": {"input": f"${JOINED}.attempts", "initialValue": [], "in": {"$concatArrays": ["$$value", "$$this"]}}
-    }
-    return {"$concatArrays": [back, "$completions"]}
+    """In the order of the manifest; what a join finds has none."""
+    named = {"$filter": {"input": f"${JOINED}", "as": "it", "cond": {"$eq": ["$$it._id", "$$segment"]}}}
+    segments = {"$map": {"input": "$processing.spilled.segment", "as": "segment", "in": {"$first": named}}}
+    joined = {"$concatArrays": ["$$value", "$$this.attempts"]}
+    return {"$concatArrays": [{"$reduce": {"input": segments, "initialValue": [], "in": joined}}, "$completions"]}
