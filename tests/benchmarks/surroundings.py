@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from processor.app import create_all_topics, open_stores
+from processor.app import open_stores
+from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database, open_database
 from processor.store.indexes import MARKS

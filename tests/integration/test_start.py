@@ -13,10 +13,11 @@ import pytest
 from pydantic import SecretStr
 from pymongo import ASCENDING, MongoClient
 
-from processor.app import Part, create_all_topics, run_processor
+from processor.app import Part, run_processor
 from processor.embedded.process import ServerProcess, answers, free_port
 from processor.embedded.servers import mongod_program
 from processor.errors import EmbeddedUnavailable, JourneyProgressError
+from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, open_database
 from tests.servers import Servers
