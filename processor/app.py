@@ -121,6 +121,9 @@ class Interfaces:
 Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]
 """Serves the interfaces of a process while it is open; handed in, as the loops do not need it."""
 
+Beside = Callable[[Vitals], AbstractAsyncContextManager[None]]
+"""Goes on beside the loops while it is open: how a process tells how it is, and hears how its siblings are."""
+
 
 @asynccontextmanager
 async def open_interfaces(settings: Settings, metrics: Metrics, vitals: Vitals) -> AsyncIterator[Interfaces]:
@@ -159,6 +162,7 @@ async def run_processor(
     parts: Sequence[Part] = tuple(Part),
     stop: asyncio.Event | None = None,
     outside: Outside | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Run the loops of `parts` until `stop` is set, then drain them within the shutdown deadline.
 
@@ -170,6 +174,8 @@ async def run_processor(
     vitals = Vitals(liveness)
     vitals.watch(lambda: _stopping(around.stop))
     async with AsyncExitStack() as stack:
+        if beside:
+            await stack.enter_async_context(beside(vitals))
         if outside:
             interfaces = await stack.enter_async_context(open_interfaces(settings, around.metrics, vitals))
             vitals.watch(interfaces.queries.reach)
@@ -348,7 +354,7 @@ def _serve_metrics(settings: Settings, metrics: Metrics, stack: AsyncExitStack) 
     if not settings.http_port:
         return
     try:
-        server, thread = start_http_server(settings.http_port, settings.http_host, metrics.registry)
+        server, thread = start_http_server(settings.http_port, settings.http_host, metrics.shown)
     except OSError as error:
         raise InvalidSettings(
             f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "
