@@ -19,7 +19,7 @@ from processor.metrics import SHARED
 from processor.settings import Settings
 
 HELP = {
-    "run": "Run all loops in one process. Start as many as you like: they share the work.",
+    "run": "Run all loops. Start as many as you like, or give `--processes`: they share the work.",
     "ingest": "Run only ingest: statements to pendingProgress.",
     "promote": "Run only the promoter: pendingProgress to completions.",
     "relay": "Run only the relay: outbox to progress-updated events.",
