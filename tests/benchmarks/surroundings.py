@@ -81,6 +81,11 @@ class Watch:
             while await self._committed() < total or await self._is_busy():  # noqa: ASYNC110 - another process's work
                 await asyncio.sleep(LOOK)
 
+    async def standing(self, total: int) -> tuple[int, bool]:
+        """Return how many statements are committed, and whether all `total` are, and nothing is left to do."""
+        committed = await self._committed()
+        return committed, committed >= total and not await self._is_busy()
+
     async def _queries(self) -> int:
         status = await self._database.client.admin.command("serverStatus")
         return int(status["opcounters"]["query"])
