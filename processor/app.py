@@ -1,17 +1,15 @@
-"""The composition root: settings to running loops. The only module that knows stores and transports by name."""
+"""The composition root: settings to running loops. It and `operating.py` above it alone know stores and transports."""
 
 import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bson import ObjectId
 from prometheus_client import start_http_server
@@ -19,26 +17,22 @@ from prometheus_client import start_http_server
 from processor.clock import SystemClock
 from processor.core.decode import Tenancy
 from processor.core.identity import Identification
-from processor.core.index import index_journeys
-from processor.core.letters import DeadLetter, Selection
 from processor.core.promotion import FoldingPolicy
 from processor.core.rejections import RejectionBudget
-from processor.errors import BrokerUnavailable, InvalidSettings, Unavailable
+from processor.errors import InvalidSettings, Unavailable
 from processor.metrics import Metrics
 from processor.ports import (
-    Backlog,
     Clients,
     Clock,
     History,
     JourneyCatalog,
     JourneyWriter,
-    Lock,
     ProgressReader,
     ProgressStore,
     QueryReader,
     Recalculations,
 )
-from processor.services import backlog, ingest, journeys, promoter, recalculation, relay, replay
+from processor.services import backlog, ingest, journeys, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
@@ -46,7 +40,6 @@ from processor.services.liveness import Liveness, Standing, Standings, Vitals
 from processor.services.promoter import Promoter
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
 from processor.services.relay import Relay
-from processor.services.replay import Replayed
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import PREFIX, Settings
@@ -61,16 +54,13 @@ from processor.store.reader import MongoProgressReader
 from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
 from processor.store.replays import MongoReplayStore
 from processor.transport.consumer import KafkaRecordSource, open_source
-from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters, read_original
+from processor.transport.dead_letters import KafkaDeadLetters
 from processor.transport.events import KafkaEventSink
 from processor.transport.history import open_history as open_topic
-from processor.transport.producer import Message, Producer, open_producer
-from processor.transport.subscription import subscription
-from processor.transport.topics import check_topics, create_topics, group_lag
-from schemas.journey import journey_document, journey_from, revision_of
+from processor.transport.producer import open_producer
+from processor.transport.topics import check_topics, create_topics
 
 START = "start"
-PUBLISH_CHUNK = 2_000
 
 Thing = TypeVar("Thing")
 
@@ -131,6 +121,9 @@ class Interfaces:
 Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]
 """Serves the interfaces of a process while it is open; handed in, as the loops do not need it."""
 
+Beside = Callable[[Vitals], AbstractAsyncContextManager[None]]
+"""Goes on beside the loops while it is open: how a process tells how it is, and hears how its siblings are."""
+
 
 @asynccontextmanager
 async def open_interfaces(settings: Settings, metrics: Metrics, vitals: Vitals) -> AsyncIterator[Interfaces]:
@@ -169,6 +162,7 @@ async def run_processor(
     parts: Sequence[Part] = tuple(Part),
     stop: asyncio.Event | None = None,
     outside: Outside | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Run the loops of `parts` until `stop` is set, then drain them within the shutdown deadline.
 
@@ -180,6 +174,8 @@ async def run_processor(
     vitals = Vitals(liveness)
     vitals.watch(lambda: _stopping(around.stop))
     async with AsyncExitStack() as stack:
+        if beside:
+            await stack.enter_async_context(beside(vitals))
         if outside:
             interfaces = await stack.enter_async_context(open_interfaces(settings, around.metrics, vitals))
             vitals.watch(interfaces.queries.reach)
@@ -271,155 +267,6 @@ class _Assembly:
         return await self.around.outlast(START, lambda: self.stack.enter_async_context(opened()))
 
 
-async def create_all_topics(settings: Settings) -> Mapping[str, bool]:
-    """Create the topics that are missing; return for each whether it was made now."""
-    return await create_topics(settings)
-
-
-async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, Any]]) -> dict[ObjectId, str]:
-    """Save journeys that were found fine; return for each `created`, `updated` or `unchanged`.
-
-    `version` grows when what is computed changes; what did not change at all is not written.
-    """
-    now = SystemClock().now()
-    outcome: dict[ObjectId, str] = {}
-    saved: list[dict[str, Any]] = []
-    async with open_stores(settings) as stores:
-        known = {document["_id"]: document for document in await stores.catalog.load()}
-        for document in documents:
-            journey = journey_from(document)
-            before = known.get(journey.id)
-            revised = revision_of(journey, journey_from(before) if before else None, now)
-            outcome[journey.id] = "created" if before is None else "updated" if revised else "unchanged"
-            if revised:
-                saved.append(journey_document(revised))
-        await stores.catalog.save(saved)
-    return outcome
-
-
-async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
-    """Return what `journeys list` shows: id, description, version, number of waypoints, state."""
-    async with open_stores(settings) as stores:
-        index, _ = index_journeys(await stores.catalog.load(), {})
-    rows = [
-        {
-            "journey": str(rules.id),
-            "description": rules.description,
-            "version": rules.version,
-            "waypoints": len(rules.waypoints),
-            "state": "running" if rules.is_running else "inactive",
-        }
-        for rules in index.journeys.values()
-    ]
-    broken = [
-        {"journey": str(key), "description": "", "version": "", "waypoints": "", "state": f"broken: {fault}"}
-        for key, fault in index.broken.items()
-    ]
-    return rows + broken
-
-
-async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] | None:
-    """Return the journey document with this id, as stored."""
-    async with open_stores(settings) as stores:
-        return next((document for document in await stores.catalog.load() if document["_id"] == key), None)
-
-
-async def publish_statements(
-    settings: Settings, lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
-) -> int:
-    """Produce (key, value, headers) to the statements topic; return how many once all are acknowledged."""
-    published = 0
-    waiting = iter(lines)
-    async with open_producer(settings) as producer:
-        await check_topics(settings)
-        while chunk := list(islice(waiting, PUBLISH_CHUNK)):
-            messages = [Message(value, key, headers) for key, value, headers in chunk]
-            await _publish(producer, settings.statements_topic, messages)
-            published += len(chunk)
-    return published
-
-
-async def add_client(settings: Settings, client: Mapping[str, Any]) -> None:
-    """Save a client of the HTTP interfaces; its secret is hashed already."""
-    async with open_database(settings) as database:
-        await MongoClients(database).insert(client)
-
-
-async def list_clients(settings: Settings) -> Sequence[Mapping[str, Any]]:
-    """Return every client, without secrets."""
-    async with open_database(settings) as database:
-        return await MongoClients(database).all()
-
-
-async def revoke_client(settings: Settings, key: str) -> bool:
-    """Trust the client with this key no more; say whether there is one."""
-    async with open_database(settings) as database:
-        return await MongoClients(database).revoke(key, SystemClock().now())
-
-
-async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, Any]]:
-    """Return progress documents as `ports.ProgressReader.find` yields them."""
-    async with open_stores(settings) as stores:
-        return [document async for document in stores.reader.find(**wanted)]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What waits, all over: records per partition, documents, dead letters."""
-
-    lag: Mapping[str, int]
-    backlog: Backlog
-    dead_letters: int
-
-
-async def read_status(settings: Settings) -> Status:
-    """Ask both servers what waits."""
-    async with open_stores(settings) as stores:
-        waiting = await stores.progress.backlog(SystemClock().now())
-    return Status(await group_lag(settings), waiting, await count_dead_letters(settings))
-
-
-async def list_locks(settings: Settings, limit: int) -> tuple[datetime, Sequence[Lock]]:
-    """Return the present time, and up to `limit` leases on documents and outboxes, the earliest end first."""
-    async with open_stores(settings) as stores:
-        return SystemClock().now(), await stores.progress.locks(limit)
-
-
-async def find_dead_letters(settings: Settings, selection: Selection) -> AsyncGenerator[DeadLetter, None]:
-    """Yield the chosen letters up to the topic's present end, in the order of each partition."""
-    async with aclosing(read_dead_letters(settings)) as letters:
-        async for letter in letters:
-            if selection.takes(letter):
-                yield letter
-
-
-async def replay_dead_letters(
-    settings: Settings, selection: Selection, *, rate: float | None = None, dry_run: bool = False
-) -> Replayed:
-    """Publish the records of the chosen letters to the statements topic again; a dry run only counts them."""
-    find = partial(read_original, settings)
-    async with aclosing(read_dead_letters(settings)) as letters, AsyncExitStack() as stack:
-        if dry_run:
-            return await replay.replay(letters, selection, find, _publish_nothing, None)
-        producer = await stack.enter_async_context(open_producer(settings))
-        await check_topics(settings)
-        publish = partial(_publish, producer, settings.statements_topic)
-        return await replay.replay(letters, selection, find, publish, rate)
-
-
-async def _publish(producer: Producer, topic: str, messages: Sequence[Message]) -> None:
-    failures = [failure for failure in await producer.produce(topic, messages) if failure]
-    if failures:
-        raise BrokerUnavailable(
-            f"{len(failures)} of the last {len(messages)} records were not acknowledged: {failures[0]}; "
-            "doing it again is harmless"
-        )
-
-
-async def _publish_nothing(_: Sequence[Message]) -> None:
-    """Stand in for publishing in a dry run."""
-
-
 @asynccontextmanager
 async def open_history(settings: Settings, stores: Stores) -> AsyncIterator[History]:
     """Yield what RECALCULATE_FROM names."""
@@ -428,13 +275,6 @@ async def open_history(settings: Settings, stores: Stores) -> AsyncIterator[Hist
         return
     async with open_topic(settings, ingest_policy(settings).tenancy) as history:
         yield history
-
-
-@asynccontextmanager
-async def open_events(settings: Settings) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
-    """Subscribe to progress-updated events from the topic's beginning, without a group; yields each as a mapping."""
-    async with subscription(settings) as events:
-        yield events
 
 
 def folding_policy(settings: Settings) -> FoldingPolicy:
@@ -516,7 +356,7 @@ def _serve_metrics(settings: Settings, metrics: Metrics, stack: AsyncExitStack) 
     if not settings.http_port:
         return
     try:
-        server, thread = start_http_server(settings.http_port, settings.http_host, metrics.registry)
+        server, thread = start_http_server(settings.http_port, settings.http_host, metrics.shown)
     except OSError as error:
         raise InvalidSettings(
             f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "

@@ -41,4 +41,5 @@ def configure_logs(level: str = "info", form: Literal["auto", "json", "console"]
     # aiokafka reports each retry of a lost connection as an error; the loops say the same once, with the backoff.
     for noisy in ("aiokafka", "pymongo", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
-    logging.getLogger("aiokafka.conn").setLevel(logging.CRITICAL)
+    for lost in ("aiokafka.conn", "aiokafka.client"):
+        logging.getLogger(lost).setLevel(logging.CRITICAL)

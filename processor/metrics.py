@@ -1,11 +1,23 @@
 """Every metric of the processor: the closed list, and nothing else creates one.
 
-A `Metrics` belongs to one process and its own registry, so that tests and several instances do not share state.
+A `Metrics` belongs to one process and its own registry, so that tests and several instances do not share state. Under
+`run --processes N` the children keep their values in files of one directory, as prometheus_client does it, and any of
+them shows the sums of all; of gauges, which say how things stand, what was said last by one that lives.
 """
 
+import os
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the directory of the values of several processes; prometheus_client reads it when it is imported."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+LEAST = {"loop_progressed_timestamp_seconds"}
+"""Gauges of which several processes show the least: one that stands still must not hide behind the others."""
 
 
 class Metrics:
@@ -18,7 +30,8 @@ class Metrics:
             return Counter(f"journey_progress_{name}", about, labels, registry=self.registry)
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
-            return Gauge(f"journey_progress_{name}", about, labels, registry=self.registry)
+            mode: Literal["livemin", "livemostrecent"] = "livemin" if name in LEAST else "livemostrecent"
+            return Gauge(f"journey_progress_{name}", about, labels, registry=self.registry, multiprocess_mode=mode)
 
         def histogram(name: str, about: str) -> Histogram:
             return Histogram(f"journey_progress_{name}", about, buckets=SECONDS, registry=self.registry)
@@ -71,3 +84,12 @@ class Metrics:
         # Health
         self.outages = counter("outages", "Tries that found a server unavailable, by loop.", "loop")
         self.progressed = gauge("loop_progressed_timestamp_seconds", "When a loop last came round.", "loop")
+
+    @property
+    def shown(self) -> CollectorRegistry:
+        """What a scrape gets: the values of this process, or of all that share a directory with it."""
+        if SHARED not in os.environ:
+            return self.registry
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # prometheus_client has no type here
+        return together

@@ -48,29 +48,34 @@ BECOME_PRIMARY = """
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Addresses, and the processes where they are ours to torment. `kind` is the broker's: see `_kafka`."""
+    """Addresses, and the processes where they are ours to torment. `kind` is the broker's: see `_kafka`.
+
+    `kafka_guarded` is a listener of the same broker that asks for a password, where it has one: see apache/broker.py.
+    """
 
     kafka: str
     mongo_url: str
     kind: str
     kafka_process: ServerProcess | None = None
     mongo_process: ServerProcess | None = None
+    kafka_guarded: str | None = None
 
 
 @contextmanager
 def found_servers() -> Iterator[Servers]:
     """Find or start a Kafka and a MongoDB; end what was started."""
-    with _mongo() as (mongo_url, mongo), _kafka() as (kafka, kind, broker):
-        yield Servers(kafka, mongo_url, kind, broker, mongo)
+    guarded = free_port()
+    with _mongo() as (mongo_url, mongo), _kafka(guarded) as (kafka, kind, broker):
+        yield Servers(kafka, mongo_url, kind, broker, mongo, f"127.0.0.1:{guarded}" if kind == "apache" else None)
 
 
 @contextmanager
-def _kafka() -> Iterator[tuple[str, str, ServerProcess | None]]:
+def _kafka(guarded: int) -> Iterator[tuple[str, str, ServerProcess | None]]:
     """Yield the bootstrap address, the kind (yours, apache, container or embedded) and the process if it is ours."""
     if KAFKA in os.environ:
         yield os.environ[KAFKA], "yours", None
     elif _wants_apache():
-        with apache_kafka() as (address, process):
+        with apache_kafka(guarded) as (address, process):
             yield address, "apache", process
     elif _docker_answers():
         with _kafka_container() as address:

@@ -31,8 +31,8 @@ async def ready(here: Here) -> Response:
     responses={200: {"description": "Prometheus text format.", "content": {"text/plain": {}}}},
 )
 async def metrics(here: Here) -> Response:
-    """Return the metrics of this process."""
-    return Response(generate_latest(here.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Return the metrics of this process, and of its siblings under the same parent."""
+    return Response(generate_latest(here.metrics.shown), media_type=CONTENT_TYPE_LATEST)
 
 
 def _health(faults: list[str]) -> Response:

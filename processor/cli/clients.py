@@ -8,10 +8,10 @@ import orjson
 import typer
 from bson import ObjectId
 
-from processor.app import add_client, list_clients, revoke_client
 from processor.cli.console import AsJson, http_module, print_json, print_table, run, settings_of, warn
 from processor.clock import SystemClock
 from processor.errors import InvalidInput
+from processor.operating import add_client, list_clients, revoke_client
 from schemas.ids import parse_object_id
 from schemas.rendering import rendered
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.app import find_dead_letters, replay_dead_letters
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
 from processor.core.letters import DeadLetter, Selection, parse_stretch
 from processor.core.records import Reason
 from processor.errors import InvalidInput
+from processor.operating import find_dead_letters, replay_dead_letters
 from processor.services.replay import Replayed
 from processor.settings import Settings
 from schemas.ids import format_timestamp, parse_timestamp

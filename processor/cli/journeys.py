@@ -9,11 +9,11 @@ import orjson
 import typer
 import yaml
 
-from processor.app import apply_journeys, list_journeys
 from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
+from processor.operating import apply_journeys, list_journeys
 from schemas.journey import with_ids
 
 app = typer.Typer(no_args_is_help=True, help="Journeys: what has to be done, waypoint by waypoint.")

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.app import list_locks
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.operating import list_locks
 from processor.ports import Lock
 from schemas.ids import format_timestamp
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.app import Status, find_progress, read_status
 from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.errors import InvalidInput
+from processor.operating import Status, find_progress, read_status
 from schemas.progress import render_progress
 
 progress_app = typer.Typer(no_args_is_help=True, help="Progress documents.")

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from processor.app import publish_statements
 from processor.cli.console import object_id, run, settings_of
 from processor.core.identity import inverse_functional_identifier
 from processor.errors import InvalidInput
+from processor.operating import publish_statements
 
 app = typer.Typer(no_args_is_help=True, help="Statements: what the processor reads.")
 

@@ -2,8 +2,8 @@
 
 import typer
 
-from processor.app import create_all_topics
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.operating import create_all_topics
 
 app = typer.Typer(no_args_is_help=True, help="The Kafka topics that the processor reads and writes.")
 

@@ -89,7 +89,13 @@ class Vitals:
         self._liveness = liveness
         self._checks: list[Check] = []
         self._consumer: Callable[[], Awaitable[Standings]] | None = None
+        self._others: Callable[[], list[str]] = list
         self._has_begun = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the start is over."""
+        return self._has_begun
 
     def watch(self, check: Check) -> None:
         """Take a check up that has to pass for this process to be ready."""
@@ -98,6 +104,10 @@ class Vitals:
     def follow(self, consumer: Callable[[], Awaitable[Standings]]) -> None:
         """Take up where a consumer stands."""
         self._consumer = consumer
+
+    def heed(self, others: Callable[[], list[str]]) -> None:
+        """Take up what keeps the other processes under the same parent from being alive."""
+        self._others = others
 
     def begin(self) -> None:
         """Hear that the start is over; until then this process is not ready."""
@@ -111,7 +121,7 @@ class Vitals:
                     self._liveness.observe(await self._consumer())
             except (TimeoutError, JourneyProgressError):
                 self._liveness.observe({})  # nobody knows whether there is anything to read
-        return self._liveness.faults()
+        return self._liveness.faults() + self._others()
 
     async def ready(self) -> list[str]:
         """Return what keeps this process from its work."""

@@ -109,6 +109,11 @@ def translated() -> Iterator[None]:
 
 def refused(error: kafka.KafkaError) -> Misfit:
     """Say what to look at when Kafka refuses us."""
+    if isinstance(error, kafka.AuthenticationFailedError | kafka.SaslAuthenticationFailed):
+        return Misfit(
+            f"Kafka does not take our credentials: {error}; check {PREFIX}KAFKA_SASL_USERNAME, "
+            f"{PREFIX}KAFKA_SASL_PASSWORD and {PREFIX}KAFKA_SASL_MECHANISM"
+        )
     return Misfit(
         f"Kafka refuses us: {error}; check {PREFIX}KAFKA_SECURITY_PROTOCOL, SASL and TLS settings, and the ACLs "
         "(read on the statements topic and group, write on the progress and dead-letter topics)"

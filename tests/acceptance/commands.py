@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 from pydantic import SecretStr
@@ -53,15 +54,19 @@ async def ran(
 class Running:
     """A `journey-progress run` (or one of its parts) in the background; its log in a file."""
 
-    def __init__(self, settings: Settings, log: Path, part: str = "run") -> None:
+    def __init__(self, settings: Settings, log: Path, part: str = "run", *options: str) -> None:
         self.log = log
         self._file = log.open("ab")
-        self.process = subprocess.Popen([str(COMMAND), part], env=environment(settings), stderr=self._file)
+        self.process = subprocess.Popen([str(COMMAND), part, *options], env=environment(settings), stderr=self._file)
 
-    def holds(self, partitions: int) -> bool:
-        """Tell whether the log last said that so many partitions were assigned."""
+    def logged(self, event: str = "", **wanted: Any) -> list[dict[str, Any]]:
+        """Return the entries of the log whose event begins so, and whose fields are so."""
         lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
-        last = next((it for it in reversed(lines) if it["event"].startswith("partitions ")), None)
+        return [it for it in lines if it["event"].startswith(event) and wanted.items() <= it.items()]
+
+    def holds(self, partitions: int, **wanted: Any) -> bool:
+        """Tell whether the log last said that so many partitions were assigned."""
+        last = next(reversed(self.logged("partitions ", **wanted)), None)
         return last is not None and last["event"] == "partitions assigned" and len(last["partitions"]) == partitions
 
     def kill(self) -> None:
@@ -83,9 +88,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, log: Path, part: str = "run") -> Iterator[Running]:
+def running(settings: Settings, log: Path, part: str = "run", *options: str) -> Iterator[Running]:
     """Keep a process running; stop it at the end, by force if it must be."""
-    process = Running(settings, log, part)
+    process = Running(settings, log, part, *options)
     try:
         yield process
     finally:

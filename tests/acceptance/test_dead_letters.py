@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from processor.app import apply_journeys, create_all_topics, read_status, replay_dead_letters
 from processor.core.letters import Selection, parse_stretch
+from processor.operating import apply_journeys, create_all_topics, read_status, replay_dead_letters
 from processor.settings import Settings
 from processor.store.connect import Database
 from processor.transport.admin import open_admin

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from processor.app import apply_journeys, create_all_topics
+from processor.operating import apply_journeys, create_all_topics
 from processor.settings import Settings
 from processor.store.connect import STATEMENTS, Database
 from schemas.rendering import rendered

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from processor.app import read_status
 from processor.errors import BrokerUnavailable
+from processor.operating import read_status
 from processor.settings import Settings
 
 QUIET_DEADLINE = 90.0

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from processor.app import create_all_topics, open_stores
+from processor.app import open_stores
+from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database, open_database
 from processor.store.indexes import MARKS
@@ -79,6 +80,11 @@ class Watch:
         async with asyncio.timeout(DEADLINE):
             while await self._committed() < total or await self._is_busy():  # noqa: ASYNC110 - another process's work
                 await asyncio.sleep(LOOK)
+
+    async def standing(self, total: int) -> tuple[int, bool]:
+        """Return how many statements are committed, and whether all `total` are, and nothing is left to do."""
+        committed = await self._committed()
+        return committed, committed >= total and not await self._is_busy()
 
     async def _queries(self) -> int:
         status = await self._database.client.admin.command("serverStatus")

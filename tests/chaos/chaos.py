@@ -13,9 +13,10 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from pydantic import SecretStr
 
-from processor.app import create_all_topics, open_stores
+from processor.app import open_stores
 from processor.core.journey import compile_journey
 from processor.embedded import ServerProcess
+from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import open_database
 from schemas.journey import journey_document, journey_from, with_ids

@@ -10,8 +10,9 @@ from aiokafka import ConsumerRecord
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from processor.app import Part, apply_journeys, create_all_topics, read_status, run_processor
+from processor.app import Part, run_processor
 from processor.core.records import Record
+from processor.operating import apply_journeys, create_all_topics, read_status
 from processor.settings import Settings
 from processor.store.connect import Database
 from processor.transport.admin import open_admin

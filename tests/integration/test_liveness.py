@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from processor.app import consumer_standings, create_all_topics
+from processor.app import consumer_standings
+from processor.operating import create_all_topics
 from processor.services.liveness import Liveness, Vitals
 from processor.settings import Settings
 from processor.transport.consumer import KafkaRecordSource, open_source

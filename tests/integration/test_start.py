@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from pymongo import ASCENDING, MongoClient
+from structlog.testing import capture_logs
 
-from processor.app import Part, create_all_topics, run_processor
+from processor.app import Part, run_processor
 from processor.embedded.process import ServerProcess, answers, free_port
 from processor.embedded.servers import mongod_program
 from processor.errors import EmbeddedUnavailable, JourneyProgressError
+from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, open_database
 from tests.servers import Servers
@@ -188,6 +190,36 @@ async def test_a_sasl_mechanism_that_the_broker_does_not_have(settings: Settings
     sasl = {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_sasl_username": "a"}
     line = await refusal(settings.model_copy(update={**sasl, "kafka_sasl_password": SecretStr("secret")}))
     assert "SCRAM-SHA-512" in line
+
+
+def guarded_kafka(settings: Settings, servers: Servers, mechanism: str, password: str) -> Settings:
+    if servers.kafka_guarded is None:
+        pytest.skip("this Kafka asks nobody for a password: `make test-apache` has one that does")
+    sasl = {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_sasl_mechanism": mechanism}
+    who = {"kafka_sasl_username": "writer", "kafka_sasl_password": SecretStr(password)}
+    return settings.model_copy(update={"kafka_bootstrap_servers": servers.kafka_guarded, **sasl, **who})
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_a_wrong_password_of_kafka(settings: Settings, servers: Servers, mechanism: str) -> None:
+    line = await refusal(guarded_kafka(settings, servers, mechanism, "wrong"))
+    assert "KAFKA_SASL_PASSWORD" in line
+    assert "wrong" not in line
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+async def test_the_right_password_of_kafka(settings: Settings, servers: Servers, mechanism: str) -> None:
+    knowing = guarded_kafka(settings, servers, mechanism, "secret")
+    assert "topics create" in await refusal(knowing)  # the next thing that is wrong: there are no topics
+    assert all((await create_all_topics(knowing)).values())
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        running = asyncio.create_task(run_processor(knowing, tuple(Part), stop))
+        async with asyncio.timeout(30):
+            while not any(entry["event"] == "partitions assigned" for entry in logs):  # noqa: ASYNC110 - logs have no event
+                await asyncio.sleep(0.05)
+        stop.set()
+        await running
 
 
 async def test_missing_topics_are_made_by_setting(settings: Settings) -> None:

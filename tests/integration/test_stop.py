@@ -13,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from processor.app import Part, apply_journeys, create_all_topics, read_status, run_processor
+from processor.app import Part, run_processor
 from processor.embedded.process import free_port
+from processor.operating import apply_journeys, create_all_topics, read_status
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database
 from processor.transport.connect import STOP_TIMEOUT

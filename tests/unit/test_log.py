@@ -16,7 +16,9 @@ def _restored() -> Iterator[None]:
     """Logging is one per process: leave it as it was found."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    levels = {name: logging.getLogger(name).level for name in ("aiokafka", "aiokafka.conn", "pymongo")}
+    levels = {
+        name: logging.getLogger(name).level for name in ("aiokafka", "aiokafka.conn", "aiokafka.client", "pymongo")
+    }
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
@@ -72,6 +74,7 @@ def test_the_libraries_speak_in_the_same_form_and_no_lower_than_warning(capsys: 
     logging.getLogger("aiokafka.consumer").info("fetched")
     logging.getLogger("pymongo.topology").debug("heartbeat")
     logging.getLogger("aiokafka.conn").error("retried: the loops say it once, with the backoff")
+    logging.getLogger("aiokafka.client").error("retried: the loops say it once, with the backoff")
     logging.getLogger("pymongo.topology").warning("slow %s", "server")
     [line] = lines(capsys)
     assert (line["event"], line["logger"]) == ("slow server", "pymongo.topology")

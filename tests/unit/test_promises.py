@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IDS = ["I1", "I2", "I3", "F1", "P1", "P2", "P3", "R1", "R2"]
 TRAPS = range(1, 9)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\[`([^`]+)`\]\(([^)]+)\)")
 
 
@@ -21,7 +22,7 @@ class Guarantee(NamedTuple):
 
 def guarantees() -> list[Guarantee]:
     """The rows of the README's table: id, promise, links to the sources, links to the tests."""
-    rows = re.findall(r"^\| \*\*(\w\d)\*\* \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| \*\*(\w\d)\*\* \|(.*)\|$", README, re.MULTILINE)
     cells = [(name, rest.split(" | ")) for name, rest in rows]
     return [Guarantee(name, LINK.findall(kept), LINK.findall(tests)) for name, (_, kept, tests) in cells]
 
@@ -59,6 +60,22 @@ def test_the_tests_of_the_guarantee_exist_and_name_it(guarantee: Guarantee) -> N
     for name, path in guarantee.tests:
         assert name in names_in(path), f"{path} has no {name}"
         assert guarantee.name.lower() in name.split("_")
+
+
+FAULTS = re.findall(r"^\| \*\*([^*]{3,})\*\*[^|]*\|.*\| ([^|]+) \|$", README, re.MULTILINE)
+"""The rows of the README's table of faults: what happens, and the cell with its tests."""
+
+
+def test_the_faults_of_the_table_are_many() -> None:
+    assert len(FAULTS) >= 12
+
+
+@pytest.mark.parametrize(("fault", "cell"), FAULTS, ids=[fault for fault, _ in FAULTS])
+def test_the_tests_of_a_fault_exist(fault: str, cell: str) -> None:
+    tests = LINK.findall(cell)
+    assert tests
+    for name, path in tests:
+        assert name in names_in(path), f"{path} has no {name}"
 
 
 @pytest.mark.parametrize("trap", TRAPS)

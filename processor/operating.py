@@ -1,0 +1,189 @@
+"""What operators' commands do: topics, journeys, statements, clients, dead letters; what waits, and who holds it.
+
+Like `app.py`, above which it stands, it knows stores and transports by name.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from bson import ObjectId
+
+from processor.app import open_stores
+from processor.clock import SystemClock
+from processor.core.index import index_journeys
+from processor.core.letters import DeadLetter, Selection
+from processor.errors import BrokerUnavailable
+from processor.ports import Backlog, Lock
+from processor.services import replay
+from processor.services.replay import Replayed
+from processor.settings import Settings
+from processor.store.clients import MongoClients
+from processor.store.connect import open_database
+from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original
+from processor.transport.producer import Message, Producer, open_producer
+from processor.transport.subscription import subscription
+from processor.transport.topics import check_topics, create_topics, group_lag
+from schemas.journey import journey_document, journey_from, revision_of
+
+PUBLISH_CHUNK = 2_000
+
+
+async def create_all_topics(settings: Settings) -> Mapping[str, bool]:
+    """Create the topics that are missing; return for each whether it was made now."""
+    return await create_topics(settings)
+
+
+async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, Any]]) -> dict[ObjectId, str]:
+    """Save journeys that were found fine; return for each `created`, `updated` or `unchanged`.
+
+    `version` grows when what is computed changes; what did not change at all is not written.
+    """
+    now = SystemClock().now()
+    outcome: dict[ObjectId, str] = {}
+    saved: list[dict[str, Any]] = []
+    async with open_stores(settings) as stores:
+        known = {document["_id"]: document for document in await stores.catalog.load()}
+        for document in documents:
+            journey = journey_from(document)
+            before = known.get(journey.id)
+            revised = revision_of(journey, journey_from(before) if before else None, now)
+            outcome[journey.id] = "created" if before is None else "updated" if revised else "unchanged"
+            if revised:
+                saved.append(journey_document(revised))
+        await stores.catalog.save(saved)
+    return outcome
+
+
+async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
+    """Return what `journeys list` shows: id, description, version, number of waypoints, state."""
+    async with open_stores(settings) as stores:
+        index, _ = index_journeys(await stores.catalog.load(), {})
+    rows = [
+        {
+            "journey": str(rules.id),
+            "description": rules.description,
+            "version": rules.version,
+            "waypoints": len(rules.waypoints),
+            "state": "running" if rules.is_running else "inactive",
+        }
+        for rules in index.journeys.values()
+    ]
+    broken = [
+        {"journey": str(key), "description": "", "version": "", "waypoints": "", "state": f"broken: {fault}"}
+        for key, fault in index.broken.items()
+    ]
+    return rows + broken
+
+
+async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] | None:
+    """Return the journey document with this id, as stored."""
+    async with open_stores(settings) as stores:
+        return next((document for document in await stores.catalog.load() if document["_id"] == key), None)
+
+
+async def publish_statements(
+    settings: Settings, lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
+) -> int:
+    """Produce (key, value, headers) to the statements topic; return how many once all are acknowledged."""
+    published = 0
+    waiting = iter(lines)
+    async with open_producer(settings) as producer:
+        await check_topics(settings)
+        while chunk := list(islice(waiting, PUBLISH_CHUNK)):
+            messages = [Message(value, key, headers) for key, value, headers in chunk]
+            await _publish(producer, settings.statements_topic, messages)
+            published += len(chunk)
+    return published
+
+
+async def add_client(settings: Settings, client: Mapping[str, Any]) -> None:
+    """Save a client of the HTTP interfaces; its secret is hashed already."""
+    async with open_database(settings) as database:
+        await MongoClients(database).insert(client)
+
+
+async def list_clients(settings: Settings) -> Sequence[Mapping[str, Any]]:
+    """Return every client, without secrets."""
+    async with open_database(settings) as database:
+        return await MongoClients(database).all()
+
+
+async def revoke_client(settings: Settings, key: str) -> bool:
+    """Trust the client with this key no more; say whether there is one."""
+    async with open_database(settings) as database:
+        return await MongoClients(database).revoke(key, SystemClock().now())
+
+
+async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, Any]]:
+    """Return progress documents as `ports.ProgressReader.find` yields them."""
+    async with open_stores(settings) as stores:
+        return [document async for document in stores.reader.find(**wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What waits, all over: records per partition, documents, dead letters."""
+
+    lag: Mapping[str, int]
+    backlog: Backlog
+    dead_letters: int
+
+
+async def read_status(settings: Settings) -> Status:
+    """Ask both servers what waits."""
+    async with open_stores(settings) as stores:
+        waiting = await stores.progress.backlog(SystemClock().now())
+    return Status(await group_lag(settings), waiting, await count_dead_letters(settings))
+
+
+async def list_locks(settings: Settings, limit: int) -> tuple[datetime, Sequence[Lock]]:
+    """Return the present time, and up to `limit` leases on documents and outboxes, the earliest end first."""
+    async with open_stores(settings) as stores:
+        return SystemClock().now(), await stores.progress.locks(limit)
+
+
+async def find_dead_letters(settings: Settings, selection: Selection) -> AsyncGenerator[DeadLetter, None]:
+    """Yield the chosen letters up to the topic's present end, in the order of each partition."""
+    async with aclosing(read_dead_letters(settings)) as letters:
+        async for letter in letters:
+            if selection.takes(letter):
+                yield letter
+
+
+async def replay_dead_letters(
+    settings: Settings, selection: Selection, *, rate: float | None = None, dry_run: bool = False
+) -> Replayed:
+    """Publish the records of the chosen letters to the statements topic again; a dry run only counts them."""
+    find = partial(read_original, settings)
+    async with aclosing(read_dead_letters(settings)) as letters, AsyncExitStack() as stack:
+        if dry_run:
+            return await replay.replay(letters, selection, find, _publish_nothing, None)
+        producer = await stack.enter_async_context(open_producer(settings))
+        await check_topics(settings)
+        publish = partial(_publish, producer, settings.statements_topic)
+        return await replay.replay(letters, selection, find, publish, rate)
+
+
+async def _publish(producer: Producer, topic: str, messages: Sequence[Message]) -> None:
+    failures = [failure for failure in await producer.produce(topic, messages) if failure]
+    if failures:
+        raise BrokerUnavailable(
+            f"{len(failures)} of the last {len(messages)} records were not acknowledged: {failures[0]}; "
+            "doing it again is harmless"
+        )
+
+
+async def _publish_nothing(_: Sequence[Message]) -> None:
+    """Stand in for publishing in a dry run."""
+
+
+@asynccontextmanager
+async def open_events(settings: Settings) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
+    """Subscribe to progress-updated events from the topic's beginning, without a group; yields each as a mapping."""
+    async with subscription(settings) as events:
+        yield events

@@ -1,0 +1,104 @@
+"""The parent of `--processes N`, over children that are one line of Python: who is started again, and how all end."""
+
+import asyncio
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from processor.cli import processes
+from processor.cli.children import SILENCE, Word, Words, own_settings
+from processor.cli.processes import DEATHS, Command, Parent
+from processor.settings import Settings
+
+WAIT = "import sys; sys.stdin.read()"
+
+
+def a_parent(directory: Path, *programs: str) -> Parent:
+    """The first child has begun already: it never says so itself."""
+    words = Words(directory, len(programs))
+    words.say(Word(1, has_begun=True, live=[], ready=[], said=0.0))
+    commands = [Command(number, [sys.executable, "-c", it], {}) for number, it in enumerate(programs, start=1)]
+    return Parent(commands, words, asyncio.Event(), deadline=5.0, backoff=0.01)
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [("raise SystemExit(70)", 70), ("import os; os.kill(os.getpid(), 9)", 137), ("", 70)],
+    ids=["bug", "killed", "nobody asked"],
+)
+async def test_a_child_that_dies_again_and_again_ends_all(tmp_path: Path, program: str, code: int) -> None:
+    with capture_logs() as logs:
+        assert await a_parent(tmp_path, WAIT, program).watch() == code
+    assert sum(entry["event"] == "process died, starting it again" for entry in logs) == DEATHS - 1
+    assert [entry["process"] for entry in logs if entry["log_level"] == "error"] == [2]
+
+
+async def test_what_no_restart_mends_ends_all_at_once(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        assert await a_parent(tmp_path, WAIT, "raise SystemExit(78)").watch() == 78
+    assert sum(entry["event"] == "process started" for entry in logs) == 2
+
+
+async def test_nobody_follows_a_first_child_that_is_refused(tmp_path: Path) -> None:
+    parent = a_parent(tmp_path, "raise SystemExit(78)", WAIT)
+    parent.words.forget(1)
+    with capture_logs() as logs:
+        assert await parent.watch() == 78
+    assert sum(entry["event"] == "process started" for entry in logs) == 1
+
+
+async def test_a_bug_in_the_drain_is_the_exit_code(tmp_path: Path) -> None:
+    """The child makes a file when it is ready to be asked."""
+    ready = tmp_path / "ready"
+    program = f"import pathlib, signal; pathlib.Path({str(ready)!r}).touch(); signal.pause()"
+    program = f"import signal, sys; signal.signal(15, lambda *_: sys.exit(70)); {program}"
+    parent = a_parent(tmp_path, program)
+    watching = asyncio.create_task(parent.watch())
+    async with asyncio.timeout(30):
+        while not ready.exists():  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.02)
+    parent.stop.set()
+    assert await watching == 70
+
+
+async def test_a_child_that_does_not_end_in_time_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LETTING_GO", 0.1)
+    ready = tmp_path / "ready"
+    deaf = f"import pathlib, signal; signal.signal(15, signal.SIG_IGN); pathlib.Path({str(ready)!r}).touch(); "
+    parent = replace(a_parent(tmp_path, deaf + "signal.pause()"), deadline=0.1)
+    watching = asyncio.create_task(parent.watch())
+    async with asyncio.timeout(30):
+        while not ready.exists():  # noqa: ASYNC110 - another process's file
+            await asyncio.sleep(0.02)
+    parent.stop.set()
+    assert await watching == 0
+
+
+def test_what_children_must_not_share(settings: Settings) -> None:
+    static = settings.model_copy(update={"group_instance_id": "pod-7", "http_port": 9464, "http_api": True})
+    first, second = (own_settings(static, number) for number in (1, 2))
+    assert first == {
+        "JOURNEY_PROGRESS_CLIENT_ID": "journey-progress-1",
+        "JOURNEY_PROGRESS_GROUP_INSTANCE_ID": "pod-7-1",
+    }
+    assert second == {
+        "JOURNEY_PROGRESS_CLIENT_ID": "journey-progress-2",
+        "JOURNEY_PROGRESS_GROUP_INSTANCE_ID": "pod-7-2",
+        "JOURNEY_PROGRESS_HTTP_PORT": "0",
+        "JOURNEY_PROGRESS_HTTP_API": "false",
+    }
+    assert "JOURNEY_PROGRESS_GROUP_INSTANCE_ID" not in own_settings(settings, 2)
+
+
+def test_who_serves_answers_for_its_siblings(tmp_path: Path) -> None:
+    words = Words(tmp_path, 3)
+    words.say(Word(1, has_begun=True, live=["mine"], ready=[], said=time.time()))
+    words.say(Word(2, has_begun=True, live=["stuck"], ready=[], said=time.time()))
+    assert words.faults(lambda word: word.live, 1) == ["process 2: stuck"]
+    assert words.absent() == ["process 3 is starting"]
+    words.say(Word(3, has_begun=True, live=[], ready=[], said=time.time() - 2 * SILENCE))
+    assert words.faults(lambda word: word.ready, 1) == [f"process 3: silent for more than {SILENCE:g} s"]
