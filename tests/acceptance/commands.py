@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,12 +51,13 @@ async def ran(
 
 
 class Running:
-    """A `journey-progress run` (or one of its parts) in the background; its log in a file."""
+    """A `journey-progress run` (or one of its parts, or another `command`) in the background; its log in a file."""
 
-    def __init__(self, settings: Settings, log: Path, part: str = "run") -> None:
+    def __init__(self, settings: Settings, log: Path, part: str = "run", command: Sequence[str] = ()) -> None:
         self.log = log
         self._file = log.open("ab")
-        self.process = subprocess.Popen([str(COMMAND), part], env=environment(settings), stderr=self._file)
+        arguments = [*command] or [str(COMMAND), part]
+        self.process = subprocess.Popen(arguments, env=environment(settings), stderr=self._file)
 
     def holds(self, partitions: int) -> bool:
         """Tell whether the log last said that so many partitions were assigned."""
