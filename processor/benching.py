@@ -182,6 +182,8 @@ class _Measuring:
                 for number in numbers
                 if sample.matched(number) is not None
             }
+            if not due:
+                return []
             sending = asyncio.create_task(self._pace(producer, messages, began, rate))
             total = len(due)
             while due:

@@ -41,7 +41,9 @@ class Measured:
             return "this process's CPU: more processes do more, up to one for each partition"
         if self.mongo is not None and self.mongo / self.seconds >= 1 / 2:
             return "MongoDB: a faster or a sharded one does more, further processes little"
-        return "waiting for the servers: more processes do more, as long as the servers have CPU and disk to spare"
+        return (
+            "waiting, for the servers or for CPU that others take: more processes do more where there is some to spare"
+        )
 
     def processes_for(self, rate: float) -> int:
         """Return how many processes (and at least as many partitions) so many statements a second take."""
