@@ -13,7 +13,7 @@ from processor.settings import Settings
 from tests.acceptance.commands import Running
 from tests.benchmarks.machine import Cores, Usage, servers_here, usage_of
 from tests.benchmarks.subjects import Subject
-from tests.benchmarks.surroundings import Watch, prepare, publish, under_test, watching
+from tests.benchmarks.surroundings import Outcome, Watch, prepare, publish, under_test, watching
 from tests.benchmarks.workloads import Workload, settings_for, values
 from tests.servers import Servers
 
@@ -45,10 +45,11 @@ class Run:
 
 async def saturate(
     subject: Subject, several: Iterable[Workload], servers: Servers, cores: Cores, folder: Path, found: dict[str, Run]
-) -> Settings:
+) -> tuple[Settings, Outcome]:
     """Measure workloads of the same journeys one after the other in one process; put each into `found` by its name.
 
-    Return the settings, by whose topic the floors are measured. Raises `Stalled`; what was found by then stays.
+    Return the settings, by whose topic the floors are measured, and what came of the statements. Raises `Stalled`; what
+    was found by then stays.
     """
     settings, workloads = settings_for(servers, uuid4().hex[:12]), list(several)
     await prepare(settings, workloads[0])
@@ -57,7 +58,7 @@ async def saturate(
         for workload in workloads:
             found[workload.name] = await _measured(workload, start, settings, watch, it)
             start += workload.total
-    return settings
+        return settings, await watch.outcome()
 
 
 async def _measured(workload: Workload, start: int, settings: Settings, watch: Watch, running: Running) -> Run:

@@ -10,6 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from processor.settings import Settings
 from tests.benchmarks import statements
 from tests.benchmarks.floors import Floor, floor
 from tests.benchmarks.goals import MEMORY, judged
@@ -19,7 +20,7 @@ from tests.benchmarks.memory import flatness
 from tests.benchmarks.saturation import Run, saturate
 from tests.benchmarks.scaling import scaling
 from tests.benchmarks.subjects import OURS, Subject, peers
-from tests.benchmarks.surroundings import Stalled
+from tests.benchmarks.surroundings import Outcome, Stalled
 from tests.benchmarks.tables import tell
 from tests.benchmarks.workloads import Workload, workloads
 from tests.servers import Servers, found_servers
@@ -111,7 +112,7 @@ class _Rounds:
         """Measure our workloads, the floors on the same topic, and then each peer on the same statements."""
         usual = [workload for name, workload in self._workloads.items() if name != MEMORY]
         runs: dict[str, Run] = {}
-        settings = self._run(OURS, usual, runs)
+        settings, outcome = self._run(OURS, usual, runs)
         found: Found = dict(runs)
         for name, kinds in FLOORS.items():
             for kind in kinds:
@@ -123,20 +124,23 @@ class _Rounds:
         _say(_line(number, OURS.name, found))
         for peer in peers():
             if peer.name not in self._failed:
-                self._peer(number, peer, usual)
+                self._peer(number, peer, usual, outcome)
         return found
 
-    def _run(self, subject: Subject, several: Sequence[Workload], runs: dict[str, Run]) -> Any:
+    def _run(self, subject: Subject, several: Sequence[Workload], runs: dict[str, Run]) -> tuple[Settings, Outcome]:
         return asyncio.run(saturate(subject, several, self._servers, self._cores, self._folder, runs))
 
-    def _peer(self, number: int, peer: Subject, several: Sequence[Workload]) -> None:
-        """Measure a peer; one that fails is told and left out from then on."""
+    def _peer(self, number: int, peer: Subject, several: Sequence[Workload], ours: Outcome) -> None:
+        """Measure a peer; one that fails, or does not do the same job, is told and left out from then on."""
         runs: dict[str, Run] = {}
         try:
-            self._run(peer, several, runs)
+            _, outcome = self._run(peer, several, runs)
+            fault = None if ours.is_of_the_same_job(outcome) else f"it did another job: {outcome}, and ours is {ours}"
         except (Stalled, OSError) as error:
-            self._failed[peer.name] = str(error)
-            _say(f"  {peer.name} failed and is left out from here on: {error}")
+            fault = str(error)
+        if fault:
+            self._failed[peer.name] = fault
+            _say(f"  {peer.name} failed and is left out from here on: {fault}")
         self._peers[peer.name].append(runs)
         _say(_line(number, peer.name, runs))
 

@@ -6,9 +6,12 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
+import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -17,6 +20,7 @@ from processor.app import create_all_topics, open_stores
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database, open_database
 from processor.store.indexes import MARKS
+from processor.transport.reading import spans_of
 from schemas.journey import journey_document, journey_from
 from tests.acceptance.commands import Running
 from tests.benchmarks.machine import pinned
@@ -28,6 +32,9 @@ LOOK = 0.02
 REST = 0.5
 FEW = 50
 """How few queries MongoDB gets within so many seconds when the process only looks for work now and then."""
+
+OWN = ("createdAt", "updatedAt", "lockKey", "pendingProgress", "processing")
+"""Fields that tell how and when, not what."""
 
 DEADLINE = 120.0
 """Seconds that no workload takes on any machine worth measuring on."""
@@ -61,6 +68,18 @@ async def publish(settings: Settings, values: Iterable[bytes], partition: int = 
 
 class Stalled(Exception):
     """The process under test has died, or does not get on; the message says where its log ends."""
+
+
+class Outcome(NamedTuple):
+    """Progress documents, the digest of their public state, and how many events there were."""
+
+    documents: int
+    digest: str
+    events: int
+
+    def is_of_the_same_job(self, other: "Outcome") -> bool:
+        """Tell whether the other did the same: events may be fewer where more statements came to one, or repeated."""
+        return self.digest == other.digest and min(self.events, other.events) >= self.documents
 
 
 class Watch:
@@ -97,6 +116,15 @@ class Watch:
                     await asyncio.sleep(LOOK)
         except TimeoutError:
             raise Stalled(f"{await self._committed():,} of {total:,} in {DEADLINE:.0f} s; {self._ends()}") from None
+
+    async def outcome(self) -> Outcome:
+        """Return what has come of it all: the documents as readers see them, whenever they were written, and events."""
+        digest, documents = sha256(), 0
+        async for document in self._progresses.find({}, dict.fromkeys(OWN, 0)).sort("_id"):
+            digest.update(orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS))
+            documents += 1
+        spans = await spans_of(self._settings, self._settings.progress_topic)
+        return Outcome(documents, digest.hexdigest(), sum(span.end - span.begin for span in spans.values()))
 
     def _check_alive(self) -> None:
         for running in self.watched:
