@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -31,6 +32,9 @@ FLOORS = {
     "everything matches": ("mongo",),
 }
 """What is measured right after our workloads, on the same topic."""
+
+IN_TIME = 420.0
+"""Seconds for all rounds, so that a whole run ends within ten minutes."""
 
 Found = dict[str, Run | Floor]
 """What one round found of ours, by workload or floor."""
@@ -85,7 +89,7 @@ class _Rounds:
         _say(
             f"  broker: {self._servers.kind}; {statements.source()}; {'; '.join(self._peers) or 'no peers: make peers'}"
         )
-        rounds = [self._round(number) for number in range(self._options.rounds)]
+        rounds = list(self._rounds())
         runs: dict[str, list[Run]] = defaultdict(list)
         for found in rounds:
             for name, it in found.items():
@@ -107,6 +111,17 @@ class _Rounds:
             "flatness": self._flatness(),
         }
         return {**several, "goals": judged(several)}
+
+    def _rounds(self) -> Iterator[Found]:
+        """Yield what each round found; none is begun that would not end in time."""
+        began = begin = time.monotonic()
+        for number in range(self._options.rounds):
+            longest = time.monotonic() - begin if number else 0.0
+            begin = time.monotonic()
+            if begin - began + longest > IN_TIME:
+                _say(f"  {self._options.rounds - number} of {self._options.rounds} rounds left out: they take too long")
+                return
+            yield self._round(number)
 
     def _round(self, number: int) -> Found:
         """Measure our workloads, the floors on the same topic, and then each peer on the same statements."""
