@@ -9,7 +9,7 @@ KAFKA_TESTS := tests/chaos tests/acceptance tests/integration --ignore=tests/int
 	--ignore-glob='*/test_conditions_*.py' --ignore=tests/acceptance/test_serve.py --ignore=tests/integration/test_embedded.py \
 	tests/contract/test_record_source.py tests/contract/test_dead_letters.py tests/contract/test_event_sink.py tests/contract/test_history.py
 
-.PHONY: help install demo test jars test-apache chaos simulate check format bench lock docs clean
+.PHONY: help install peers demo test jars test-apache chaos simulate check format bench lock docs clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,7 @@ demo: install ## the main job on embedded Kafka and MongoDB (ARGS=--once ends by
 test: install ## every test, on real servers: yours, containers, or the embedded ones
 	$(BIN)/pytest $(ARGS)
 
-jars: # Apache Kafka, for the two targets below
+jars: # Apache Kafka, for the two targets below, and bench
 	mvn --quiet --batch-mode -f tests/apache/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/tests/apache/jars
 
 test-apache: install jars ## integration and acceptance tests against Apache Kafka 4 (needs Java 17 and Maven)
@@ -51,7 +51,16 @@ format: install ## write the code as ruff formats it
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: install ## benchmarks, as ratios against floors measured in the same run
+.venv-peers/.installed: requirements-peers.lock
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	@touch $@
+
+peers: .venv-peers/.installed # the stream processors that `make bench` measures beside ours, in .venv-peers
+
+bench: install ## benchmarks, as ratios against floors and peers measured in the same run (ARGS=--quick; --long; --only streaming)
+	@$(MAKE) --no-print-directory peers || echo "The peers cannot be installed here: they are left out."
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory jars || true; fi
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 docs: install ## write the generated pages and schemas again
@@ -60,7 +69,8 @@ docs: install ## write the generated pages and schemas again
 
 lock: install ## resolve the dependencies again, with hashes and without index addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --all-extras pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http --extra embedded --extra test --extra bench --extra dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra peers pyproject.toml -o requirements-peers.lock
 
 clean: ## remove what was made here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/apache/jars bench-results
+	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/apache/jars bench-results

@@ -163,6 +163,7 @@ async def run_processor(
     stop: asyncio.Event | None = None,
     outside: Outside | None = None,
     beside: Beside | None = None,
+    metrics: Metrics | None = None,
 ) -> None:
     """Run the loops of `parts` until `stop` is set, then drain them within the shutdown deadline.
 
@@ -170,7 +171,9 @@ async def run_processor(
     other. Raises `Misfit` when a server is not fit, `LoopDied` on a bug.
     """
     liveness = Liveness(settings.liveness_deadline, time.monotonic)
-    around = Surroundings(SystemClock(), Metrics(), stop or asyncio.Event(), settings.outage_backoff, liveness)
+    around = Surroundings(
+        SystemClock(), metrics or Metrics(), stop or asyncio.Event(), settings.outage_backoff, liveness
+    )
     vitals = Vitals(liveness)
     vitals.watch(lambda: _stopping(around.stop))
     async with AsyncExitStack() as stack:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from processor.cli import (
+    bench,
     clients,
     dead_letters,
     demo,
@@ -62,6 +63,7 @@ looking.add_to(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("explain")(explain.explain)
 app.add_typer(locks.app, name="locks")
+app.command("bench")(bench.bench)
 app.command("demo")(demo.demo)
 
 

@@ -63,6 +63,20 @@ async def check_topics(settings: Settings) -> None:
         )
 
 
+async def present_topics(settings: Settings) -> frozenset[str]:
+    """Return every topic of the cluster. Raises `BrokerUnavailable` or `Misfit`."""
+    async with open_admin(settings) as admin:
+        return frozenset(await admin.list_topics())
+
+
+async def delete_topics(settings: Settings) -> None:
+    """Delete the three topics, with everything in them, as far as they are there."""
+    async with open_admin(settings) as admin:
+        present = set(await admin.list_topics())
+        if doomed := [name for name in topic_names(settings) if name in present]:
+            await admin.delete_topics(doomed)
+
+
 async def group_lag(settings: Settings) -> Mapping[str, int]:
     """Return for each partition (`topic-number`) how many records the group has not committed yet, without joining it.
 

@@ -86,11 +86,11 @@ def statements(records: int) -> Iterator[bytes]:
 async def catch_up(records: int, journeys: int, servers: Servers, cores: Cores, folder: Path, every: float) -> Behind:
     """Fill a topic, let a process read all of it, and look at it `every` so many seconds."""
     settings = settings_for(servers, uuid4().hex[:12]).model_copy(update={"default_organisation": str(ORGANISATION)})
-    await prepare(settings, Workload("behind", 0, records, lambda n: n, lambda _: None, journeys))
+    await prepare(settings, Workload("behind", 0, 0, records, lambda n: n, lambda _: None, journeys))
     await publish(settings, statements(records))
     samples: list[Sample] = []
     async with watching(settings) as watch, asyncio.timeout(120 + records / SLOWEST):
-        async with under_test(settings, cores, folder) as process:
+        async with under_test(settings, cores.processor, folder, watch) as process:
             started = time.perf_counter()
             is_done = False
             while not is_done:

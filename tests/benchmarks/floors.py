@@ -1,6 +1,6 @@
 """The floors: the least that any program in Python has to do, each a process of its own on the processor's core.
 
-`python -m tests.benchmarks.floors FLOOR WARM_UP COUNT`, with the settings in the environment, prints JSON.
+`python -m tests.benchmarks.floors FLOOR START WARM_UP COUNT`, with the settings in the environment, prints JSON.
 
 - `consume`: aiokafka's `getmany` of the same topic, doing nothing with what it gets;
 - `decode`: the same, and one `orjson.loads` a record;
@@ -53,13 +53,17 @@ class Floor:
     costs: dict[str, float]
 
 
-def floor(name: str, settings: Settings, workload: Workload, cores: Cores) -> Floor:
-    """Measure a floor in a process of its own. `mongo` costs mongod, where it is ours; the others cost the reader."""
+def floor(name: str, settings: Settings, workload: Workload, start: int, cores: Cores) -> Floor:
+    """Measure a floor in a process of its own, reading the workload where it begins in the topic.
+
+    `mongo` costs mongod, where it is ours; the others cost the reader.
+    """
     mongod = servers_here().get("mongod")
     before = usage_of(mongod).cpu if mongod else 0.0
     with pinned(cores.processor):
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.floors", name, str(workload.warm_up), str(workload.measured)],
+            [sys.executable, "-m", "tests.benchmarks.floors", name]
+            + [str(number) for number in (start, workload.warm_up, workload.measured)],
             env=environment(settings),
             check=True,
             stdout=subprocess.PIPE,
@@ -71,7 +75,9 @@ def floor(name: str, settings: Settings, workload: Workload, cores: Cores) -> Fl
     return Floor(measured["rate"], {"mongod": spent / workload.total * 1e6} if mongod else {})
 
 
-async def _consume(settings: Settings, warm_up: int, count: int, use: Callable[[bytes], object] | None) -> Spent:
+async def _consume(
+    settings: Settings, start: int, warm_up: int, count: int, use: Callable[[bytes], object] | None
+) -> Spent:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auto_offset_reset="earliest",
@@ -81,7 +87,9 @@ async def _consume(settings: Settings, warm_up: int, count: int, use: Callable[[
     )
     await consumer.start()
     try:
-        consumer.assign([TopicPartition(settings.statements_topic, 0)])
+        partition = TopicPartition(settings.statements_topic, 0)
+        consumer.assign([partition])
+        consumer.seek(partition, start)
         await _read(consumer, settings.batch_records, warm_up, use)
         started, cpu = time.perf_counter(), time.process_time()
         await _read(consumer, settings.batch_records, count, use)
@@ -163,12 +171,13 @@ def _update(write: UpdateOne) -> dict[str, Any]:
 
 def main() -> None:
     """Measure the floor that the command line names."""
-    name, warm_up, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    name, (start, warm_up, count) = sys.argv[1], map(int, sys.argv[2:])
     settings = load_settings()
     if name == "mongo":
         seconds, cpu = _write(settings, warm_up, count)
     else:
-        seconds, cpu = uvloop.run(_consume(settings, warm_up, count, orjson.loads if name == "decode" else None))
+        use = orjson.loads if name == "decode" else None
+        seconds, cpu = uvloop.run(_consume(settings, start, warm_up, count, use))
     sys.stdout.write(orjson.dumps({"rate": count / seconds, "cpu": cpu / count * 1e6}).decode())
 
 

@@ -32,14 +32,15 @@ async def latencies(
     settings = settings_for(servers, uuid4().hex[:12])
     await prepare(settings, workload)
     first = workload.warm_up
-    numbers = range(first + int(rate * (SETTLING + seconds)))
+    several = int(rate * (SETTLING + seconds))
+    numbers = range(workload.first, workload.first + first + several)
     values = list(documents(numbers, workload.learner, workload.activity))
-    async with watching(settings) as watch, under_test(settings, cores, folder):
+    async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch):
         await publish(settings, values[:first])
         await watch.until_warm(first)
         async with _events(settings) as consumer:
             began = time.perf_counter() + 0.1
-            due = {str(number): began + (number - first) / rate for number in numbers[first:]}
+            due = {str(number): began + (number - numbers[first]) / rate for number in numbers[first:]}
             sending = asyncio.create_task(_send(settings, values[first:], list(due.values())))
             seen = await _arrivals(consumer, set(due))
             await sending

@@ -15,10 +15,14 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """One core for the process under test, another for the servers and the harness; the same where there is one."""
+    """One core for the process under test, another for the servers and the harness; the same where there is one.
+
+    `second` is for a second process under test: the servers', where there is no third.
+    """
 
     processor: int
     servers: int
+    second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Usage:
 def choose_cores() -> Cores:
     """Take the first and the last core that we may use."""
     allowed = sorted(os.sched_getaffinity(0))
-    return Cores(processor=allowed[-1], servers=allowed[0])
+    return Cores(processor=allowed[-1], servers=allowed[0], second=allowed[-2] if len(allowed) > 2 else allowed[0])
 
 
 @contextmanager

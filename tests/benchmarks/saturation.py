@@ -1,18 +1,20 @@
-"""One run of one workload: how fast the process is when it always has work, and what each process spends on it."""
+"""One run of a subject: how fast it is when it always has work, and what each process spends on it."""
 
 import os
 import signal
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from processor.settings import Settings
+from tests.acceptance.commands import Running
 from tests.benchmarks.machine import Cores, Usage, servers_here, usage_of
-from tests.benchmarks.statements import documents
-from tests.benchmarks.surroundings import prepare, publish, under_test, watching
-from tests.benchmarks.workloads import Workload, settings_for
+from tests.benchmarks.subjects import Subject
+from tests.benchmarks.surroundings import Outcome, Watch, prepare, publish, under_test, watching
+from tests.benchmarks.workloads import Workload, settings_for, values
 from tests.servers import Servers
 
 
@@ -27,46 +29,68 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: statements per second from outside, and the cost of each process by name."""
+    """One workload: statements per second from outside, and the cost of each process by name.
+
+    `start` is where its statements begin in the topic.
+    """
 
     rate: float
     costs: dict[str, Cost]
+    start: int
 
     def figures(self) -> dict[str, Any]:
         """Return it for JSON."""
         return asdict(self)
 
 
-async def saturate(workload: Workload, servers: Servers, cores: Cores, folder: Path) -> tuple[Run, Settings]:
-    """Measure one run; return it with the settings, by whose topic the floors are measured.
+async def saturate(
+    subject: Subject, several: Iterable[Workload], servers: Servers, cores: Cores, folder: Path, found: dict[str, Run]
+) -> tuple[Settings, Outcome]:
+    """Measure workloads of the same journeys one after the other in one process; put each into `found` by its name.
 
-    1. warm-up: the process joins the group, reads the first statements, and rests,
+    Return the settings, by whose topic the floors are measured, and what came of the statements. Raises `Stalled`; what
+    was found by then stays.
+    """
+    settings, workloads = settings_for(servers, uuid4().hex[:12]), list(several)
+    await prepare(settings, workloads[0])
+    start = 0
+    async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch, subject.command) as it:
+        for workload in workloads:
+            found[workload.name] = await _measured(workload, start, settings, watch, it)
+            start += workload.total
+        return settings, await watch.outcome()
+
+
+async def _measured(workload: Workload, start: int, settings: Settings, watch: Watch, running: Running) -> Run:
+    """Measure one workload.
+
+    1. warm-up: the process reads the first statements, and rests,
     2. it is frozen (SIGSTOP) while the topic is filled, so that filling costs it nothing,
     3. it goes on, and the clock runs until the last statement is a committed offset, and its progress an acknowledged
        event.
     """
-    settings = settings_for(servers, uuid4().hex[:12])
-    await prepare(settings, workload)
-    stream = documents(range(workload.total), workload.learner, workload.activity)
-    values = list(stream)
-    async with watching(settings) as watch, under_test(settings, cores, folder) as process:
-        # 1. warm-up
-        await publish(settings, values[: workload.warm_up])
-        await watch.until_warm(workload.warm_up)
-        # 2. fill
-        os.kill(process.process.pid, signal.SIGSTOP)
-        try:
-            await publish(settings, values[workload.warm_up :])
-            pids = {"processor": process.process.pid, **servers_here()}
-            before = {name: usage_of(pid) for name, pid in pids.items()}
-        finally:
-            os.kill(process.process.pid, signal.SIGCONT)
-        # 3. measure
-        started = time.perf_counter()
-        await watch.until_done(workload.total)
-        seconds = time.perf_counter() - started
-        costs = {name: _cost(before[name], usage_of(pid), workload.measured) for name, pid in pids.items()}
-    return Run(workload.measured / seconds, costs), settings
+    stream = values(workload)
+    # 1. warm-up
+    await publish(settings, stream[: workload.warm_up])
+    await watch.until_warm(start + workload.warm_up)
+    # 2. fill
+    os.kill(running.process.pid, signal.SIGSTOP)
+    try:
+        await publish(settings, stream[workload.warm_up :])
+        pids = {"processor": running.process.pid, **servers_here()}
+        before = {name: usage_of(pid) for name, pid in pids.items()}
+    finally:
+        os.kill(running.process.pid, signal.SIGCONT)
+    # 3. measure
+    started = time.perf_counter()
+    await watch.until_done(start + workload.total)
+    seconds = time.perf_counter() - started
+    return Run(workload.measured / seconds, costs_since(before, pids, workload.measured), start)
+
+
+def costs_since(before: Mapping[str, Usage], pids: Mapping[str, int], statements: int) -> dict[str, Cost]:
+    """Return what each process has spent since then, by name."""
+    return {name: _cost(before[name], usage_of(pid), statements) for name, pid in pids.items()}
 
 
 def _cost(before: Usage, after: Usage, statements: int) -> Cost:

@@ -1,22 +1,29 @@
-"""The section `streaming`: every workload beside its floors, several rounds, and what the goals say about it."""
+"""The section `streaming`: every workload beside its floors and the peers, several rounds, and what the goals say."""
 
 import asyncio
 import sys
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from processor.settings import Settings
 from tests.benchmarks import statements
 from tests.benchmarks.floors import Floor, floor
-from tests.benchmarks.goals import judged
+from tests.benchmarks.goals import MEMORY, judged
 from tests.benchmarks.latency import latencies
 from tests.benchmarks.machine import Cores, pinned
+from tests.benchmarks.memory import flatness
 from tests.benchmarks.saturation import Run, saturate
-from tests.benchmarks.workloads import workloads
+from tests.benchmarks.scaling import scaling
+from tests.benchmarks.subjects import OURS, Subject, peers
+from tests.benchmarks.surroundings import Outcome, Stalled
+from tests.benchmarks.tables import tell
+from tests.benchmarks.workloads import Workload, workloads
 from tests.servers import Servers, found_servers
 
 FLOORS = {
@@ -24,21 +31,22 @@ FLOORS = {
     "5 % match": ("decode",),
     "everything matches": ("mongo",),
 }
-"""What is measured right after a workload, on the same topic."""
+"""What is measured right after our workloads, on the same topic."""
 
-ONCE = ("10,000 journeys",)
-"""Measured in the first round only: it is about memory."""
+IN_TIME = 420.0
+"""Seconds for all rounds, so that a whole run ends within ten minutes."""
 
 Found = dict[str, Run | Floor]
-"""What one round found, by workload or floor."""
+"""What one round found of ours, by workload or floor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How long to measure: rounds, and whether to be quick about each."""
+    """How long to measure: rounds, whether to be quick about each, and whether to read ten million statements."""
 
     rounds: int = 3
     is_quick: bool = False
+    is_long: bool = False
 
     @property
     def scale(self) -> float:
@@ -50,12 +58,19 @@ class Options:
         """How long the steady rate is held."""
         return 5.0 if self.is_quick else 15.0
 
+    @property
+    def flat_over(self) -> int:
+        """Statements that memory has to be flat over."""
+        if self.is_long:
+            return 10_000_000
+        return 100_000 if self.is_quick else 500_000
+
 
 def main(options: Options, cores: Cores) -> dict[str, Any]:
     """Measure, print and return the figures. The servers are started once, on a core of their own."""
     with pinned(cores.servers), found_servers() as servers, TemporaryDirectory(prefix="bench-") as folder:
         figures = _Rounds(options, servers, cores, Path(folder)).measured()
-    _tell(figures)
+    tell(figures)
     return figures
 
 
@@ -66,50 +81,115 @@ class _Rounds:
         self._cores = cores
         self._folder = folder
         self._workloads = workloads(options.scale)
+        self._peers: dict[str, list[dict[str, Run]]] = {peer.name: [] for peer in peers()}
+        self._failed: dict[str, str] = {}
 
     def measured(self) -> dict[str, Any]:
-        """Return rates of every round, medians of costs, latencies, and the goals."""
-        sys.stdout.write(f"  broker: {self._servers.kind}; {statements.source()}\n")
-        rounds = [self._round(number) for number in range(self._options.rounds)]
-        rates = [{name: it.rate for name, it in found.items()} for found in rounds]
-        costs = [{name: _cpu(it) for name, it in found.items()} for found in rounds]
+        """Return rates of every round, medians of costs, peers, latencies, and the goals."""
+        _say(
+            f"  broker: {self._servers.kind}; {statements.source()}; {'; '.join(self._peers) or 'no peers: make peers'}"
+        )
+        rounds = list(self._rounds())
         runs: dict[str, list[Run]] = defaultdict(list)
         for found in rounds:
             for name, it in found.items():
                 if isinstance(it, Run):
                     runs[name].append(it)
-        latency = self._latency(median(run.rate for run in runs["everything matches"]) / 3)
-        return {
+        several = {
             "servers": self._servers.kind,
             "statements": statements.source(),
-            "rates": rates,
-            "cpu": costs,
-            "runs": {name: [run.figures() for run in every] for name, every in runs.items()},
-            "medians": {name: _median(every) for name, every in runs.items()},
-            "floors": {name: median(it[name] for it in rates) for name in rates[0] if name.startswith("F-")},
-            "latency": latency,
-            "goals": judged(rates, costs, latency, runs["10,000 journeys"]),
+            "rates": [{name: it.rate for name, it in found.items()} for found in rounds],
+            "cpu": [{name: _cpu(it) for name, it in found.items()} for found in rounds],
+            "floors": {name: median(found[name].rate for found in rounds) for name in rounds[0] if name[:2] == "F-"},
+            "subjects": {
+                OURS.name: _medians(runs),
+                **{name: _medians(_by_workload(every)) for name, every in self._peers.items()},
+            },
+            "failed": self._failed,
+            "latency": self._latency(median(run.rate for run in runs["everything matches"]) / 3),
+            "scaling": self._scaling(),
+            "flatness": self._flatness(),
         }
+        return {**several, "goals": judged(several)}
+
+    def _rounds(self) -> Iterator[Found]:
+        """Yield what each round found; none is begun that would not end in time."""
+        began = begin = time.monotonic()
+        for number in range(self._options.rounds):
+            longest = time.monotonic() - begin if number else 0.0
+            begin = time.monotonic()
+            if begin - began + longest > IN_TIME:
+                _say(f"  {self._options.rounds - number} of {self._options.rounds} rounds left out: they take too long")
+                return
+            yield self._round(number)
 
     def _round(self, number: int) -> Found:
-        """Measure every workload once, each with its floors right after it, on the same topic."""
-        found: Found = {}
-        for name, workload in self._workloads.items():
-            if number and name in ONCE:
-                continue
-            run, settings = asyncio.run(saturate(workload, self._servers, self._cores, self._folder))
-            floors = {
-                f"F-{kind} ({name})": floor(kind, settings, workload, self._cores) for kind in FLOORS.get(name, ())
-            }
-            found |= {name: run, **floors}
-            shown = "".join(f"   {key} {it.rate:,.0f}/s" for key, it in floors.items())
-            sys.stdout.write(f"  round {number + 1}  {name:<20} {run.rate:>9,.0f}/s{shown}\n")
-            sys.stdout.flush()
+        """Measure our workloads, the floors on the same topic, and then each peer on the same statements."""
+        usual = [workload for name, workload in self._workloads.items() if name != MEMORY]
+        runs: dict[str, Run] = {}
+        settings, outcome = self._run(OURS, usual, runs)
+        found: Found = dict(runs)
+        for name, kinds in FLOORS.items():
+            for kind in kinds:
+                measured = floor(kind, settings, self._workloads[name], runs[name].start, self._cores)
+                found[f"F-{kind} ({name})"] = measured
+        if number == 0:  # in a process of its own
+            self._run(OURS, [self._workloads[MEMORY]], runs)
+            found |= runs
+        _say(_line(number, OURS.name, found))
+        for peer in peers():
+            if peer.name not in self._failed:
+                self._peer(number, peer, usual, outcome)
         return found
+
+    def _run(self, subject: Subject, several: Sequence[Workload], runs: dict[str, Run]) -> tuple[Settings, Outcome]:
+        return asyncio.run(saturate(subject, several, self._servers, self._cores, self._folder, runs))
+
+    def _peer(self, number: int, peer: Subject, several: Sequence[Workload], ours: Outcome) -> None:
+        """Measure a peer; one that fails, or does not do the same job, is told and left out from then on."""
+        runs: dict[str, Run] = {}
+        try:
+            _, outcome = self._run(peer, several, runs)
+            fault = None if ours.is_of_the_same_job(outcome) else f"it did another job: {outcome}, and ours is {ours}"
+        except (Stalled, OSError) as error:
+            fault = str(error)
+        if fault:
+            self._failed[peer.name] = fault
+            _say(f"  {peer.name} failed and is left out from here on: {fault}")
+        self._peers[peer.name].append(runs)
+        _say(_line(number, peer.name, runs))
 
     def _latency(self, rate: float) -> dict[str, float]:
         workload, seconds = self._workloads["everything matches"], self._options.latency_seconds
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))
+
+    def _scaling(self) -> dict[str, float]:
+        return asyncio.run(scaling(self._workloads["nothing matches"], self._servers, self._cores, self._folder))
+
+    def _flatness(self) -> dict[str, Any]:
+        workload, total = self._workloads["nothing matches"], self._options.flat_over
+        return asyncio.run(flatness(workload, total, self._servers, self._cores, self._folder))
+
+
+def _by_workload(every: Sequence[Mapping[str, Run]]) -> Mapping[str, Sequence[Run]]:
+    names = dict.fromkeys(name for runs in every for name in runs)
+    return {name: [runs[name] for runs in every if name in runs] for name in names}
+
+
+def _medians(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+    """Return the medians of rate and costs by workload."""
+    return {
+        name: {
+            "rate": median(run.rate for run in every),
+            "costs": {
+                process: {
+                    key: median(getattr(run.costs[process], key) for run in every) for key in ("cpu", "peak", "growth")
+                }
+                for process in every[0].costs
+            },
+        }
+        for name, every in runs.items()
+    }
 
 
 def _cpu(found: Run | Floor) -> dict[str, float]:
@@ -119,36 +199,10 @@ def _cpu(found: Run | Floor) -> dict[str, float]:
     return {name: cost.cpu for name, cost in found.costs.items()}
 
 
-def _median(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the medians of rate and costs."""
-    return {
-        "rate": median(run.rate for run in runs),
-        "costs": {
-            process: {
-                key: median(getattr(run.costs[process], key) for run in runs) for key in ("cpu", "peak", "growth")
-            }
-            for process in runs[0].costs
-        },
-    }
+def _line(number: int, subject: str, found: Mapping[str, Run | Floor]) -> str:
+    return f"  round {number + 1}  {subject}: " + ", ".join(f"{key} {it.rate:,.0f}/s" for key, it in found.items())
 
 
-def _tell(figures: dict[str, Any]) -> None:
-    """Print the tables."""
-    processes = list(next(iter(figures["medians"].values()))["costs"])
-    lines = [f"\n{'medians':<22}{'statements/s':>13}" + "".join(f"{name:>22}" for name in processes)]
-    lines.append(" " * 35 + f"{'CPU s/million, peak':>22}" * len(processes))
-    for name, found in figures["medians"].items():
-        costs = "".join(f"{cost['cpu']:>13,.0f} {cost['peak']:>5,.0f} MB" for cost in found["costs"].values())
-        lines.append(f"{name:<22}{found['rate']:>13,.0f}{costs}")
-    lines += [f"{name:<32}{rate:>9,.0f}/s" for name, rate in figures["floors"].items()]
-    latency = figures["latency"]
-    lines.append(
-        f"produce to event at {latency['rate']:,.0f}/s: p50 {latency['p50']} ms, p99 {latency['p99']} ms, "
-        f"p999 {latency['p999']} ms, most {latency['most']} ms"
-    )
-    lines.append(f"\n{'goal':<54}{'wanted':>8}{'found':>10}{'by CPU':>8}  holds")
-    for goal in figures["goals"]:
-        found, by_cpu = ("" if goal[key] is None else f"{goal[key]:,.2f}" for key in ("found", "by_cpu"))
-        holds = {True: "yes", False: "NO", None: "not measured"}[goal["holds"]]
-        lines.append(f"{goal['goal']:<54}{goal['wanted']:>8}{found:>10}{by_cpu:>8}  {holds}")
-    sys.stdout.write("\n".join(lines) + "\n")
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

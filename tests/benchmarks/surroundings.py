@@ -1,12 +1,18 @@
 """What is around the process under test: full topics, saved journeys, and when all of it is done."""
 
 import asyncio
+import signal
+import subprocess
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+import orjson
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
@@ -15,9 +21,10 @@ from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database, open_database
 from processor.store.indexes import MARKS
+from processor.transport.reading import spans_of
 from schemas.journey import journey_document, journey_from
-from tests.acceptance.commands import Running, running
-from tests.benchmarks.machine import Cores, pinned
+from tests.acceptance.commands import Running
+from tests.benchmarks.machine import pinned
 from tests.benchmarks.workloads import Workload, journeys
 
 LOOK = 0.02
@@ -27,8 +34,11 @@ REST = 0.5
 FEW = 50
 """How few queries MongoDB gets within so many seconds when the process only looks for work now and then."""
 
-DEADLINE = 300.0
-"""Seconds that nothing takes on any machine worth measuring on."""
+OWN = ("createdAt", "updatedAt", "lockKey", "pendingProgress", "processing")
+"""Fields that tell how and when, not what."""
+
+DEADLINE = 120.0
+"""Seconds that no workload takes on any machine worth measuring on."""
 
 
 async def prepare(settings: Settings, workload: Workload) -> None:
@@ -38,8 +48,8 @@ async def prepare(settings: Settings, workload: Workload) -> None:
         await stores.catalog.save([journey_document(journey_from(document)) for document in journeys(workload)])
 
 
-async def publish(settings: Settings, values: Iterable[bytes]) -> None:
-    """Fill the statements topic's one partition, in batches that are built here: far faster than one by one."""
+async def publish(settings: Settings, values: Iterable[bytes], partition: int = 0) -> None:
+    """Fill one partition of the statements topic, in batches that are built here: far faster than one by one."""
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="lz4", max_batch_size=262_144
     )
@@ -48,23 +58,43 @@ async def publish(settings: Settings, values: Iterable[bytes]) -> None:
         batch, now = producer.create_batch(), int(time.time() * 1000)
         for value in values:
             if batch.append(key=None, value=value, timestamp=now) is None:
-                await producer.send_batch(batch, settings.statements_topic, partition=0)
+                await producer.send_batch(batch, settings.statements_topic, partition=partition)
                 batch = producer.create_batch()
                 batch.append(key=None, value=value, timestamp=now)
-        await producer.send_batch(batch, settings.statements_topic, partition=0)
+        await producer.send_batch(batch, settings.statements_topic, partition=partition)
         await producer.flush()
     finally:
         await producer.stop()
 
 
+class Stalled(Exception):
+    """The process under test has died, or does not get on; the message says where its log ends."""
+
+
+class Outcome(NamedTuple):
+    """Progress documents, the digest of their public state, and how many events there were."""
+
+    documents: int
+    digest: str
+    events: int
+
+    def is_of_the_same_job(self, other: "Outcome") -> bool:
+        """Tell whether the other did the same: events may be fewer where more statements came to one, or repeated."""
+        return self.digest == other.digest and min(self.events, other.events) >= self.documents
+
+
 class Watch:
-    """Looks from outside whether everything has become durable progress and acknowledged events."""
+    """Looks from outside whether everything has become durable progress and acknowledged events.
+
+    `watched` are the processes that have to live meanwhile.
+    """
 
     def __init__(self, settings: Settings, admin: AIOKafkaAdminClient, database: Database) -> None:
         self._settings = settings
         self._admin = admin
         self._database = database
         self._progresses = database[PROGRESSES]
+        self.watched: list[Running] = []
 
     async def until_warm(self, total: int) -> None:
         """Wait as `until_done` does, and until the process rests: what it does once, at its start, is not measured."""
@@ -76,10 +106,34 @@ class Watch:
                 await asyncio.sleep(REST)
 
     async def until_done(self, total: int) -> None:
-        """Wait until `total` statements are committed, and nothing is due, claimed or unpublished."""
-        async with asyncio.timeout(DEADLINE):
-            while await self._committed() < total or await self._is_busy():  # noqa: ASYNC110 - another process's work
-                await asyncio.sleep(LOOK)
+        """Wait until `total` statements are committed, and nothing is due, claimed or unpublished.
+
+        Raises `Stalled` when one of `watched` has died, or when all this takes longer than the deadline.
+        """
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while await self._committed() < total or await self._is_busy():
+                    self._check_alive()
+                    await asyncio.sleep(LOOK)
+        except TimeoutError:
+            raise Stalled(f"{await self._committed():,} of {total:,} in {DEADLINE:.0f} s; {self._ends()}") from None
+
+    async def outcome(self) -> Outcome:
+        """Return what has come of it all: the documents as readers see them, whenever they were written, and events."""
+        digest, documents = sha256(), 0
+        async for document in self._progresses.find({}, dict.fromkeys(OWN, 0)).sort("_id"):
+            digest.update(orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS))
+            documents += 1
+        spans = await spans_of(self._settings, self._settings.progress_topic)
+        return Outcome(documents, digest.hexdigest(), sum(span.end - span.begin for span in spans.values()))
+
+    def _check_alive(self) -> None:
+        for running in self.watched:
+            if (status := running.process.poll()) is not None:
+                raise Stalled(f"it ended with status {status}; {self._ends()}")
+
+    def _ends(self) -> str:
+        return " ".join(running.log.read_text(errors="replace")[-400:] for running in self.watched)
 
     async def standing(self, total: int) -> tuple[int, bool]:
         """Return how many statements are committed, and whether all `total` are, and nothing is left to do."""
@@ -95,8 +149,7 @@ class Watch:
             committed = await self._admin.list_consumer_group_offsets(self._settings.consumer_group)
         except GroupCoordinatorNotAvailableError:  # Apache Kafka makes its coordinator for the first group that asks
             return 0
-        known = committed.get(TopicPartition(self._settings.statements_topic, 0))
-        return known.offset if known else 0
+        return sum(it.offset for where, it in committed.items() if where.topic == self._settings.statements_topic)
 
     async def _is_busy(self) -> bool:
         for mark in MARKS:
@@ -119,12 +172,20 @@ async def watching(settings: Settings) -> AsyncIterator[Watch]:
 
 
 @asynccontextmanager
-async def under_test(settings: Settings, cores: Cores, folder: Path) -> AsyncIterator[Running]:
-    """Run `journey-progress run` on its core; its log goes to the folder."""
-    with pinned(cores.processor):
-        process = running(settings, folder / f"{settings.mongo_database}.log")
-        started = process.__enter__()
+async def under_test(
+    settings: Settings, core: int, folder: Path, watch: Watch, command: Sequence[str] = ()
+) -> AsyncIterator[Running]:
+    """Run `journey-progress run`, or another command, on a core, watched; its log goes to the folder."""
+    with pinned(core):
+        started = Running(settings, folder / f"{uuid4().hex}.log", command=command)
+    watch.watched.append(started)
     try:
         yield started
     finally:
-        process.__exit__(None, None, None)
+        watch.watched.remove(started)
+        if started.process.poll() is None:
+            started.process.send_signal(signal.SIGCONT)  # it may be frozen
+            try:
+                started.stop()
+            except subprocess.TimeoutExpired:
+                started.kill()

@@ -1,11 +1,13 @@
 """The workloads, as data: which journeys are loaded, whose statements come, and which of them match."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from processor.settings import Settings
 from schemas.journey import with_ids
-from tests.benchmarks.statements import VERB, Activity, Learner
+from tests.benchmarks.statements import VERB, Activity, Learner, documents
 from tests.builders import ORGANISATION
 from tests.servers import Servers
 
@@ -17,9 +19,13 @@ COMPLETED_LEARNERS = 500
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`journeys` of which are loaded beside those that can match; the first `warm_up` statements are not measured."""
+    """`journeys` of which are loaded beside those that can match; the first `warm_up` statements are not measured.
+
+    Statements are numbered from `first` on, so that the workloads of one database concern different learners.
+    """
 
     name: str
+    first: int
     warm_up: int
     measured: int
     learner: Learner
@@ -32,21 +38,27 @@ class Workload:
         return self.warm_up + self.measured
 
 
+@cache
+def values(workload: Workload) -> Sequence[bytes]:
+    """Return the workload's statements, as every subject and floor gets them."""
+    numbers = range(workload.first, workload.first + workload.total)
+    return tuple(documents(numbers, workload.learner, workload.activity))
+
+
 def workloads(scale: float) -> dict[str, Workload]:
-    """Return the workloads by name; `scale` 1 measures each for some seconds."""
+    """Return the workloads by name; `scale` 1 measures each for some seconds. The last is about memory."""
 
     def several(count: int) -> int:
         return int(count * scale)
 
+    known = COMPLETED_LEARNERS
     every = [
-        Workload("nothing matches", 2_000, several(100_000), lambda n: n % 5_000, lambda _: None),
-        Workload("5 % match", 2_000, several(60_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
-        Workload("everything matches", 500, several(12_000), lambda n: n, lambda _: COUNTED),
-        Workload("bursts of 20", 1_000, several(40_000), lambda n: n // BURST, lambda _: COUNTED),
-        Workload(
-            "completed", COMPLETED_LEARNERS, several(40_000), lambda n: n % COMPLETED_LEARNERS, lambda _: COMPLETING
-        ),
-        Workload("10,000 journeys", 2_000, several(100_000), lambda n: n % 5_000, lambda _: None, 10_000),
+        Workload("nothing matches", 0, 2_000, several(60_000), lambda n: n % 5_000, lambda _: None),
+        Workload("5 % match", 10**7, 2_000, several(40_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
+        Workload("everything matches", 2 * 10**7, 500, several(8_000), lambda n: n, lambda _: COUNTED),
+        Workload("bursts of 20", 3 * 10**7, 1_000, several(24_000), lambda n: n // BURST, lambda _: COUNTED),
+        Workload("completed", 4 * 10**7, known, several(24_000), lambda n: n % known, lambda _: COMPLETING),
+        Workload("10,000 journeys", 0, 2_000, several(60_000), lambda n: n % 5_000, lambda _: None, 10_000),
     ]
     return {workload.name: workload for workload in every}
 

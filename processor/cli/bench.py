@@ -1,0 +1,118 @@
+"""`bench`: how fast this cluster is, and how many processes a load takes."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from processor import benching
+from processor.benching import Plan, Told, grounds
+from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.core.sample import Sample
+from processor.core.sizing import HEADROOM, Measured
+from processor.log import configure_logs
+from processor.settings import Settings
+
+PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+
+
+def bench(
+    context: typer.Context,
+    statements: Annotated[int, typer.Option(help="Statements to produce and process.", min=100)] = 50_000,
+    match_rate: Annotated[float, typer.Option(help="Share of them that match a waypoint.", min=0, max=1)] = 0.05,
+    journeys: Annotated[int, typer.Option(help="Journeys that are loaded.", min=1)] = 100,
+    rate: Annotated[float | None, typer.Option(help="Statements a second that you expect at most.", min=0.001)] = None,
+    prefix: Annotated[
+        str, typer.Option(help="Beginning of every topic, the group and the database.", metavar="NAME")
+    ] = "journey-progress-bench",
+    as_json: AsJson = False,
+) -> None:
+    """Measure this processor on your own Kafka and MongoDB, and say what that means for their size.
+
+    Makes topics and a database of its own, produces statements, runs the loops of one process, and removes all of it,
+    also when it is interrupted; the empty consumer group expires by itself. It touches nothing that is there, but it
+    takes what CPU, disk and network the servers have: other users of them will notice.
+    """
+    operators = settings_of(context)
+    configure_logs("warning", operators.log_format)
+    plan = Plan(statements, Sample(match_rate, journeys))
+    with _bar() as told:
+        measured = run(_until_interrupted(grounds(operators, prefix, statements), plan, told))
+    figures = _figures(measured, rate)
+    if as_json:
+        print_json(figures)
+    else:
+        print_table(["measured", ""], _rows(measured, figures))
+
+
+async def _until_interrupted(settings: Settings, plan: Plan, told: Told) -> Measured:
+    """SIGTERM and Ctrl-C end the measurement, and what was made is removed."""
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await benching.bench(settings, plan, told)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _bar() -> Iterator[Told]:
+    """Show progress bars on a terminal's stderr; the yielded function moves them."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+
+        def told(what: str, done: int, total: int) -> None:
+            task = tasks.setdefault(what, TaskID(-1))
+            if task < 0:
+                task = tasks[what] = progress.add_task(what, total=total)
+            progress.update(task, completed=done)
+
+        yield told
+
+
+def _figures(measured: Measured, rate: float | None) -> dict[str, Any]:
+    waits = {name: measured.percentile(share) for name, share in PERCENTILES.items()}
+    return {
+        "statements": measured.statements,
+        "seconds": round(measured.seconds, 3),
+        "rate": round(measured.rate, 1),
+        "cpu_us_per_statement": round(measured.cpu / measured.statements * 1e6, 2),
+        "cpu_share": round(measured.cpu / measured.seconds, 3),
+        "mongo_writing_share": None if measured.mongo is None else round(measured.mongo / measured.seconds, 3),
+        "matches": measured.matches,
+        "promotions": measured.documents,
+        "memory_mb": round(measured.memory / 1e6),
+        "latency_rate": round(measured.paced, 1),
+        "latency_ms": {name: None if wait is None else round(wait * 1000, 2) for name, wait in waits.items()},
+        "limit": measured.limit,
+        "processes": measured.processes_for(rate) if rate else None,
+    }
+
+
+def _rows(measured: Measured, figures: dict[str, Any]) -> list[tuple[str, str]]:
+    waits = ", ".join(f"{name} {wait} ms" for name, wait in figures["latency_ms"].items() if wait is not None)
+    share = figures["mongo_writing_share"]
+    planned = HEADROOM * measured.rate
+    rows = [
+        ("statements per second, one process", f"{measured.rate:,.0f}"),
+        ("CPU per statement", f"{figures['cpu_us_per_statement']} µs ({figures['cpu_share']:.0%} of a core)"),
+        ("MongoDB writing", "it does not say (role clusterMonitor)" if share is None else f"{share:.0%} of the time"),
+        ("matches, promotions", f"{measured.matches:,}, {measured.documents:,}"),
+        ("memory at its peak", f"{figures['memory_mb']} MB, the producing and timing included"),
+        (f"produce to event at {measured.paced:,.0f}/s", waits or "not measured: nothing matched in the time"),
+        ("what limits", measured.limit),
+        ("to plan with", f"{planned:,.0f} a second and process, and at least as many partitions as processes"),
+    ]
+    if figures["processes"]:
+        rows.append(("processes for your rate", str(figures["processes"])))
+    return rows

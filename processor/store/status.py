@@ -1,0 +1,17 @@
+"""What a MongoDB server tells of itself."""
+
+from pymongo.errors import OperationFailure
+
+from processor.store.connect import Database
+from processor.store.failures import translated
+
+
+async def seconds_writing(database: Database) -> float | None:
+    """Return the seconds that the server has spent on writes so far, everybody's; None when we may not ask."""
+    try:
+        with translated():
+            status = await database.client.admin.command("serverStatus")
+    except OperationFailure:
+        return None
+    writes = status.get("opLatencies", {}).get("writes")
+    return writes["latency"] / 1e6 if writes else None
