@@ -12,6 +12,8 @@ from processor.core.conditions import Requirement, Requirements, keys_at
 
 Thing = TypeVar("Thing")
 Keys = Iterable[Any]
+KeysOf = Mapping[str, Callable[[Any], Keys]]
+"""By path, what finds the keys at it in something else than a document."""
 
 CROWD: Final = 8
 """So many things may share a place: to evaluate them costs about as much as to look further."""
@@ -27,7 +29,7 @@ class Entry(NamedTuple, Generic[Thing]):
 class Shelves(Generic[Thing]):
     """An immutable index of things. Documents get candidates: all that can match, and a few that do not."""
 
-    __slots__ = ("_by_path", "_unconditional")
+    __slots__ = ("_by_path", "_unconditional", "paths")
 
     def __init__(self, entries: Sequence[Entry[Thing]], used: frozenset[str] = frozenset()) -> None:
         """Index the entries by paths other than those that are `used` already."""
@@ -46,6 +48,8 @@ class Shelves(Generic[Thing]):
             (path, keys_at(path), {key: _shelf(crowd, used | {path}) for key, crowd in keys.items()})
             for path, keys in places.items()
         ]
+        self.paths: frozenset[str] = frozenset(places).union(*self._within())
+        """Every path that is looked at, on shelves within shelves too."""
 
     def candidates(self, document: Mapping[str, Any]) -> Iterable[Thing]:
         """Return each thing that the document may match, once."""
@@ -67,6 +71,25 @@ class Shelves(Generic[Thing]):
                 else:
                     for thing in things:
                         found[id(thing)] = thing
+
+    def may_hold(self, keys_of: KeysOf, seen: Any) -> bool:
+        """Tell whether what was seen of a document may have a candidate; a path without `keys_of` was not looked at."""
+        if self._unconditional:
+            return True
+        for path, _, shelf in self._by_path:
+            if path not in keys_of:
+                return True
+            for key in keys_of[path](seen):
+                things = shelf.get(key, ())
+                if things and (not isinstance(things, Shelves) or things.may_hold(keys_of, seen)):
+                    return True
+        return False
+
+    def _within(self) -> Iterable[frozenset[str]]:
+        for _, _, shelf in self._by_path:
+            for things in shelf.values():
+                if isinstance(things, Shelves):
+                    yield things.paths
 
 
 def _shelf(crowd: Sequence[Entry[Thing]], used: frozenset[str]) -> Shelves[Thing] | tuple[Thing, ...]:
