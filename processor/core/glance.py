@@ -6,7 +6,7 @@ not plainly a statement document that `decode` takes, and that no shelf has a pl
 limits are left to the whole reading, as no cheap look tells of them: numbers that no double holds, and nesting.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 
 from processor.core.conditions import Path, key_of, parse_path
 from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
-from processor.core.shelves import KeysOf, Shelves
+from processor.core.shelves import Looks, Shelves
 from schemas.ids import parse_object_id
 
 PATHS_LIMIT: Final = 64
@@ -66,51 +66,89 @@ class Glance:
         paths = Counter(path for shelf in shelves.values() for path in shelf.paths)
         looked_at = {path: steps for path, _ in paths.most_common() if _is_plain(steps := parse_path(path))}
         keys_of: dict[str, Callable[[Struct], Iterable[Any]]] = {}
+        texts: dict[str, Callable[[Any], str]] = {}
         for path, steps in list(looked_at.items())[:PATHS_LIMIT]:
-            keys_of[path] = _keys_in(steps, root)
+            keys_of[path] = _keys_in(steps)
+            if _is_text(steps, root):
+                texts[path] = attrgetter(path)
             add_path(root, steps)
         self._decode = Decoder(struct_of(root)).decode
         by_id = {str(organisation): shelf for organisation, shelf in shelves.items()}
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
-        self._keys_of: KeysOf = keys_of
+        self._looks = Looks(keys_of, texts)
 
     def unsettled(self, values: Sequence[bytes | None]) -> list[int]:
-        """Return the positions of the values that have to be read whole; all others are statements without a match."""
-        positions = []
-        decode, shelf_of, keys_of = self._decode, self._shelf_of, self._keys_of
-        for position, value in enumerate(values):
+        """Return the positions of the values that have to be read whole; all others are statements without a match.
+
+        What is asked of each is asked of all at once: so the loops run in C, and most batches take no other.
+        """
+        seen, failed = self._seen(values)
+        unsettled = set(failed)
+        places = [place for place in range(len(values)) if place not in unsettled] if failed else range(len(values))
+        if not are_usual(seen, [values[place] for place in places] if failed else values):
+            unsettled |= {place for it, place in zip(seen, places, strict=True) if not are_usual([it], [values[place]])}
+        for tenant, numbers in _by_tenant(seen):
+            held = self._held(tenant, seen if len(numbers) == len(seen) else [seen[number] for number in numbers])
+            unsettled.update(places[numbers[number]] for number in held)
+        return sorted(unsettled)
+
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any]) -> Iterable[int]:
+        """Return the positions of what may match, of statements of one tenant."""
+        try:
+            shelf = self._shelf_of(*tenant)
+        except ValueError:  # the ids are none
+            return range(len(seen))
+        return shelf.holding(self._looks, seen) if shelf else ()
+
+    def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
+        """Return what was seen of the values, and the positions of those of which nothing was."""
+        seen: list[Any] = []
+        failed: list[int] = []
+        some = map(self._decode, values)  # type: ignore[arg-type]  # None is a TypeError
+        while len(seen) + len(failed) < len(values):
             try:
-                seen: Any = decode(value or b"")
-                shelf = shelf_of(seen.organisation, seen.lrs_id, seen.client)
-                if (shelf and shelf.may_hold(keys_of, seen)) or not _is_usual(seen, value or b""):
-                    positions.append(position)
+                seen.extend(some)  # as far as the next that fails
             except (MsgspecError, ValueError, TypeError, RecursionError):
-                positions.append(position)
-        return positions
+                failed.append(len(seen) + len(failed))
+        return seen, failed
 
 
-def _is_usual(seen: Any, value: bytes) -> bool:
-    """Tell whether the structural check passes what msgspec cannot judge by itself. Raises ValueError if it does not.
+_TENANT: Final = attrgetter("organisation", "lrs_id", "client")
+_REFERENCE: Final = attrgetter("_id")
+_YEARS: Final = attrgetter("timestamp.year"), attrgetter("stored.year")
+_PERSON: Final = attrgetter("person")
+_ACCOUNT: Final = attrgetter("statement.actor.account")
 
-    What is passed over is checked for UTF-8; a year at the end of the calendar may be another one in UTC.
+
+def _by_tenant(seen: Sequence[Any]) -> Iterable[tuple[tuple[Any, ...], Sequence[int]]]:
+    """Yield the tenants, each with the positions of its statements; most batches are of one."""
+    tenants = list(map(_TENANT, seen))
+    if len(set(tenants)) == 1:
+        return [(tenants[0], range(len(seen)))]
+    numbers: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for number, tenant in enumerate(tenants):
+        numbers[tenant].append(number)
+    return numbers.items()
+
+
+def are_usual(seen: Sequence[Any], values: Sequence[bytes | None]) -> bool:
+    """Tell whether the structural check passes what msgspec cannot judge by itself.
+
+    Ids of 24 characters are ids if all are digits. A year at the end of the calendar may be another one in UTC. What
+    is passed over has to be UTF-8.
     """
-    actor, person = seen.statement.actor, seen.person
-    if person is not None and person is not UNSET:
-        persona = getattr(person, "_id", None)
-        if persona is not None and persona is not UNSET:
-            parse_object_id(persona)
-    return (
-        len(bytes.fromhex(seen._id)) == 12  # noqa: SLF001 - a field; of 24 characters, all of them digits
-        and (
-            actor.account is not UNSET
-            or actor.mbox is not UNSET
-            or actor.mbox_sha1sum is not UNSET
-            or actor.openid is not UNSET
+    unnamed = [it.statement.actor for it, account in zip(seen, map(_ACCOUNT, seen), strict=True) if account is UNSET]
+    personas = [getattr(person, "_id", None) for person in map(_PERSON, seen) if person]
+    try:
+        ids = [*map(_REFERENCE, seen), *(persona for persona in personas if persona)]
+        return (
+            len(bytes.fromhex("".join(ids))) == 12 * len(ids)
+            and all(actor.mbox or actor.mbox_sha1sum or actor.openid for actor in unnamed)
+            and not any(1 in years or 9999 in years for years in (set(map(year, seen)) for year in _YEARS))
+            and all(value is None or value.isascii() or value.decode() for value in values)
         )
-        and 1 < seen.timestamp.year < 9999
-        and 1 < seen.stored.year < 9999
-        and (value.isascii() or bool(value.decode()))
-    )
+    except ValueError:
+        return False
 
 
 def _shelf_of(
@@ -131,21 +169,13 @@ def _is_plain(path: Path) -> bool:
     return path[0].key not in ("timestamp", "stored") and all(step.position is None for step in path)
 
 
-def _keys_in(path: Path, usual: Field) -> Callable[[Struct], Iterable[Any]]:
-    """Return what finds the keys at a path; where the structural check wants a text there, in one call."""
-    if not _is_text(path, usual):
-        found = values_in(path)
-        return lambda seen: [key for value in found(seen) if (key := key_of(value)) is not None]
-    text_at = attrgetter(".".join(step.key for step in path))
-
-    def key_at(seen: Struct) -> Iterable[Any]:
-        text = text_at(seen)
-        return (text if len(text) != 24 else text.lower(),)
-
-    return key_at
+def _keys_in(path: Path) -> Callable[[Struct], Iterable[Any]]:
+    found = values_in(path)
+    return lambda seen: [key for value in found(seen) if (key := key_of(value)) is not None]
 
 
 def _is_text(path: Path, usual: Field) -> bool:
+    """Tell a path at which every usual statement has a text."""
     field: Field | None = usual
     for step in path:
         field = field.fields.get(step.key) if field and field.is_required else None

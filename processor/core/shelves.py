@@ -12,8 +12,14 @@ from processor.core.conditions import Requirement, Requirements, keys_at
 
 Thing = TypeVar("Thing")
 Keys = Iterable[Any]
-KeysOf = Mapping[str, Callable[[Any], Keys]]
-"""By path, what finds the keys at it in something else than a document."""
+
+
+class Looks(NamedTuple):
+    """How to look at what was seen of a document: by path, what finds its keys, or the text that is always there."""
+
+    keys: Mapping[str, Callable[[Any], Keys]]
+    texts: Mapping[str, Callable[[Any], str]]
+
 
 CROWD: Final = 8
 """So many things may share a place: to evaluate them costs about as much as to look further."""
@@ -72,16 +78,27 @@ class Shelves(Generic[Thing]):
                     for thing in things:
                         found[id(thing)] = thing
 
-    def may_hold(self, keys_of: KeysOf, seen: Any) -> bool:
-        """Tell whether what was seen of a document may have a candidate; a path without `keys_of` was not looked at."""
+    def holding(self, looks: Looks, seen: Sequence[Any]) -> list[int]:
+        """Return the positions of those, of what was seen of some documents, that may have candidates."""
+        if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
+            return [number for number, it in enumerate(seen) if self._may_hold(looks, it)]
+        found: set[int] = set()
+        for path, _, shelf in self._by_path:
+            texts = map(looks.texts[path], seen)
+            keys = (text if len(text) != 24 else text.lower() for text in texts)
+            found.update(number for number, key in enumerate(keys) if key in shelf)
+        return [number for number in found if self._may_hold(looks, seen[number])]
+
+    def _may_hold(self, looks: Looks, seen: Any) -> bool:
+        """A path that was not looked at may hold anything."""
         if self._unconditional:
             return True
         for path, _, shelf in self._by_path:
-            if path not in keys_of:
+            if path not in looks.keys:
                 return True
-            for key in keys_of[path](seen):
+            for key in looks.keys[path](seen):
                 things = shelf.get(key, ())
-                if things and (not isinstance(things, Shelves) or things.may_hold(keys_of, seen)):
+                if things and (not isinstance(things, Shelves) or things._may_hold(looks, seen)):  # noqa: SLF001 - its own kind
                     return True
         return False
 
