@@ -9,6 +9,7 @@ import bson
 from bson import ObjectId
 
 from processor.core.conditions import one_of
+from processor.core.glance import Glance
 from processor.core.journey import InvalidJourney, JourneyRules, WaypointRules, compile_journey
 from processor.core.records import StatementRecord
 from processor.core.shelves import Entry, Shelves
@@ -54,6 +55,8 @@ class JourneyIndex:
                     if not required:
                         self.scanned.append(match)
         self._shelves = {organisation: Shelves(found) for organisation, found in entries.items()}
+        self.glance = Glance(self._shelves)
+        """Tells from a record's bytes that it matches nothing."""
 
     def matches(self, record: StatementRecord) -> list[Match]:
         """Return every waypoint that the statement counts towards (semantics.md, section 3)."""

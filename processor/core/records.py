@@ -1,6 +1,6 @@
 """The nouns of ingest: a Kafka record, and what becomes of it (semantics.md, section 1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,25 +28,38 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that were polled together.
+    """Records that were polled together, those of one partition in a row.
 
-    `offsets` is what a commit of exactly this batch writes: for each (topic, partition) the offset after
-    its last record.
+    `values` are the records' values. A member of `records` may be made when it is asked for: ask for what is needed.
+    By (topic, partition), `starts` has the offset of the first record and `offsets` the one after the last, which is
+    what a commit of exactly this batch writes.
     """
 
-    records: tuple[Record, ...]
+    values: Sequence[bytes | None]
+    records: Sequence[Record]
+    starts: Mapping[tuple[str, int], int]
     offsets: Mapping[tuple[str, int], int]
 
     @property
     def span(self) -> str:
         """The covered ranges for the logs, e.g. `xapi.statements-0[10..19]`."""
-        firsts: dict[tuple[str, int], int] = {}
-        for record in self.records:
-            firsts.setdefault((record.topic, record.partition), record.offset)
         return " ".join(
             f"{topic}-{partition}[{first}..{self.offsets[topic, partition] - 1}]"
-            for (topic, partition), first in firsts.items()
+            for (topic, partition), first in self.starts.items()
         )
+
+
+def batch_of(records: Sequence[Record]) -> Batch:
+    """Make a batch of records that are at hand."""
+    starts: dict[tuple[str, int], int] = {}
+    for record in records:
+        starts.setdefault((record.topic, record.partition), record.offset)
+    return Batch(
+        values=[record.value for record in records],
+        records=records,
+        starts=starts,
+        offsets={(record.topic, record.partition): record.offset + 1 for record in records},
+    )
 
 
 class Reason(StrEnum):

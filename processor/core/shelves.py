@@ -13,6 +13,14 @@ from processor.core.conditions import Requirement, Requirements, keys_at
 Thing = TypeVar("Thing")
 Keys = Iterable[Any]
 
+
+class Looks(NamedTuple):
+    """How to look at what was seen of a document: by path, what finds its keys, or the text that is always there."""
+
+    keys: Mapping[str, Callable[[Any], Keys]]
+    texts: Mapping[str, Callable[[Any], str]]
+
+
 CROWD: Final = 8
 """So many things may share a place: to evaluate them costs about as much as to look further."""
 
@@ -27,7 +35,7 @@ class Entry(NamedTuple, Generic[Thing]):
 class Shelves(Generic[Thing]):
     """An immutable index of things. Documents get candidates: all that can match, and a few that do not."""
 
-    __slots__ = ("_by_path", "_unconditional")
+    __slots__ = ("_by_path", "_unconditional", "paths")
 
     def __init__(self, entries: Sequence[Entry[Thing]], used: frozenset[str] = frozenset()) -> None:
         """Index the entries by paths other than those that are `used` already."""
@@ -46,6 +54,8 @@ class Shelves(Generic[Thing]):
             (path, keys_at(path), {key: _shelf(crowd, used | {path}) for key, crowd in keys.items()})
             for path, keys in places.items()
         ]
+        self.paths: frozenset[str] = frozenset(places).union(*self._within())
+        """Every path that is looked at, on shelves within shelves too."""
 
     def candidates(self, document: Mapping[str, Any]) -> Iterable[Thing]:
         """Return each thing that the document may match, once."""
@@ -67,6 +77,36 @@ class Shelves(Generic[Thing]):
                 else:
                     for thing in things:
                         found[id(thing)] = thing
+
+    def holding(self, looks: Looks, seen: Sequence[Any]) -> list[int]:
+        """Return the positions of those, of what was seen of some documents, that may have candidates."""
+        if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
+            return [number for number, it in enumerate(seen) if self._may_hold(looks, it)]
+        found: set[int] = set()
+        for path, _, shelf in self._by_path:
+            texts = map(looks.texts[path], seen)
+            keys = (text if len(text) != 24 else text.lower() for text in texts)
+            found.update(number for number, key in enumerate(keys) if key in shelf)
+        return [number for number in found if self._may_hold(looks, seen[number])]
+
+    def _may_hold(self, looks: Looks, seen: Any) -> bool:
+        """A path that was not looked at may hold anything."""
+        if self._unconditional:
+            return True
+        for path, _, shelf in self._by_path:
+            if path not in looks.keys:
+                return True
+            for key in looks.keys[path](seen):
+                things = shelf.get(key, ())
+                if things and (not isinstance(things, Shelves) or things._may_hold(looks, seen)):  # noqa: SLF001 - its own kind
+                    return True
+        return False
+
+    def _within(self) -> Iterable[frozenset[str]]:
+        for _, _, shelf in self._by_path:
+            for things in shelf.values():
+                if isinstance(things, Shelves):
+                    yield things.paths
 
 
 def _shelf(crowd: Sequence[Entry[Thing]], used: frozenset[str]) -> Shelves[Thing] | tuple[Thing, ...]:

@@ -13,6 +13,7 @@ the rejection budget allows, the process stops before 1: nothing of the batch is
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,7 +21,7 @@ import structlog
 from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification
 from processor.core.matching import Matched, match
-from processor.core.records import Batch, Rejected, StatementRecord
+from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.core.rejections import RejectionBudget, Rejections
 from processor.errors import RejectionBudgetSpent
 from processor.ports import DeadLetters, ProgressStore, RecordSource
@@ -72,8 +73,10 @@ class Ingest:
             if not batch.records:
                 return 0
             with self._around.metrics.ingest_seconds.time():
-                statements, rejected = self._decode(batch)
-                matched = match(statements, self._journeys.index, self._policy.identification)
+                index = self._journeys.index
+                unsettled = index.glance.unsettled(batch.values)
+                statements, rejected = self._decode(batch.records[position] for position in unsettled)
+                matched = match(statements, index, self._policy.identification)
                 rejected += matched.rejected
                 rejections = self._within_budget(batch, rejected)
 
@@ -87,13 +90,14 @@ class Ingest:
                 # 3. commit
                 is_committed = await self._source.commit(batch)
             self._rejections = rejections
-            self._account(batch, statements, matched, rejected, is_committed)
+            settled = len(batch.values) - len(unsettled)
+            self._account(batch, settled + len(statements), matched, rejected, is_committed)
             return len(batch.records)
 
-    def _decode(self, batch: Batch) -> tuple[list[StatementRecord], list[Rejected]]:
+    def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []
         rejected: list[Rejected] = []
-        for record in batch.records:
+        for record in records:
             for decoded in decode(record, self._policy.tenancy):
                 if isinstance(decoded, Rejected):
                     rejected.append(decoded)
@@ -116,7 +120,7 @@ class Ingest:
     def _account(
         self,
         batch: Batch,
-        statements: list[StatementRecord],
+        statements: int,
         matched: Matched,
         rejected: list[Rejected],
         is_committed: bool,
@@ -124,7 +128,7 @@ class Ingest:
         metrics = self._around.metrics
         reasons = _reasons(rejected)
         metrics.records.inc(len(batch.records))
-        metrics.statements.inc(len(statements))
+        metrics.statements.inc(statements)
         metrics.matches.inc(matched.matches)
         metrics.appends.inc(len(matched.appends))
         for reason, number in reasons.items():

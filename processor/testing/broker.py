@@ -13,7 +13,7 @@ from bson import ObjectId
 
 from processor.core.evidence import ProgressEvent
 from processor.core.letters import explanation
-from processor.core.records import Batch, Record, Rejected
+from processor.core.records import Batch, Record, Rejected, batch_of
 from processor.errors import BrokerUnavailable
 from processor.testing.faults import Faults, effect, no_faults
 
@@ -139,7 +139,7 @@ class MemoryRecordSource:
         """Poll once; see `ports.RecordSource.batch`. Never waits for records."""
         generation, records = await self._poll()
         async with self.gate:
-            batch = _batch_of(records if generation == self._generation else ())
+            batch = batch_of(records if generation == self._generation else ())
             self._in_hand = self._generation, batch
             try:
                 yield batch
@@ -228,10 +228,6 @@ class MemoryEventSink:
         if failed and not published:
             raise next(iter(failed.values()))
         return published
-
-
-def _batch_of(records: Sequence[Record]) -> Batch:
-    return Batch(tuple(records), {(record.topic, record.partition): record.offset + 1 for record in records})
 
 
 def _attributes(event: ProgressEvent) -> list[Header]:

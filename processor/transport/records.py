@@ -1,6 +1,8 @@
 """aiokafka's records as ours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import overload
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -10,13 +12,35 @@ from processor.transport.careful import Unreadable
 
 def batch_of(fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> Batch:
     """Turn what was polled together into a `Batch`; its offsets are those after the last record of each partition."""
-    records = tuple(record_of(message) for messages in fetched.values() for message in messages)
-    offsets = {
-        (partition.topic, partition.partition): messages[-1].offset + 1
-        for partition, messages in fetched.items()
-        if messages
-    }
-    return Batch(records, offsets)
+    several = {(it.topic, it.partition): messages for it, messages in fetched.items() if messages}
+    messages = list(chain.from_iterable(several.values()))
+    return Batch(
+        values=[message.value for message in messages],
+        records=_Records(messages),
+        starts={partition: messages[0].offset for partition, messages in several.items()},
+        offsets={partition: messages[-1].offset + 1 for partition, messages in several.items()},
+    )
+
+
+class _Records(Sequence[Record]):
+    """Each is made when it is asked for: of a statement that matches nothing nobody asks."""
+
+    def __init__(self, messages: Sequence[ConsumerRecord]) -> None:
+        self._messages = messages
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Record]: ...
+
+    def __getitem__(self, place: int | slice) -> Record | Sequence[Record]:
+        if isinstance(place, slice):
+            return _Records(self._messages[place])
+        return record_of(self._messages[place])
 
 
 def record_of(message: ConsumerRecord) -> Record:

@@ -189,7 +189,7 @@ async def test_i2_a_batch_left_without_commit_comes_again(rig: Rig) -> None:
         with pytest.raises(RuntimeError, match="store is down"):
             async with taken(member) as failed:
                 raise RuntimeError("store is down")
-        assert left.records == failed.records
+        assert list(left.records) == list(failed.records)
         assert await committed_by(MOST + 2, member) == [(left.records[0].partition, n) for n in range(MOST + 2)]
 
 
@@ -220,7 +220,7 @@ async def test_i3_a_tombstone_is_a_record_like_any_other(rig: Rig) -> None:
 
 async def test_an_empty_poll_gives_an_empty_batch(rig: Rig) -> None:
     async with rig.member() as member, member.batch() as batch:
-        assert (batch.records, batch.offsets) == ((), {})
+        assert (list(batch.records), batch.offsets) == ([], {})
         assert await member.commit(batch)
     assert not await rig.committed()
 
@@ -271,7 +271,7 @@ async def test_what_was_polled_before_a_revocation_is_dropped(rig: Rig, monkeypa
         with monkeypatch.context() as patch:
             patch.setattr(member, "_poll", stale)
             async with member.batch() as batch:
-                assert batch.records == ()
+                assert not batch.records
         assert len(await committed_by(2, member)) == 2
 
 

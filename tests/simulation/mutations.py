@@ -11,7 +11,7 @@ from processor.core.evidence import Append, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
-from processor.core.records import Batch, Rejected, StatementRecord
+from processor.core.records import Record, Rejected, StatementRecord
 from processor.ports import Applied, Claim, OutboxClaim, ProgressStore
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
@@ -28,7 +28,7 @@ class CommitsFirst(Ingest):
 
     async def step(self) -> int:
         async with self._source.batch() as batch:
-            statements, rejected = self._decode(batch)
+            statements, rejected = self._decode(batch.records)
             matched = match(statements, self._journeys.index, self._policy.identification)
             await self._dead_letters.park(rejected + matched.rejected)
             await self._source.commit(batch)
@@ -41,7 +41,7 @@ class ParksLast(Ingest):
 
     async def step(self) -> int:
         async with self._source.batch() as batch:
-            statements, rejected = self._decode(batch)
+            statements, rejected = self._decode(batch.records)
             matched = match(statements, self._journeys.index, self._policy.identification)
             await self._store.append(matched.appends, matched.kept, self._around.clock.now())
             await self._source.commit(batch)
@@ -52,8 +52,8 @@ class ParksLast(Ingest):
 class ForgetsToPark(Ingest):
     """I3: what cannot be used is passed over."""
 
-    def _decode(self, batch: Batch) -> tuple[list[StatementRecord], list[Rejected]]:
-        statements, _ = super()._decode(batch)
+    def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
+        statements, _ = super()._decode(records)
         return statements, []
 
 

@@ -8,7 +8,9 @@ from processor.core.conditions.compiled import Clause, Conditions, Finding
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.narrowed import any_of, narrowed
 from processor.core.conditions.parse import compile_conditions
+from processor.core.conditions.paths import Path, Step, parse_path
 from processor.core.conditions.required import Place, Requirement, Requirements, keys_at, one_of
+from processor.core.conditions.values import key_of
 from processor.core.conditions.warnings import warnings_of
 
 __all__ = [
@@ -16,13 +18,17 @@ __all__ = [
     "Conditions",
     "Finding",
     "InvalidConditions",
+    "Path",
     "Place",
     "Requirement",
     "Requirements",
+    "Step",
     "any_of",
     "compile_conditions",
+    "key_of",
     "keys_at",
     "narrowed",
     "one_of",
+    "parse_path",
     "warnings_of",
 ]

@@ -1,0 +1,187 @@
+"""A glance at a record's bytes: enough to tell a statement that no waypoint can be met by.
+
+Nearly all statements of a stream are of that kind, and to decode them whole would be most of the work. So only those
+fields are decoded that the structural check and the index need. A glance never decides against a record: whatever is
+not plainly a statement document that `decode` takes, and that no shelf has a place for, has to be read whole. Two
+limits are left to the whole reading, as no cheap look tells of them: numbers that no double holds, and nesting.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Annotated, Any, Final
+
+from bson import ObjectId
+from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
+from msgspec.json import Decoder
+
+from processor.core.conditions import Path, key_of, parse_path
+from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
+from processor.core.shelves import Looks, Shelves
+from schemas.ids import parse_object_id
+
+PATHS_LIMIT: Final = 64
+"""Paths that are looked at besides the usual ones: each costs every statement a little."""
+
+TENANTS_LIMIT: Final = 4096
+"""Tenants whose ids are known to be ids."""
+
+CHUNK: Final = 125
+"""Values that are looked at together: few enough to stay in the processor's cache."""
+
+TEXT: Final = Annotated[str, Meta(min_length=1)]
+ID: Final = Annotated[str, Meta(min_length=24, max_length=24)]
+INSTANT: Final = Annotated[datetime, Meta(tz=True)]
+
+
+def _document() -> Field:
+    """Return what a statement document that passes the structural check has, in the spelling that is usual."""
+    account = Field(fields={"homePage": Field(TEXT, is_required=True), "name": Field(TEXT, is_required=True)})
+    identified = {"account": account, "mbox": Field(TEXT), "mbox_sha1sum": Field(TEXT), "openid": Field(TEXT)}
+    statement = {
+        "actor": Field(is_required=True, fields=identified),
+        "verb": Field(is_required=True, fields={"id": Field(TEXT, is_required=True)}),
+        "object": Field(is_required=True, fields={"id": Field(TEXT, is_required=True)}),
+    }
+    return Field(
+        fields={
+            "_id": Field(ID, is_required=True),
+            "organisation": Field(ID, is_required=True),
+            "lrs_id": Field(ID | None),
+            "client": Field(ID | None),
+            "person": Field(is_free=True, fields={"_id": Field(ID | None)}),
+            "timestamp": Field(INSTANT, is_required=True),
+            "stored": Field(INSTANT, is_required=True),
+            "statement": Field(is_required=True, fields=statement),
+            "specversion": Field(ABSENT),
+        },
+        is_required=True,
+    )
+
+
+class Glance:
+    """Looks at records for one snapshot of the journeys, given as a shelf for each organisation. Immutable."""
+
+    def __init__(self, shelves: Mapping[ObjectId, Shelves[Any]]) -> None:
+        root = _document()
+        paths = Counter(path for shelf in shelves.values() for path in shelf.paths)
+        looked_at = {path: steps for path, _ in paths.most_common() if _is_plain(steps := parse_path(path))}
+        keys_of: dict[str, Callable[[Struct], Iterable[Any]]] = {}
+        texts: dict[str, Callable[[Any], str]] = {}
+        for path, steps in list(looked_at.items())[:PATHS_LIMIT]:
+            keys_of[path] = _keys_in(steps)
+            if _is_text(steps, root):
+                texts[path] = attrgetter(path)
+            add_path(root, steps)
+        self._decode = Decoder(struct_of(root)).decode
+        by_id = {str(organisation): shelf for organisation, shelf in shelves.items()}
+        self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
+        self._looks = Looks(keys_of, texts)
+
+    def unsettled(self, values: Sequence[bytes | None]) -> list[int]:
+        """Return the positions of the values that have to be read whole; all others are statements without a match."""
+        starts = range(0, len(values), CHUNK)
+        return [start + it for start in starts for it in self._unsettled(values[start : start + CHUNK])]
+
+    def _unsettled(self, values: Sequence[bytes | None]) -> list[int]:
+        """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
+        seen, failed = self._seen(values)
+        unsettled = set(failed)
+        places = [place for place in range(len(values)) if place not in unsettled] if failed else range(len(values))
+        if not are_usual(seen, [values[place] for place in places] if failed else values):
+            unsettled |= {place for it, place in zip(seen, places, strict=True) if not are_usual([it], [values[place]])}
+        for tenant, numbers in _by_tenant(seen):
+            held = self._held(tenant, seen if len(numbers) == len(seen) else [seen[number] for number in numbers])
+            unsettled.update(places[numbers[number]] for number in held)
+        return sorted(unsettled)
+
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any]) -> Iterable[int]:
+        """Return the positions of what may match, of statements of one tenant."""
+        try:
+            shelf = self._shelf_of(*tenant)
+        except ValueError:  # the ids are none
+            return range(len(seen))
+        return shelf.holding(self._looks, seen) if shelf else ()
+
+    def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
+        """Return what was seen of the values, and the positions of those of which nothing was."""
+        seen: list[Any] = []
+        failed: list[int] = []
+        some = map(self._decode, values)  # type: ignore[arg-type]  # None is a TypeError
+        while len(seen) + len(failed) < len(values):
+            try:
+                seen.extend(some)  # as far as the next that fails
+            except (MsgspecError, ValueError, TypeError, RecursionError):
+                failed.append(len(seen) + len(failed))
+        return seen, failed
+
+
+_TENANT: Final = attrgetter("organisation", "lrs_id", "client")
+_REFERENCE: Final = attrgetter("_id")
+_YEARS: Final = attrgetter("timestamp.year"), attrgetter("stored.year")
+_PERSON: Final = attrgetter("person")
+_ACCOUNT: Final = attrgetter("statement.actor.account")
+
+
+def _by_tenant(seen: Sequence[Any]) -> Iterable[tuple[tuple[Any, ...], Sequence[int]]]:
+    """Yield the tenants, each with the positions of its statements; most batches are of one."""
+    tenants = set(map(_TENANT, seen))
+    if len(tenants) == 1:
+        return [(tenants.pop(), range(len(seen)))]
+    numbers: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for number, tenant in enumerate(map(_TENANT, seen)):
+        numbers[tenant].append(number)
+    return numbers.items()
+
+
+def are_usual(seen: Sequence[Any], values: Sequence[bytes | None]) -> bool:
+    """Tell whether the structural check passes what msgspec cannot judge by itself.
+
+    Ids of 24 characters are ids if all are digits. A year at the end of the calendar may be another one in UTC. What
+    is passed over has to be UTF-8.
+    """
+    unnamed = [it.statement.actor for it, account in zip(seen, map(_ACCOUNT, seen), strict=True) if account is UNSET]
+    personas = [getattr(person, "_id", None) for person in map(_PERSON, seen) if person]
+    try:
+        ids = [*map(_REFERENCE, seen), *(persona for persona in personas if persona)]
+        return (
+            len(bytes.fromhex("".join(ids))) == 12 * len(ids)
+            and all(actor.mbox or actor.mbox_sha1sum or actor.openid for actor in unnamed)
+            and not any(1 in years or 9999 in years for years in (set(map(year, seen)) for year in _YEARS))
+            and all(value is None or value.isascii() or value.decode() for value in values)
+        )
+    except ValueError:
+        return False
+
+
+def _shelf_of(
+    shelves: Mapping[str, Shelves[Any]],
+    organisation: str,
+    store: str | UnsetType | None,
+    client: str | UnsetType | None,
+) -> Shelves[Any] | None:
+    """Return the organisation's shelf, if it has journeys. Raises ValueError if one of the ids is none."""
+    for given in (store, client):
+        if given is not None and given is not UNSET:
+            parse_object_id(given)
+    return shelves.get(str(parse_object_id(organisation)))
+
+
+def _is_plain(path: Path) -> bool:
+    """Tell a path that can be followed in what is decoded: dates are compared as the record's, numbers count arrays."""
+    return path[0].key not in ("timestamp", "stored") and all(step.position is None for step in path)
+
+
+def _keys_in(path: Path) -> Callable[[Struct], Iterable[Any]]:
+    found = values_in(path)
+    return lambda seen: [key for value in found(seen) if (key := key_of(value)) is not None]
+
+
+def _is_text(path: Path, usual: Field) -> bool:
+    """Tell a path at which every usual statement has a text."""
+    field: Field | None = usual
+    for step in path:
+        field = field.fields.get(step.key) if field and field.is_required else None
+    return field is not None and field.is_required and field.kind is TEXT
