@@ -108,6 +108,11 @@ def is_only_duplicates(error: BulkWriteError) -> bool:
     return _failed_codes(error) == {DUPLICATE_KEY} and not error.details.get("writeConcernErrors")
 
 
+def refused(error: BulkWriteError) -> list[int]:
+    """Return the positions of the writes that failed."""
+    return [entry["index"] for entry in error.details["writeErrors"]]
+
+
 def _failed_codes(error: BulkWriteError) -> set[int]:
     return {entry["code"] for entry in error.details.get("writeErrors", [])}
 

@@ -12,7 +12,7 @@ from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Batch, Rejected, StatementRecord
-from processor.ports import Applied, Claim, OutboxClaim, ProgressStore
+from processor.ports import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Promoter
@@ -87,7 +87,9 @@ class UsesALockTwice(WatchedStore):
 class WritesTheOutboxApart(WatchedStore):
     """P2: completions in one update, the outbox in the next."""
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         applied = await super().apply(claim, [replace(it, event=None) for it in promotions], now)
         for event in [it.event for it in promotions if it.event]:
             async with effect(self._faults, "apply"):
@@ -211,10 +213,12 @@ class Backwards(MemoryEventSink):
 class PublishesEarly(WatchedStore):
     """R1: an event is told before the update that it tells of has landed."""
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         early = {it.progress: [it.event] for it in promotions if it.event}
         await MemoryEventSink(self.ledger.broker, "progress", self._faults).publish(early)
-        return await super().apply(claim, promotions, now)
+        return await super().apply(claim, promotions, now, lease)
 
 
 class SkipsRevisions(WatchedStore):
