@@ -24,6 +24,7 @@ from processor.metrics import Metrics
 from processor.ports import (
     Clients,
     Clock,
+    Evidence,
     History,
     JourneyCatalog,
     JourneyWriter,
@@ -34,6 +35,8 @@ from processor.ports import (
 )
 from processor.services import backlog, ingest, journeys, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
+from processor.services.beginnings import Beginnings
+from processor.services.handover import Handover
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.liveness import Liveness, Standing, Standings, Vitals
@@ -61,6 +64,8 @@ from processor.transport.producer import open_producer
 from processor.transport.topics import check_topics, create_topics
 
 START = "start"
+HANDED = 8
+"""Batches of outboxes that wait for the relay of their process at most; the rest waits in the store."""
 
 Thing = TypeVar("Thing")
 
@@ -198,10 +203,10 @@ async def run_processor(
 
 @dataclass(frozen=True, slots=True)
 class _Hints:
-    """One loop tells the next that there is work; a lost hint only costs a pause."""
+    """One loop tells the next that there is work; a lost hint only costs a pause, a lost hand-over a lease."""
 
+    handover: Handover
     appended: asyncio.Event = field(default_factory=asyncio.Event)
-    promoted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +224,8 @@ class _Assembly:
         await around.outlast(START, lambda: _prepare_topics(settings))
         known = Journeys(stores.catalog, around)
         await around.outlast(START, known.refresh)
-        hints = _Hints()
+        room = HANDED if Part.RELAY in parts else 0
+        hints = _Hints(Handover(self._leasing(settings.relay_batch), room))
 
         loops: list[Loop] = []
         if any(part is not Part.RELAY for part in parts):
@@ -230,7 +236,7 @@ class _Assembly:
             loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:
             leasing = self._leasing(settings.promote_batch)
-            worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.promoted)
+            worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.handover)
             loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended))
         if Part.RECALCULATION in parts:
             loops.append(await self._recalculation_loop(stores, known))
@@ -244,16 +250,24 @@ class _Assembly:
         loops: list[Loop] = []
         if Part.RELAY in parts:
             sink = KafkaEventSink(producer, settings.progress_topic)
-            publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch))
-            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.promoted))
+            publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch), hints.handover)
+            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
             self.vitals.follow(lambda: consumer_standings(source))
             self.vitals.watch(lambda: _has_its_place(source))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
-            member = Ingest(source, stores.progress, letters, known, ingest_policy(settings), around, hints.appended)
+            store = self._evidence(parts, stores, known, hints)
+            member = Ingest(source, store, letters, known, ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
         return loops
+
+    def _evidence(self, parts: Sequence[Part], stores: Stores, known: Journeys, hints: _Hints) -> Evidence:
+        """Return where ingest puts what it found; only with a promoter beside it may it promote what is new."""
+        if Part.PROMOTE not in parts:
+            return stores.progress
+        leasing = self._leasing(self.settings.promote_batch)
+        return Beginnings(stores.progress, known, folding_policy(self.settings), self.around, leasing, hints.handover)
 
     async def _recalculation_loop(self, stores: Stores, known: Journeys) -> Loop:
         settings = self.settings

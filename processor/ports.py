@@ -6,12 +6,13 @@ harmless. Real adapters and the fakes in `processor.testing` pass the same tests
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from bson import ObjectId
 
+from processor.core.beginning import Beginning
 from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction
 from processor.core.queries import Found, Model, Projection, Query
 from processor.core.recalculation import Recalculation
@@ -62,10 +63,22 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """How a claim ended: `landed` promotions were written, `fenced` ones found the lock gone."""
+    """How a claim ended: `landed` promotions were written, `fenced` ones found the lock gone.
+
+    `outboxes` are those that were claimed for a relay by the same write.
+    """
 
     landed: int
     fenced: int
+    outboxes: Mapping[ObjectId, tuple[ProgressEvent, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLease:
+    """A fresh key and an end, under which a write may claim for a relay the outboxes that it fills."""
+
+    lock_key: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +121,34 @@ class Lock:
     since: datetime | None
 
 
+class Evidence(Protocol):
+    """Where ingest puts what it found: a `ProgressStore`, or what promotes new documents at once."""
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
+        """Add the evidence, durably, see `ProgressStore.append`; return how many documents wait for a promoter."""
+
+
 class ProgressStore(Protocol):
     """Progress documents, their locks and their outboxes. All writes are acknowledged by a majority."""
 
-    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep matched bare `statements`, then add the evidence to `pendingProgress`, creating documents as needed.
 
         Statements first, so that no reference dangles. Durable when it returns (I1), a set union (I2), and it
-        marks each touched document due and records the journey version it matched under (trap 7).
+        marks each touched document due and records the journey version it matched under (trap 7). Returns how many
+        documents that are.
+        """
+
+    async def missing(self, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+        """Return those of `ids` that no document has, as far as one look can tell."""
+
+    async def begin(
+        self, beginnings: Sequence[Beginning], lease: RelayLease | None, now: datetime
+    ) -> frozenset[ObjectId]:
+        """Insert new documents, promoted, each whole in one write (P2); return the ids that were taken already.
+
+        A document that is there is never touched: the `_id` is the lock (P1). With a `lease` the outboxes are claimed
+        under it, else they are marked for any relay (R1). Durable when it returns (I1).
         """
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
@@ -125,11 +158,14 @@ class ProgressStore(Protocol):
         document again (P3, trap 2). `lock_key` must be fresh: it is used for one claim only.
         """
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         """Write each promotion in one update that matches only under the claim's lock, and free the lock (P1, P2).
 
         Attempts that leave a document are durable before it. Repeating the call writes nothing twice: the first one
-        used the lock up (trap 3).
+        used the lock up (trap 3). With a `lease` the same update claims under it, for a relay, each outbox that was
+        idle when the document was claimed: under the lock nobody else can fill or claim it.
         """
 
     async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:

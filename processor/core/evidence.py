@@ -73,6 +73,12 @@ class ProgressEvent:
     replay: bool = False
 
 
+def has_idle_outbox(document: Mapping[str, Any]) -> bool:
+    """Whether no relay has, had or is to have anything to do with the document: whoever holds its lock may claim it."""
+    processing = document["processing"]
+    return not (processing.get("outbox") or "publish" in processing or "relayLease" in processing)
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Completed attempts that leave a progress document (`core/spilling.py`), as they stand in `completions`.

@@ -24,7 +24,7 @@ from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.core.rejections import RejectionBudget, Rejections
 from processor.errors import RejectionBudgetSpent
-from processor.ports import DeadLetters, ProgressStore, RecordSource
+from processor.ports import DeadLetters, Evidence, RecordSource
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Surroundings
 from processor.settings import PREFIX
@@ -47,7 +47,7 @@ class Ingest:
     def __init__(
         self,
         source: RecordSource,
-        store: ProgressStore,
+        store: Evidence,
         dead_letters: DeadLetters,
         journeys: Journeys,
         policy: IngestPolicy,
@@ -81,8 +81,9 @@ class Ingest:
                 rejections = self._within_budget(batch, rejected)
 
                 # 1. append
-                if matched.appends:
-                    await self._store.append(matched.appends, matched.kept, self._around.clock.now())
+                if matched.appends and await self._store.append(
+                    matched.appends, matched.kept, self._around.clock.now()
+                ):
                     self._appended.set()
                 # 2. park
                 if rejected:

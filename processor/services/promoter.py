@@ -8,7 +8,6 @@ P1: a promotion lands only while the document carries this worker's lockKey. P2:
 outbox change in one update. P3: an append that lands in between marks the document due again.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
@@ -20,6 +19,7 @@ from processor.core.evidence import Promotion
 from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
 from processor.ports import Applied, Claim, ProgressStore
+from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
 
@@ -31,7 +31,7 @@ Found = Mapping[ObjectId, Sequence[Mapping[str, Any]]]
 
 
 class Promoter:
-    """One worker of any number. `promoted` is set when a relay has something to publish (only a hint)."""
+    """One worker of any number. The relay of its process, if there is one, gets what it has to publish handed over."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Promoter:
         policy: FoldingPolicy,
         surroundings: Surroundings,
         leasing: Leasing,
-        promoted: asyncio.Event,
+        handover: Handover,
     ) -> None:
         self._store = store
         self._journeys = journeys
         self._policy = policy
         self._around = surroundings
         self._leasing = leasing
-        self._promoted = promoted
+        self._handover = handover
 
     async def step(self) -> int:
         """Claim, promote, apply; return how many documents were claimed.
@@ -69,11 +69,12 @@ class Promoter:
                 if (promotion := self._promote(document, found if document["_id"] in late else None))
             ]
             # 3. apply; repeatable, so an outage is waited out with the decisions at hand
+            lease = self._handover.lease(self._around.clock.now())
             applied = await self._around.outlast(
-                LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now())
+                LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now(), lease)
             )
         if any(promotion.event for promotion in promotions):
-            self._promoted.set()
+            self._handover.give(lease, applied.outboxes)
         self._account(claim, promotions, applied)
         return len(claim.documents)
 

@@ -1,6 +1,7 @@
 """The relay: outbox to topic `journey.progress-updated`.
 
-1. claim the outboxes of a batch of documents under a fresh key with a lease,
+1. claim the outboxes of a batch of documents under a fresh key with a lease; those that the loops of this process have
+   filled were claimed as they were filled (`handover.py`),
 2. publish their events in revision order (acknowledged by the broker),
 3. forget what was published.
 
@@ -8,54 +9,88 @@ R1: every change of public state is published at least once: a crash between 2 a
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 from bson import ObjectId
 
 from processor.ports import EventSink, OutboxClaim, ProgressStore
+from processor.services.handover import Handover
 from processor.services.surroundings import Leasing, Surroundings
 
 LOOP = "relay"
+
+SWEEP = timedelta(seconds=0.25)
+"""How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
 
 
 class Relay:
     """One relay of any number."""
 
-    def __init__(self, store: ProgressStore, sink: EventSink, surroundings: Surroundings, leasing: Leasing) -> None:
+    def __init__(
+        self,
+        store: ProgressStore,
+        sink: EventSink,
+        surroundings: Surroundings,
+        leasing: Leasing,
+        handover: Handover,
+    ) -> None:
         self._store = store
         self._sink = sink
         self._around = surroundings
         self._leasing = leasing
+        self._handover = handover
+        self._swept: datetime | None = None
 
     async def step(self) -> int:
         """Claim, publish, forget; return how many documents had something to publish.
 
         Raises `Unavailable` when the store failed: the outboxes are claimed again when the lease runs out.
         """
-        now, leasing = self._around.clock.now(), self._leasing
         # 1. claim
-        claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
-        if not claim.outboxes:
+        claims = await self._claims()
+        if not claims:
             return 0
         with self._around.metrics.relay_seconds.time():
             # 2. publish
-            published = await self._around.outlast(LOOP, lambda: self._publish(claim))
+            published = await self._around.outlast(LOOP, lambda: self._publish(claims))
             # 3. forget
-            await self._around.outlast(LOOP, lambda: self._store.forget(claim, published))
-        self._account(claim, published)
-        return len(claim.outboxes)
+            for claim in claims:
+                await self._forget(claim, published)
+        return sum(len(claim.outboxes) for claim in claims)
 
-    async def _publish(self, claim: OutboxClaim) -> Mapping[ObjectId, int]:
+    async def _claims(self) -> Sequence[OutboxClaim]:
+        """Take what was handed over; look for what waits when there is nothing, and now and then in any case.
+
+        What is handed over and not published has a lease that runs out: an outage here loses none of it.
+        """
+        now, leasing = self._around.clock.now(), self._leasing
+        handed = self._handover.take()
+        if handed and self._swept is not None and abs(now - self._swept) < SWEEP:
+            return handed
+        claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
+        if len(claim.outboxes) < leasing.batch:
+            self._swept = now
+        return (*handed, claim) if claim.outboxes else handed
+
+    async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+        ours = {progress: published[progress] for progress in claim.outboxes if progress in published}
+        await self._around.outlast(LOOP, lambda: self._store.forget(claim, ours))
+        self._account(claim, ours)
+
+    async def _publish(self, claims: Sequence[OutboxClaim]) -> Mapping[ObjectId, int]:
         """Publish while the lease lasts; after it the events may be another relay's, and ours would be late (R2).
 
         An empty outbox is published by that: the events of a promotion that landed in the midst of an earlier claim
         went with it and left their mark behind. Given back, or it would be claimed again for ever.
         """
-        if self._around.clock.now() >= claim.until:
+        now = self._around.clock.now()
+        outboxes = {key: events for claim in claims if now < claim.until for key, events in claim.outboxes.items()}
+        if not outboxes:
             return {}
-        empty = {progress: 0 for progress, events in claim.outboxes.items() if not events}
-        return {**empty, **await self._sink.publish(claim.outboxes)}
+        empty = {progress: 0 for progress, events in outboxes.items() if not events}
+        return {**empty, **await self._sink.publish(outboxes)}
 
     def _account(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         events = sum(

@@ -122,6 +122,11 @@ def too_large(error: BulkWriteError) -> list[Mapping[str, Any]]:
     return [entry["op"]["q"] for entry in error.details.get("writeErrors", []) if entry["code"] in TOO_LARGE]
 
 
+def refused(error: BulkWriteError) -> list[int]:
+    """Return the positions of the writes that failed."""
+    return [entry["index"] for entry in error.details["writeErrors"]]
+
+
 def _failed_codes(error: BulkWriteError) -> set[int]:
     return {entry["code"] for entry in error.details.get("writeErrors", [])}
 

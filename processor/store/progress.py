@@ -9,13 +9,14 @@ from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
-from processor.core.evidence import Append, Promotion
+from processor.core.beginning import Beginning
+from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
 from processor.errors import DocumentFull
-from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
+from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.store import updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
-from processor.store.failures import is_only_duplicates, is_passing_bulk, too_large, translated
+from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
 from processor.store.locks import read_locks
 from schemas.dots import encode_dots
 
@@ -35,13 +36,14 @@ class MongoProgressStore:
         self._statements = database[STATEMENTS]
         self._attempts = database[ATTEMPTS]
 
-    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
         with translated():
             if statements:
                 await self._keep(statements)
             if appends:
                 await self._upsert(appends, now)
+        return len(appends)
 
     async def _keep(self, statements: Sequence[StatementRecord]) -> None:
         """Insert what is not there yet. Inserts, as updates do not take every key that a statement may have."""
@@ -68,6 +70,29 @@ class MongoProgressStore:
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.
             await self._progresses.bulk_write(writes, ordered=False)
+
+    async def missing(self, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+        """Return the ids without a document, from the index alone; see `ports.ProgressStore.missing`."""
+        if not ids:
+            return frozenset()
+        with translated():
+            found = await self._progresses.find({"_id": {"$in": list(ids)}}, {"_id": 1}).to_list()
+        return frozenset(ids) - {document["_id"] for document in found}
+
+    async def begin(
+        self, beginnings: Sequence[Beginning], lease: RelayLease | None, now: datetime
+    ) -> frozenset[ObjectId]:
+        """Insert new documents, promoted; see `ports.ProgressStore.begin` (P1, P2)."""
+        holder = self._holder(now)
+        documents = [updates.begun_document(beginning, lease, holder, now) for beginning in beginnings]
+        with translated():
+            try:
+                await self._progresses.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                if not is_only_duplicates(error):
+                    raise
+                return frozenset(documents[number]["_id"] for number in refused(error))
+        return frozenset()
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
@@ -96,11 +121,18 @@ class MongoProgressStore:
     def _holder(self, now: datetime) -> Document:
         return {"worker": self._worker, "since": now}
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
-        writes = [updates.apply_update(promotion, claim.lock_key, claim.until, now) for promotion in promotions]
-        if not writes:
+        if not promotions:
             return Applied(0, 0)
+        idle = {document["_id"] for document in claim.documents if lease and has_idle_outbox(document)}
+        relaying = updates.relay_claim(lease, self._holder(now)) if lease else None
+        writes = [
+            updates.apply_update(it, claim.lock_key, claim.until, now, relaying if it.progress in idle else None)
+            for it in promotions
+        ]
         spilled = [promotion for promotion in promotions if promotion.segments]
         with translated():
             if spilled:
@@ -108,7 +140,12 @@ class MongoProgressStore:
             landed = await self._apply(writes)
             for promotion in spilled:
                 await self._attempts.delete_many(updates.nobodys_segments(promotion, claim.until))
-        return Applied(landed, fenced=len(writes) - landed)
+            outboxes: dict[ObjectId, tuple[ProgressEvent, ...]] = {
+                it.progress: (it.event,) for it in promotions if it.event and it.progress in idle
+            }
+            if landed < len(writes) and outboxes and lease:  # which landed, only the documents can tell
+                outboxes = await self._outboxes(outboxes, lease.lock_key)
+        return Applied(landed, len(writes) - landed, outboxes)
 
     async def _apply(self, writes: Sequence[UpdateOne]) -> int:
         """Do the updates; return how many landed. A document that would become too large waits under its lease."""
@@ -144,15 +181,18 @@ class MongoProgressStore:
         update = updates.claim_events_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._claim("processing.publish", "processing.relayLease", update, now, limit)
-            outboxes = {
-                document["_id"]: tuple(
-                    updates.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
-                )
-                async for document in self._progresses.find(
-                    {"_id": {"$in": ids}, "processing.relayKey": lock_key}, {"processing.outbox": 1}
-                )
-            }
+            outboxes = await self._outboxes(ids, lock_key)
         return OutboxClaim(lock_key, until, outboxes)
+
+    async def _outboxes(self, ids: Collection[ObjectId], relay_key: str) -> dict[ObjectId, tuple[ProgressEvent, ...]]:
+        """Read the outboxes that are held under a relay's key."""
+        held = {"_id": {"$in": list(ids)}, "processing.relayKey": relay_key}
+        return {
+            document["_id"]: tuple(
+                updates.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
+            )
+            async for document in self._progresses.find(held, {"processing.outbox": 1})
+        }
 
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""

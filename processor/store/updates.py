@@ -21,9 +21,11 @@ from typing import Any
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
+from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction, Segment
 from processor.core.retraction import replay_entry, retraction_entry
+from processor.ports import RelayLease
 
 BY_ID = [("_id", 1)]
 """The index that an update of known documents is to use; the other conditions only decide whether it still may."""
@@ -116,12 +118,32 @@ def claim_update(lock_key: str, until: datetime, holder: Mapping[str, Any]) -> U
     }
 
 
-def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: datetime) -> UpdateOne:
+def begun_document(
+    beginning: Beginning, lease: RelayLease | None, holder: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """Return what to insert for a first promotion: the outbox in it is claimed by a relay, or marked for any."""
+    event = beginning.promotion.event
+    processing = dict(beginning.document["processing"])
+    if event:
+        processing["outbox"] = [outbox_entry(event)]
+        processing.update({"publish": now} if lease is None else relay_claim(lease, holder))
+    return {**beginning.document, "processing": processing}
+
+
+def relay_claim(lease: RelayLease, holder: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields under `processing` by which a relay holds an outbox."""
+    return {"relayKey": lease.lock_key, "relayLease": lease.until, "relayHolder": holder}
+
+
+def apply_update(
+    promotion: Promotion, lock_key: str, until: datetime, now: datetime, relaying: Mapping[str, Any] | None = None
+) -> UpdateOne:
     """Write one promotion, all or nothing (P2), only under the worker's own lock (P1).
 
     The lease in the filter, and its unsetting in the update, make the lock single use: the same write again
     matches nothing, so that the outbox is never pushed twice (trap 3). Exactly the pending items that were read
     are pulled (trap 1), and the due mark is left alone: an append that came in between has set it again (P3).
+    `relaying` is a relay's claim (`relay_claim`) in the place of the publish mark.
     """
     processing = {f"processing.{key}": value for key, value in promotion.processing.items()}
     sets: Update = {key: value for key, value in processing.items() if value is not None}
@@ -139,7 +161,10 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
     if promotion.event:
         update["$push"] = {"processing.outbox": outbox_entry(promotion.event)}
         sets["processing.revision"] = promotion.event.revision
-        update["$min"] = {"processing.publish": now}
+        if relaying is None:
+            update["$min"] = {"processing.publish": now}
+        else:
+            sets.update({f"processing.{key}": value for key, value in relaying.items()})
     if promotion.is_partial:
         update["$min"] = {**update.get("$min", {}), "processing.due": now}
     if sets:
@@ -185,12 +210,9 @@ def event_from(progress: ObjectId, entry: Mapping[str, Any]) -> ProgressEvent:
 
 def claim_events_update(relay_key: str, until: datetime, holder: Mapping[str, Any]) -> Update:
     """Take the relay's lock and clear the publish mark, before anybody reads the outbox."""
+    claim = relay_claim(RelayLease(relay_key, until), holder)
     return {
-        "$set": {
-            "processing.relayKey": relay_key,
-            "processing.relayLease": until,
-            "processing.relayHolder": holder,
-        },
+        "$set": {f"processing.{key}": value for key, value in claim.items()},
         "$unset": {"processing.publish": ""},
     }
 

@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 from bson import ObjectId
 
+from processor.core.beginning import Beginning, new_document
 from processor.core.completions import items_to
-from processor.core.evidence import Append, Promotion
+from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
 from processor.core.spilling import whole
-from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
+from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.testing.faults import Faults, effect, no_faults
 from schemas.dots import encode_dots
 
@@ -47,7 +48,7 @@ class MemoryProgressStore:
         self._faults = faults
         self._worker = worker
 
-    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
         for record in statements:
             async with effect(self._faults, "append.statement"):
@@ -56,22 +57,10 @@ class MemoryProgressStore:
         for append in appends:
             async with effect(self._faults, "append.progress"):
                 self._append(append, now)
+        return len(appends)
 
     def _append(self, append: Append, now: datetime) -> None:
-        document = self._database.progresses.setdefault(
-            append.progress,
-            {
-                "_id": append.progress,
-                "journey": append.journey,
-                "organisation": append.organisation,
-                "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
-                "createdAt": now,
-                "isCompleted": False,
-                "completions": [],
-                "pendingProgress": {},
-                "processing": {"revision": 0},
-            },
-        )
+        document = self._database.progresses.setdefault(append.progress, new_document(append, now))
         for waypoint, items in append.items.items():
             pending = document["pendingProgress"].setdefault(waypoint, {"statements": []})["statements"]
             pending += [entry for entry in items_to(items) if entry not in pending]
@@ -82,6 +71,44 @@ class MemoryProgressStore:
         else:
             ask(processing, replay_entry(append.replay, append.version))
         processing["version"] = max(processing.get("version", append.version), append.version)
+
+    async def missing(self, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
+        """Return the ids without a document."""
+        async with effect(self._faults, "missing"):
+            return frozenset(ids) - self._database.progresses.keys()
+
+    async def begin(
+        self, beginnings: Sequence[Beginning], lease: RelayLease | None, now: datetime
+    ) -> frozenset[ObjectId]:
+        """Insert new documents, promoted; see `ports.ProgressStore.begin` (P1, P2)."""
+        taken = set()
+        for beginning in beginnings:
+            async with effect(self._faults, "begin"):
+                if not self._insert(beginning, lease, now):
+                    taken.add(beginning.append.progress)
+        return frozenset(taken)
+
+    def _insert(self, beginning: Beginning, lease: RelayLease | None, now: datetime) -> bool:
+        """Do the one insert; tell whether the id was free."""
+        if beginning.append.progress in self._database.progresses:
+            return False
+        self._create(beginning, lease, now)
+        return True
+
+    def _create(self, beginning: Beginning, lease: RelayLease | None, now: datetime) -> None:
+        document: Document = deepcopy(dict(beginning.document))
+        if beginning.promotion.event:
+            document["processing"]["outbox"] = [beginning.promotion.event]
+            self._mark_outbox(document["processing"], lease, now)
+        self._database.progresses[beginning.append.progress] = document
+
+    def _mark_outbox(self, processing: Document, lease: RelayLease | None, now: datetime) -> None:
+        if lease is None:
+            mark(processing, "publish", now)
+        else:
+            processing.pop("publish", None)
+            processing |= {"relayKey": lease.lock_key, "relayLease": lease.until}
+            processing["relayHolder"] = {"worker": self._worker, "since": now}
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
@@ -106,16 +133,24 @@ class MemoryProgressStore:
         expired = [it for it in documents if it not in marked and _is_expired(it, lease, now)]
         return marked + expired
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
+        idle = {document["_id"] for document in claim.documents if lease and has_idle_outbox(document)}
         landed = 0
         for segment in (segment for promotion in promotions for segment in promotion.segments):
             async with effect(self._faults, "spill"):
                 self._database.attempts.setdefault(segment.id, deepcopy(segment.attempts))
         for promotion in promotions:
             async with effect(self._faults, "apply"):
-                landed += self._land(self._database.progresses[promotion.progress], claim, promotion, now)
-        return Applied(landed, len(promotions) - landed)
+                document = self._database.progresses[promotion.progress]
+                if self._land(document, claim, promotion, now):
+                    landed += 1
+                    if lease and promotion.event and promotion.progress in idle:
+                        self._mark_outbox(document["processing"], lease, now)
+        held = self._outboxes(idle, lease.lock_key) if lease else {}
+        return Applied(landed, len(promotions) - landed, held)
 
     async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
         """Read segments; see `ports.ProgressStore.attempts`."""
@@ -129,6 +164,11 @@ class MemoryProgressStore:
             return False
         self._write(document, promotion, now)
         return True
+
+    def _outboxes(self, ids: Collection[ObjectId], relay_key: str) -> dict[ObjectId, tuple[ProgressEvent, ...]]:
+        found = (self._database.progresses[key] for key in ids)
+        held = [document for document in found if document["processing"].get("relayKey") == relay_key]
+        return {it["_id"]: tuple(it["processing"].get("outbox", ())) for it in held}
 
     def _is_held(self, document: Document, claim: Claim) -> bool:
         return document.get("lockKey") == claim.lock_key and document["processing"].get("lease") == claim.until
@@ -146,8 +186,7 @@ class MemoryProgressStore:
                     processing |= {"relayKey": lock_key, "relayLease": until}
                     processing["relayHolder"] = {"worker": self._worker, "since": now}
                     processing.pop("publish", None)
-        held = [document for document in found if document["processing"].get("relayKey") == lock_key]
-        return OutboxClaim(lock_key, until, {it["_id"]: tuple(it["processing"].get("outbox", ())) for it in held})
+        return OutboxClaim(lock_key, until, self._outboxes([it["_id"] for it in found], lock_key))
 
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""

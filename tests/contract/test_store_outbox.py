@@ -2,6 +2,7 @@
 
 from processor.clock import SystemClock
 from processor.metrics import Metrics
+from processor.services.handover import Handover
 from processor.services.relay import Relay
 from processor.services.surroundings import Leasing, Surroundings
 from processor.testing.broker import MemoryBroker, MemoryEventSink
@@ -109,6 +110,7 @@ async def test_an_outbox_that_was_emptied_by_an_earlier_claim_is_given_back(both
         MemoryEventSink(MemoryBroker(), "progress"),
         Surroundings(SystemClock(), Metrics()),
         Leasing(),
+        Handover(Leasing()),
     )
     assert await relay.step() == 1
     assert (await both.store.backlog(at(20))).outbox == 0

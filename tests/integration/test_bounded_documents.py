@@ -1,6 +1,5 @@
 """Documents stay small, whatever one learner does: on a real mongod, with the real promoter."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -16,6 +15,7 @@ from processor.core.promotion import OUTBOX_BYTES, FoldingPolicy
 from processor.core.rereading import Scope, evidence_of
 from processor.errors import DocumentFull
 from processor.metrics import Metrics
+from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
 from processor.services.surroundings import Leasing, Surroundings
@@ -50,7 +50,7 @@ class Learner:
         self.journeys = Journeys(MongoJourneyCatalog(database, poll=10), around)
         policy = FoldingPolicy(document_bytes=LIMIT, lateness_horizon=timedelta(days=3650))
         leasing = Leasing(timedelta(seconds=60))
-        self.promoter = Promoter(self.store, self.journeys, policy, around, leasing, asyncio.Event())
+        self.promoter = Promoter(self.store, self.journeys, policy, around, leasing, Handover(leasing, room=0))
 
     async def does(self, evidence: Sequence[Item]) -> None:
         await self.store.append([an_append(*evidence)], [], at(0))

@@ -11,7 +11,8 @@ from processor.clock import SystemClock
 from processor.core.evidence import Promotion
 from processor.core.promotion import FoldingPolicy
 from processor.metrics import Metrics
-from processor.ports import Applied, Claim
+from processor.ports import Applied, Claim, RelayLease
+from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
 from processor.services.surroundings import Leasing, Surroundings
@@ -24,9 +25,11 @@ from processor.store.progress import MongoProgressStore
 class FreezingStore(MongoProgressStore):
     """Decided, and then nothing for a long time."""
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         os.kill(os.getpid(), signal.SIGSTOP)
-        return await super().apply(claim, promotions, now)
+        return await super().apply(claim, promotions, now, lease)
 
 
 async def main(is_freezing: bool) -> None:
@@ -37,7 +40,7 @@ async def main(is_freezing: bool) -> None:
         await journeys.refresh()
         store = FreezingStore(database) if is_freezing else MongoProgressStore(database)
         leasing = Leasing(timedelta(seconds=settings.lease))
-        worker = Promoter(store, journeys, FoldingPolicy(), around, leasing, asyncio.Event())
+        worker = Promoter(store, journeys, FoldingPolicy(), around, leasing, Handover(leasing))
         while not await worker.step():
             await around.pause(0.1)
         await catalog.close()

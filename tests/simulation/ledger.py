@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 import orjson
 from bson import ObjectId
 
+from processor.core.beginning import Beginning
 from processor.core.evidence import Append, Item, ProgressEvent, Promotion
-from processor.ports import Claim, OutboxClaim
+from processor.ports import Claim, OutboxClaim, RelayLease
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults
 from processor.testing.store import Document, MemoryDatabase, MemoryProgressStore
 from schemas.progress import render_progress
+
+NEW = {"completions": [], "isCompleted": False}
+"""The public state that a document has before its first promotion."""
 
 PUBLIC = ("completions", "startedAt", "isCompleted", "completedAt", "duration")
 
@@ -61,6 +65,13 @@ class Ledger:
         sealed = before.document_sealed
         if _public(document).get("completions", [])[:sealed] != before.public.get("completions", [])[:sealed]:
             self.broken("F1", f"a sealed attempt of {key} was changed")
+
+    def on_begun(self, document: Document, before: Document | None) -> None:
+        if before is not None:
+            self.broken("P1", f"{document['_id']} was there, and a first promotion was written over it")
+        self.holders[document["_id"]] = None
+        empty = Before({}, 0, NEW, 0)
+        self._judge_event(empty, document)
 
     def on_forget(self, forgotten: Mapping[ObjectId, int]) -> None:
         for key, revision in forgotten.items():
@@ -125,6 +136,13 @@ class WatchedStore(MemoryProgressStore):
     def _append(self, append: Append, now: datetime) -> None:
         super()._append(append, now)
         self.ledger.on_append(append, self._database.progresses[append.progress])
+
+    def _create(self, beginning: Beginning, lease: RelayLease | None, now: datetime) -> None:
+        before = self._database.progresses.get(beginning.append.progress)
+        super()._create(beginning, lease, now)
+        document = self._database.progresses[beginning.append.progress]
+        self.ledger.on_append(beginning.append, document)
+        self.ledger.on_begun(document, before)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         super()._take(document, lock_key, now, until)

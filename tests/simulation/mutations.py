@@ -12,7 +12,8 @@ from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_n
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Record, Rejected, StatementRecord
-from processor.ports import Applied, Claim, OutboxClaim, ProgressStore
+from processor.ports import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
+from processor.services.beginnings import Beginnings
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Found, Promoter
@@ -87,8 +88,10 @@ class UsesALockTwice(WatchedStore):
 class SpillsLast(WatchedStore):
     """P2: attempts leave the document, and then they are kept."""
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
-        applied = await super().apply(claim, [replace(promotion, segments=()) for promotion in promotions], now)
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
+        applied = await super().apply(claim, [replace(it, segments=()) for it in promotions], now, lease)
         for segment in (segment for promotion in promotions for segment in promotion.segments):
             async with effect(self._faults, "spill"):
                 self._database.attempts[segment.id] = segment.attempts
@@ -105,7 +108,9 @@ class BringsNothingBack(Promoter):
 class WritesTheOutboxApart(WatchedStore):
     """P2: completions in one update, the outbox in the next."""
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         applied = await super().apply(claim, [replace(it, event=None) for it in promotions], now)
         for event in [it.event for it in promotions if it.event]:
             async with effect(self._faults, "apply"):
@@ -158,6 +163,13 @@ class LeavesTheClaimedAsleep(WatchedStore):
             async with effect(self._faults, "mark_due"):
                 processing.setdefault("due", now)
         return len(stale)
+
+
+class TakesTheUsualWay(Beginnings):
+    """No mutation: new documents are claimed as all others, so that more is in the hands of promoters."""
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
+        return await self._store.append(appends, statements, now)
 
 
 class WakesOnce(JourneyWatch):
@@ -229,10 +241,12 @@ class Backwards(MemoryEventSink):
 class PublishesEarly(WatchedStore):
     """R1: an event is told before the update that it tells of has landed."""
 
-    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+    async def apply(
+        self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
+    ) -> Applied:
         early = {it.progress: [it.event] for it in promotions if it.event}
         await MemoryEventSink(self.ledger.broker, "progress", self._faults).publish(early)
-        return await super().apply(claim, promotions, now)
+        return await super().apply(claim, promotions, now, lease)
 
 
 class SkipsRevisions(WatchedStore):

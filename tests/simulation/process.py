@@ -10,6 +10,9 @@ from processor.core.decode import Tenancy
 from processor.core.promotion import FoldingPolicy
 from processor.errors import Unavailable
 from processor.metrics import Metrics
+from processor.ports import Evidence
+from processor.services.beginnings import Beginnings
+from processor.services.handover import Handover
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.promoter import Promoter
@@ -58,6 +61,7 @@ class Parts:
     sink: type[MemoryEventSink] = MemoryEventSink
     source: type[MemoryRecordSource] = MemoryRecordSource
     ingest: type[Ingest] = Ingest
+    beginnings: type[Beginnings] = Beginnings
     promoter: type[Promoter] = Promoter
     relay: type[Relay] = Relay
     watch: type[JourneyWatch] = JourneyWatch
@@ -144,19 +148,20 @@ class Process:
             if self.around.stop.is_set():  # asked to stop in an outage at the start, as in `app.run_processor`
                 return
             raise
-        appended, promoted = asyncio.Event(), asyncio.Event()
+        appended = asyncio.Event()
+        handover = Handover(self._leasing(), room=2 if "relay" in self.loops else 0)
         loops = [Loop("journeys", self._watch().step, self.rests.watch, self.edited)]
         if "promote" in self.loops:
-            worker = self.parts.promoter(self.store, self.journeys, POLICY, self.around, self._leasing(), promoted)
+            worker = self.parts.promoter(self.store, self.journeys, POLICY, self.around, self._leasing(), handover)
             loops.append(Loop("promote", worker.step, self.rests.other, appended))
         if "relay" in self.loops:
             sink = self.parts.sink(self.servers.broker, PROGRESS, self.faults)
             loops.append(
                 Loop(
                     "relay",
-                    self.parts.relay(self.store, sink, self.around, self._leasing()).step,
+                    self.parts.relay(self.store, sink, self.around, self._leasing(), handover).step,
                     self.rests.other,
-                    promoted,
+                    handover.given,
                 )
             )
         if "ingest" in self.loops:
@@ -164,13 +169,19 @@ class Process:
             await self.enter()
             letters = MemoryDeadLetters(self.servers.broker, LETTERS, self.faults)
             policy = IngestPolicy(Tenancy())
-            ingest = self.parts.ingest(self.member, self.store, letters, self.journeys, policy, self.around, appended)
+            evidence = self._evidence(handover)
+            ingest = self.parts.ingest(self.member, evidence, letters, self.journeys, policy, self.around, appended)
             loops.append(Loop("ingest", ingest.step, self.rests.other))
         try:
             await supervise(loops, self.around, deadline=8)
         finally:
             if not self.is_dead:
                 self.leave()
+
+    def _evidence(self, handover: Handover) -> Evidence:
+        if "promote" not in self.loops:
+            return self.store
+        return self.parts.beginnings(self.store, self.journeys, POLICY, self.around, self._leasing(), handover)
 
     def _watch(self) -> JourneyWatch:
         woken = self.store if "promote" in self.loops else None

@@ -18,6 +18,7 @@ from processor.core.promotion import FoldingPolicy, promote
 from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
 from processor.ports import History
+from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
@@ -123,7 +124,7 @@ class World:
     async def promote(self, limit: int = 100) -> int:
         store = MemoryProgressStore(self.database, self._faults)
         leasing = Leasing(LEASE, limit)
-        return await Promoter(store, self.promoter_known, POLICY, self._around(), leasing, asyncio.Event()).step()
+        return await Promoter(store, self.promoter_known, POLICY, self._around(), leasing, Handover(leasing)).step()
 
     async def claim_slowly(self) -> Callable[[], Awaitable[object]]:
         """Claim and decide as a promoter does; return what writes it, however late."""

@@ -47,7 +47,11 @@ CASES = (
     Case("P3", Parts(store=mutations.ClearsDueAfterReading)),
     Case(
         "P3",
-        Parts(store=mutations.LeavesTheClaimedAsleep, watch=mutations.WakesOnce),
+        Parts(
+            store=mutations.LeavesTheClaimedAsleep,
+            watch=mutations.WakesOnce,
+            beginnings=mutations.TakesTheUsualWay,
+        ),
         [Trait.SWITCHED],
         Fault(0, Kind.SLOW, 3, "apply.before"),
     ),

@@ -1,8 +1,7 @@
 """A promoter of a world in memory."""
 
-import asyncio
-
 from processor.core.promotion import FoldingPolicy
+from processor.services.handover import Handover
 from processor.services.promoter import Promoter
 from processor.services.surroundings import Leasing
 from tests.unit.services.world import World
@@ -15,4 +14,4 @@ async def a_promoter(world: World, is_refreshed: bool = True, leasing: Leasing |
     if is_refreshed:
         await world.journeys.refresh()
     around = world.around
-    return Promoter(world.store, world.journeys, FoldingPolicy(), around, leasing or Leasing(), asyncio.Event())
+    return Promoter(world.store, world.journeys, FoldingPolicy(), around, leasing or Leasing(), Handover(Leasing()))

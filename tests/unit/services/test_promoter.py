@@ -43,12 +43,12 @@ async def test_the_relay_is_told_only_when_there_is_something_to_publish() -> No
     promoter = await a_promoter(world)
     await world.append(an_append())
     assert await promoter.step() == 1
-    assert not promoter._promoted.is_set()
+    assert not promoter._handover.given.is_set()
     world.put(a_journey(_id=JOURNEY))
     await world.journeys.refresh()
     await world.other.mark_due({JOURNEY: 1}, world.clock.now())
     await promoter.step()
-    assert promoter._promoted.is_set()
+    assert promoter._handover.given.is_set()
 
 
 async def test_p1_each_claim_has_a_fresh_key_and_a_lease() -> None:

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from processor.core.records import Record
 from processor.errors import StoreUnavailable
+from processor.services.handover import Handover
 from processor.services.relay import Relay
 from processor.services.surroundings import Leasing
 from processor.testing.broker import MemoryEventSink
@@ -20,8 +21,9 @@ class Crash(Exception):
     """The process ends here."""
 
 
-def a_relay(world: World) -> Relay:
-    return Relay(world.store, MemoryEventSink(world.broker, EVENTS, world.effects), world.around, Leasing())
+def a_relay(world: World, handover: Handover | None = None) -> Relay:
+    sink = MemoryEventSink(world.broker, EVENTS, world.effects)
+    return Relay(world.store, sink, world.around, Leasing(), handover or Handover(Leasing()))
 
 
 async def promoted(world: World, number: int, owner: str = "ana") -> None:

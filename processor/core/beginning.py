@@ -1,0 +1,70 @@
+"""The first promotion of a document that is not there yet: what append, claim and apply would have made of it.
+
+One value, written by one insert: the derived `_id` is the lock (P1), and evidence, completions and outbox are durable
+together or not at all (P2, I1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from processor.core.completions import items_to
+from processor.core.evidence import Append, Promotion
+from processor.core.journey import JourneyRules
+from processor.core.promotion import FoldingPolicy, promote
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A new document as it stands after its first promotion; the store adds the outbox and who publishes it.
+
+    `append` is what to do instead when somebody else was first; `promotion` is what was decided.
+    """
+
+    append: Append
+    promotion: Promotion
+    document: Mapping[str, Any]
+
+
+def begin(
+    append: Append, rules: JourneyRules | None, policy: FoldingPolicy, lock_key: str, now: datetime
+) -> Beginning | None:
+    """Promote the document that the append would make.
+
+    None when the rules are not those of the append's version, or when there is more evidence than one promotion and
+    one document take. Then it takes the usual way: a promoter refreshes before it folds (trap 7).
+    """
+    if rules is None or not rules.is_running or rules.version != append.version:
+        return None
+    new = new_document(append, now)
+    promotion = promote(new, rules, policy, now)
+    if promotion.is_partial or promotion.segments:
+        return None
+    processing = {**new["processing"], **promotion.processing}
+    if promotion.event:
+        processing["revision"] = promotion.event.revision
+    document = {
+        **new,
+        **promotion.changed,
+        "lockKey": lock_key,
+        "pendingProgress": {waypoint: {"statements": []} for waypoint in append.items},
+        "processing": {name: value for name, value in processing.items() if value is not None},
+    }
+    return Beginning(append, promotion, document)
+
+
+def new_document(append: Append, now: datetime) -> dict[str, Any]:
+    """Return the document that an append makes where none is, without a due mark."""
+    return {
+        "_id": append.progress,
+        "journey": append.journey,
+        "organisation": append.organisation,
+        "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
+        "createdAt": now,
+        "updatedAt": now,
+        "isCompleted": False,
+        "completions": [],
+        "pendingProgress": {waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()},
+        "processing": {"revision": 0, "version": append.version},
+    }

@@ -1,0 +1,109 @@
+"""First promotions by insert: evidence for documents that are not there yet lands promoted, in one write.
+
+For a process that ingests and promotes. Most documents of a live stream are new when their first statement comes; to
+append, claim, promote and apply would be four writes and two searches each.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from bson import ObjectId
+
+from processor.core.beginning import Beginning, begin
+from processor.core.evidence import Append
+from processor.core.journey import JourneyRules
+from processor.core.promotion import FoldingPolicy
+from processor.core.records import StatementRecord
+from processor.ports import ProgressStore
+from processor.services.handover import Handover
+from processor.services.journeys import Journeys
+from processor.services.surroundings import Leasing, Surroundings
+
+
+class Beginnings:
+    """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the others appended to.
+
+    P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there appends. I1: all
+    of it is durable when `append` returns.
+    """
+
+    def __init__(
+        self,
+        store: ProgressStore,
+        journeys: Journeys,
+        policy: FoldingPolicy,
+        surroundings: Surroundings,
+        leasing: Leasing,
+        handover: Handover,
+    ) -> None:
+        self._store = store
+        self._journeys = journeys
+        self._policy = policy
+        self._around = surroundings
+        self._leasing = leasing
+        self._handover = handover
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
+        """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
+        rules = self._journeys.index.journeys
+        missing = await self._store.missing([append.progress for append in appends])
+        beginnings, others = self._decide(appends, missing, rules, now)
+        # Statements first, so that no reference dangles.
+        if others or statements:
+            await self._store.append(others, statements, now)
+        if beginnings:
+            others += await self._begin(beginnings, now)
+            await self._wake_older(beginnings, rules)
+        return len(others)
+
+    def _decide(
+        self,
+        appends: Sequence[Append],
+        missing: frozenset[ObjectId],
+        rules: Mapping[ObjectId, JourneyRules],
+        now: datetime,
+    ) -> tuple[list[Beginning], list[Append]]:
+        """Promote the new ones (pure); return them, and the appends that take the usual way."""
+        key = self._leasing.new_key()
+        beginnings: list[Beginning] = []
+        others: list[Append] = []
+        for append in appends:
+            if append.progress in missing and (new := begin(append, rules.get(append.journey), self._policy, key, now)):
+                beginnings.append(new)
+            else:
+                others.append(append)
+        return beginnings, others
+
+    async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> list[Append]:
+        """Insert; append for whom somebody else was first, and return those. The rest is handed to the relay."""
+        lease = self._handover.lease(now)
+        taken = await self._store.begin(beginnings, lease, now)
+        late = [it.append for it in beginnings if it.append.progress in taken]
+        if late:
+            await self._store.append(late, [], now)
+        landed = [it.promotion for it in beginnings if it.append.progress not in taken]
+        self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
+        metrics = self._around.metrics
+        metrics.promotions.inc(len(landed))
+        dropped: Counter[str] = Counter()
+        for promotion in landed:
+            dropped.update(promotion.dropped)
+        for reason, number in dropped.items():
+            metrics.dropped.labels(reason).inc(number)
+        return late
+
+    async def _wake_older(self, beginnings: Sequence[Beginning], rules: Mapping[ObjectId, JourneyRules]) -> None:
+        """Wake what was inserted under a journey that has changed meanwhile.
+
+        The waking of that change could not find it. Whoever dies before this has not committed: the evidence comes
+        again, and its append marks the document due.
+        """
+        current = self._journeys.index.journeys
+        changed = {
+            journey: current[journey].version
+            for journey in {it.append.journey for it in beginnings}
+            if journey in current and current[journey] is not rules[journey]
+        }
+        if changed:
+            await self._store.mark_due(changed, self._around.clock.now())
