@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bson import ObjectId
 
+from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.evidence import Append, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
@@ -76,6 +77,36 @@ class TrustsNobody(WatchedStore):
 
     def _is_held(self, document: Document, claim: Claim) -> bool:
         return True
+
+
+class WritesOver(WatchedStore):
+    """P1: a first promotion replaces what is there."""
+
+    def _insert(self, beginning: Beginning, lease: RelayLease | None, now: datetime) -> bool:
+        self._create(beginning, lease, now)
+        return True
+
+
+class LosesTheRace(Beginnings):
+    """I1: who finds the document there when it inserts leaves it at that."""
+
+    async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> list[Append]:
+        await self._store.begin(beginnings, None, now)
+        return []
+
+
+class HandsOverUnseen(Promoter):
+    """R2: what was decided is handed to the relay, whether it landed or not."""
+
+    async def step(self) -> int:
+        now, leasing = self._around.clock.now(), self._leasing
+        claim = await self._store.claim(leasing.new_key(), now, now + leasing.duration, leasing.batch)
+        await self._catch_up(claim)
+        promotions = [promotion for document in claim.documents if (promotion := self._promote(document))]
+        lease = self._handover.lease(now)
+        await self._store.apply(claim, promotions, now, lease)
+        self._handover.give(lease, {it.progress: (it.event,) for it in promotions if it.event})
+        return len(claim.documents)
 
 
 class UsesALockTwice(WatchedStore):

@@ -1,0 +1,66 @@
+"""New documents land promoted; the others, and who comes second, take the usual way (I1, P1, R1)."""
+
+from processor.core.promotion import FoldingPolicy
+from processor.services.beginnings import Beginnings
+from processor.services.handover import Handover
+from processor.services.surroundings import Leasing
+from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
+from tests.unit.services.test_relay import a_relay, published
+from tests.unit.services.world import World, pending
+
+CONDITIONS = {"statement.verb.id": "http://example.org/did"}
+
+
+def a_running_journey(version: int = 1) -> dict[str, object]:
+    waypoint = {"_id": WAYPOINTS[0], "isActive": True, "count": 1, "order": 0, "conditions": CONDITIONS}
+    return a_journey(_id=JOURNEY, isActive=True, version=version, waypoints=[waypoint])
+
+
+async def beginnings(world: World, handover: Handover) -> Beginnings:
+    await world.journeys.refresh()
+    return Beginnings(world.store, world.journeys, FoldingPolicy(), world.around, Leasing(), handover)
+
+
+async def test_a_new_document_is_one_insert_and_its_event_is_handed_over() -> None:
+    world, handover = World(a_running_journey()), Handover(Leasing(), room=1)
+    assert await (await beginnings(world, handover)).append([an_append()], [], world.clock.now()) == 0
+    assert world.effects.done == ["missing", "begin"]
+    assert world.documents[0]["isCompleted"]
+    assert world.count("promotions_total") == 1
+    assert await a_relay(world, handover).step() == 1
+    assert published(world) == [1]
+    assert "relayLease" not in world.documents[0]["processing"]
+
+
+async def test_what_is_there_is_appended_to() -> None:
+    world = World(a_running_journey())
+    await world.append(an_append(an_item(1)))
+    work = await beginnings(world, Handover(Leasing()))
+    assert await work.append([an_append(an_item(2))], [], world.clock.now()) == 1
+    assert len(pending(world.documents[0])) == 2
+
+
+async def test_p1_i1_who_comes_second_appends() -> None:
+    world = World(a_running_journey())
+    work = await beginnings(world, Handover(Leasing()))
+    rival = an_append(an_item(1))
+    world.effects.at("begin.before", lambda: world.other._append(rival, world.clock.now()))
+    assert await work.append([an_append(an_item(2))], [], world.clock.now()) == 1
+    assert len(pending(world.documents[0])) == 2
+
+
+async def test_another_version_than_the_one_matched_under_takes_the_usual_way() -> None:
+    world = World(a_running_journey(version=2))
+    work = await beginnings(world, Handover(Leasing()))
+    assert await work.append([an_append(version=1)], [], world.clock.now()) == 1
+    assert pending(world.documents[0])
+
+
+async def test_p3_a_journey_that_changed_meanwhile_wakes_what_was_inserted() -> None:
+    world = World(a_running_journey())
+    work = await beginnings(world, Handover(Leasing()))
+    other = World(a_running_journey(version=2))
+    await other.journeys.refresh()
+    world.effects.at("begin.before", lambda: setattr(world.journeys, "index", other.journeys.index))
+    await work.append([an_append()], [], world.clock.now())
+    assert "due" in world.documents[0]["processing"]
