@@ -27,7 +27,8 @@ class _Identified(Part):
 
     def identifiers(self) -> int:
         """Count the inverse functional identifiers."""
-        return sum(getattr(self, name) is not None for name in IDENTIFIERS)
+        has_mail = (self.mbox is not None) + (self.mbox_sha1sum is not None)
+        return has_mail + (self.openid is not None) + (self.account is not None)
 
 
 class Agent(_Identified):

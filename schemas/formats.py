@@ -5,6 +5,7 @@ They are regular expressions without nested repetition, so that no value can sta
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -35,11 +36,16 @@ _MEDIA_TYPE = re.compile(
 _VERSION = re.compile(r"[12]\.0(?:\.[0-9]+)?")  # 1.0, 1.0.x, 2.0, 2.0.x (Data 2.4.10; IEEE 9274.1.1, 4.2.9)
 
 
-def _matching(pattern: re.Pattern[str], meaning: str) -> Callable[[str], str]:
+USUAL = 256
+"""Characters within which a text that recurs is remembered: verbs, activities, languages come again and again."""
+
+
+def _matching(pattern: re.Pattern[str], meaning: str, *, recurs: bool = False) -> Callable[[str], str]:
     """Return a validator that takes what the pattern matches as a whole, and says what is expected otherwise."""
+    is_match = lru_cache(maxsize=1024)(lambda value: pattern.fullmatch(value) is not None)
 
     def check(value: str) -> str:
-        if not pattern.fullmatch(value):
+        if not (is_match(value) if recurs and len(value) < USUAL else pattern.fullmatch(value)):
             raise ValueError(f"{value!r:.60} is not {meaning}")
         return value
 
@@ -62,8 +68,10 @@ def _duration(value: str) -> str:
     return value
 
 
-Iri = Annotated[str, AfterValidator(_matching(_IRI, "an absolute IRI")), Field(json_schema_extra={"format": "iri"})]
-LanguageTag = Annotated[str, AfterValidator(_matching(_LANGUAGE, "an RFC 5646 language tag"))]
+Iri = Annotated[
+    str, AfterValidator(_matching(_IRI, "an absolute IRI", recurs=True)), Field(json_schema_extra={"format": "iri"})
+]
+LanguageTag = Annotated[str, AfterValidator(_matching(_LANGUAGE, "an RFC 5646 language tag", recurs=True))]
 LanguageMap = dict[LanguageTag, str]
 TimestampText = Annotated[str, AfterValidator(_timestamp), Field(json_schema_extra={"pattern": "^[0-9]{4}-[0-9]{2}-"})]
 DurationText = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"format": "duration"})]

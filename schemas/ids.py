@@ -7,6 +7,7 @@ or `{"$dte": …}`; it becomes a UTC datetime truncated to milliseconds, as BSON
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from bson import ObjectId
@@ -26,7 +27,7 @@ def parse_object_id(value: Any) -> ObjectId:
     """Return the ObjectId that an ObjectId, 24 hex digits or `{"$oid": …}` spell. Raises ValueError."""
     if isinstance(value, ObjectId):
         return value
-    if isinstance(value, Mapping) and len(value) == 1:
+    if not isinstance(value, str) and isinstance(value, Mapping) and len(value) == 1:
         value = value.get("$oid", value)
     if isinstance(value, str) and _HEX.fullmatch(value):
         return ObjectId(value)
@@ -40,7 +41,7 @@ def parse_timestamp(value: Any) -> datetime:
     (learning-locker-behaviour.md, 8.7). A number counts milliseconds and stands in `$date` or `$dte`.
     """
     if isinstance(value, str):
-        return _from_iso(value)
+        return _from_short(value) if len(value) < 40 else _from_iso(value)
     if isinstance(value, datetime):
         return _truncated(value)
     if isinstance(value, Mapping) and len(value) == 1:
@@ -61,6 +62,12 @@ def format_timestamp(value: datetime) -> str:
     if value.utcoffset():
         value = value.astimezone(UTC)
     return value.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+@lru_cache(maxsize=512)
+def _from_short(text: str) -> datetime:
+    """Remember what was read: most statements have the same time in three places, and who matches is read again."""
+    return _from_iso(text)
 
 
 def _from_iso(text: str) -> datetime:
