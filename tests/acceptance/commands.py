@@ -84,9 +84,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, log: Path, part: str = "run") -> Iterator[Running]:
+def running(settings: Settings, log: Path, part: str = "run", command: Sequence[str] = ()) -> Iterator[Running]:
     """Keep a process running; stop it at the end, by force if it must be."""
-    process = Running(settings, log, part)
+    process = Running(settings, log, part, command)
     try:
         yield process
     finally:
