@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,13 +51,12 @@ async def ran(
 
 
 class Running:
-    """A `journey-progress run` (or one of its parts, or another `command`) in the background; its log in a file."""
+    """A `journey-progress run` (or one of its parts) in the background; its log in a file."""
 
-    def __init__(self, settings: Settings, log: Path, part: str = "run", command: Sequence[str] = ()) -> None:
+    def __init__(self, settings: Settings, log: Path, part: str = "run", *options: str) -> None:
         self.log = log
         self._file = log.open("ab")
-        arguments = [*command] or [str(COMMAND), part]
-        self.process = subprocess.Popen(arguments, env=environment(settings), stderr=self._file)
+        self.process = subprocess.Popen([str(COMMAND), part, *options], env=environment(settings), stderr=self._file)
 
     def holds(self, partitions: int) -> bool:
         """Tell whether the log last said that so many partitions were assigned."""
@@ -84,9 +83,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, log: Path, part: str = "run", command: Sequence[str] = ()) -> Iterator[Running]:
+def running(settings: Settings, log: Path, part: str = "run", *options: str) -> Iterator[Running]:
     """Keep a process running; stop it at the end, by force if it must be."""
-    process = Running(settings, log, part, command)
+    process = Running(settings, log, part, *options)
     try:
         yield process
     finally:
