@@ -251,6 +251,7 @@ class _Assembly:
         if Part.RELAY in parts:
             sink = KafkaEventSink(producer, settings.progress_topic)
             publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch), hints.handover)
+            self.stack.push_async_callback(publisher.give_back)
             loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import re
 import resource
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -22,6 +23,7 @@ from processor.metrics import Metrics
 from processor.operating import apply_journeys, create_all_topics, open_events
 from processor.settings import Settings
 from processor.store.connect import Database, check_fit, open_database
+from processor.store.failures import translated
 from processor.store.status import seconds_writing
 from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.topics import delete_topics, present_topics, topic_names
@@ -29,6 +31,7 @@ from schemas.journey import with_ids
 
 Found = TypeVar("Found")
 
+NAMES = re.compile(r"[a-zA-Z0-9_-]{1,50}")
 PARTS = (Part.INGEST, Part.PROMOTE, Part.RELAY)
 CHUNK = 2_000
 LOOK = 0.02
@@ -63,15 +66,18 @@ class Plan:
 def grounds(settings: Settings, prefix: str, statements: int) -> Settings:
     """Return the operator's settings on topics, a group and a database that nobody else uses.
 
-    Few statements come in smaller batches: the first batch is not measured, and must not be all there is.
+    Few statements come in smaller batches: the first batch is not measured, and must not be all there is. Raises
+    `InvalidInput` when the prefix is no name for all of these.
     """
+    if not NAMES.fullmatch(prefix):
+        raise InvalidInput(f"--prefix {prefix!r}: topics and a database are to be called so: letters, digits, - and _")
     batch = min(settings.batch_records, statements // 5)
     names = {
         "statements_topic": f"{prefix}.statements",
         "progress_topic": f"{prefix}.progress",
         "dead_letters_topic": f"{prefix}.dead-letters",
         "consumer_group": prefix,
-        "mongo_database": prefix.replace(".", "-"),
+        "mongo_database": prefix,
     }
     own = {
         "topic_partitions": 1,
@@ -111,8 +117,8 @@ async def _prepared(settings: Settings, plan: Plan) -> AsyncIterator[Database]:
         await check_fit(database)
         present = await present_topics(settings)
         taken = [f"topic {name}" for name in topic_names(settings) if name in present]
-        if await database.list_collection_names():
-            taken.append(f"database {database.name}")
+        with translated():
+            taken += [f"database {database.name}"] if await database.list_collection_names() else []
         if taken:
             raise InvalidInput(
                 f"there is {' and '.join(taken)} already, and a measurement touches nothing that is there: choose "
@@ -123,8 +129,11 @@ async def _prepared(settings: Settings, plan: Plan) -> AsyncIterator[Database]:
             await apply_journeys(settings, [with_ids(dict(it)) for it in plan.sample.journey_documents()])
             yield database
         finally:
-            await database.client.drop_database(database.name)
-            await delete_topics(settings)
+            try:
+                with translated():
+                    await database.client.drop_database(database.name)
+            finally:
+                await delete_topics(settings)
 
 
 async def _while_running(loops: "asyncio.Task[None]", work: Coroutine[Any, Any, Found]) -> Found:

@@ -9,12 +9,15 @@ R1: every change of public state is published at least once: a crash between 2 a
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 from bson import ObjectId
 
+from processor.errors import Unavailable
 from processor.ports import EventSink, OutboxClaim, ProgressStore
 from processor.services.handover import Handover
 from processor.services.surroundings import Leasing, Surroundings
@@ -23,6 +26,9 @@ LOOP = "relay"
 
 SWEEP = timedelta(seconds=0.25)
 """How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
+
+PATIENCE = 1.0
+"""Seconds that a store is given at the end."""
 
 
 class Relay:
@@ -59,6 +65,16 @@ class Relay:
             for claim in claims:
                 await self._forget(claim, published)
         return sum(len(claim.outboxes) for claim in claims)
+
+    async def give_back(self) -> None:
+        """At the end of the process, leave what was handed over and is not published to others, at once.
+
+        A store that is away is not waited for: then the leases run out.
+        """
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                for claim in self._handover.take():
+                    await self._store.forget(claim, dict.fromkeys(claim.outboxes, 0))
 
     async def _claims(self) -> Sequence[OutboxClaim]:
         """Take what was handed over; look for what waits when there is nothing, and now and then in any case.

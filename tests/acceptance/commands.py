@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,12 @@ async def ran(
 
 
 class Running:
-    """A `journey-progress run` (or one of its parts, or another `command`) in the background; its log in a file."""
+    """A `journey-progress run` (or one of its parts) in the background; its log in a file."""
 
-    def __init__(
-        self, settings: Settings, log: Path, part: str = "run", *options: str, command: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, log: Path, part: str = "run", *options: str) -> None:
         self.log = log
         self._file = log.open("ab")
-        arguments = [*command] or [str(COMMAND), part, *options]
-        self.process = subprocess.Popen(arguments, env=environment(settings), stderr=self._file)
+        self.process = subprocess.Popen([str(COMMAND), part, *options], env=environment(settings), stderr=self._file)
 
     def logged(self, event: str = "", **wanted: Any) -> list[dict[str, Any]]:
         """Return the entries of the log whose event begins so, and whose fields are so."""

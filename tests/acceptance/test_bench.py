@@ -9,7 +9,7 @@ import orjson
 from processor.settings import Settings
 from processor.store.connect import open_database
 from processor.transport.topics import create_topics, delete_topics, present_topics
-from tests.acceptance.commands import COMMAND, Running, ran
+from tests.acceptance.commands import ran, running
 
 
 async def test_it_measures_and_cleans_up(settings: Settings) -> None:
@@ -46,13 +46,12 @@ async def test_what_is_there_already_is_not_touched(settings: Settings) -> None:
 
 async def test_interrupted_it_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
     prefix = settings.mongo_database
-    command = [str(COMMAND), "bench", "--statements=1000000", f"--prefix={prefix}"]
-    process = Running(settings, tmp_path / "log", command=command)
-    async with asyncio.timeout(30):
-        while not await _left_of(settings, prefix):  # noqa: ASYNC110 - another process's work
-            await asyncio.sleep(0.05)
-    process.process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.ended) == 130, process.log.read_text()
+    with running(settings, tmp_path / "log", "bench", "--statements=1000000", f"--prefix={prefix}") as process:
+        async with asyncio.timeout(30):
+            while not await _left_of(settings, prefix):  # noqa: ASYNC110 - another process's work
+                await asyncio.sleep(0.05)
+        process.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.ended) == 130, process.log.read_text()
     assert await _left_of(settings, prefix) == set()
 
 

@@ -23,7 +23,7 @@ from processor.store.connect import PROGRESSES, Database, open_database
 from processor.store.indexes import MARKS
 from processor.transport.reading import spans_of
 from schemas.journey import journey_document, journey_from
-from tests.acceptance.commands import Running
+from tests.acceptance.commands import Running, environment
 from tests.benchmarks.machine import pinned
 from tests.benchmarks.workloads import Workload, journeys
 
@@ -171,13 +171,23 @@ async def watching(settings: Settings) -> AsyncIterator[Watch]:
         await admin.close()
 
 
+class Program(Running):
+    """Another program than ours, kept in the same way."""
+
+    def __init__(self, settings: Settings, log: Path, command: Sequence[str]) -> None:
+        self.log = log
+        self._file = log.open("ab")
+        self.process = subprocess.Popen(command, env=environment(settings), stderr=self._file)
+
+
 @asynccontextmanager
 async def under_test(
     settings: Settings, core: int, folder: Path, watch: Watch, command: Sequence[str] = ()
 ) -> AsyncIterator[Running]:
     """Run `journey-progress run`, or another command, on a core, watched; its log goes to the folder."""
     with pinned(core):
-        started = Running(settings, folder / f"{uuid4().hex}.log", command=command)
+        log = folder / f"{uuid4().hex}.log"
+        started = Program(settings, log, command) if command else Running(settings, log)
     watch.watched.append(started)
     try:
         yield started

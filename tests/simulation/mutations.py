@@ -102,7 +102,7 @@ class HandsOverUnseen(Promoter):
         now, leasing = self._around.clock.now(), self._leasing
         claim = await self._store.claim(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         await self._catch_up(claim)
-        promotions = [promotion for document in claim.documents if (promotion := self._promote(document))]
+        promotions = [promotion for document in claim.documents if (promotion := self._promote(document, None))]
         lease = self._handover.lease(now)
         await self._store.apply(claim, promotions, now, lease)
         self._handover.give(lease, {it.progress: (it.event,) for it in promotions if it.event})

@@ -160,3 +160,31 @@ async def test_a_store_that_does_not_answer_a_claim_is_the_supervisors_to_wait_f
     world.effects.fail("claim_events.before", STORE_AWAY)
     with pytest.raises(StoreUnavailable):
         await a_relay(world).step()
+
+
+async def test_r1_what_was_handed_over_and_not_published_is_left_to_others_at_the_end() -> None:
+    world = World()
+    handover = Handover(Leasing(), room=1)
+    append = an_append(an_item(1))
+    await world.append(append)
+    now = world.clock.now()
+    claim = await world.other.claim("key", now, now, 10)
+    lease = handover.lease(now)
+    applied = await world.other.apply(claim, [a_promotion(claim.documents[0], an_item(1))], now, lease)
+    handover.give(lease, applied.outboxes)
+    assert await a_relay(world).step() == 0  # another relay finds it held
+
+    await a_relay(world, handover).give_back()
+    assert await a_relay(world).step() == 1
+    assert published(world) == [1]
+
+
+async def test_at_the_end_a_store_that_is_away_is_not_waited_for() -> None:
+    world = World()
+    handover = Handover(Leasing(), room=1)
+    await promoted(world, 1)
+    claim = await world.other.claim_events("ours", world.clock.now(), world.clock.now(), 10)
+    lease = handover.lease(world.clock.now())
+    handover.give(lease, claim.outboxes)
+    world.effects.fail("forget.before", STORE_AWAY)
+    await a_relay(world, handover).give_back()
