@@ -279,7 +279,9 @@ async def open_history(settings: Settings, stores: Stores) -> AsyncIterator[Hist
 
 def folding_policy(settings: Settings) -> FoldingPolicy:
     """Return the settings that the fold depends on."""
-    return FoldingPolicy(settings.surplus_limit, settings.lateness_horizon, settings.duration_unit)
+    return FoldingPolicy(
+        settings.surplus_limit, settings.lateness_horizon, settings.duration_unit, settings.document_bytes
+    )
 
 
 def _recalculation_policy(settings: Settings) -> RecalculationPolicy:

@@ -5,6 +5,7 @@
     JourneyProgressError
     ├── Unavailable              retriable: wait and try again; nothing was decided
     │   ├── StoreUnavailable     MongoDB does not answer, or has no primary
+    │   ├── DocumentFull         a progress document takes no more evidence until a promoter has folded some
     │   └── BrokerUnavailable    Kafka does not answer, or has no leader
     ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
     ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
@@ -39,6 +40,10 @@ class Unavailable(JourneyProgressError):
 
 class StoreUnavailable(Unavailable):
     """MongoDB does not answer, or has no primary at the moment."""
+
+
+class DocumentFull(Unavailable):
+    """A progress document holds as much evidence as MongoDB takes: its promoters are far behind, or none is running."""
 
 
 class BrokerUnavailable(Unavailable):

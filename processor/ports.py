@@ -128,8 +128,12 @@ class ProgressStore(Protocol):
     async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
         """Write each promotion in one update that matches only under the claim's lock, and free the lock (P1, P2).
 
-        Repeating the call writes nothing twice: the first one used the lock up (trap 3).
+        Attempts that leave a document are durable before it. Repeating the call writes nothing twice: the first one
+        used the lock up (trap 3).
         """
+
+    async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
+        """Return the attempts of segments that have left their documents; one that is gone is missing."""
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim the outboxes of up to `limit` documents that have something to publish (R1)."""
@@ -156,7 +160,7 @@ class ProgressStore(Protocol):
 
 
 class ProgressReader(Protocol):
-    """Progress documents for people and interfaces, as stored; always confined to one organisation if given."""
+    """Progress documents for people and interfaces, with all attempts; always confined to one organisation if given."""
 
     def find(
         self,

@@ -113,6 +113,11 @@ class Settings(BaseSettings):
     surplus_limit: Annotated[int, Field(ge=0)] = Field(
         100, description="Evidence kept per waypoint that is not usable yet (semantics.md, section 4)."
     )
+    document_bytes: Annotated[int, Field(ge=1_024, le=4_194_304)] = Field(
+        65_536,
+        description="Completed attempts of a progress document beyond about so many bytes move to collection "
+        "`journeyprogressattempts`, the oldest first; the interfaces join them.",
+    )
     lateness_horizon: timedelta = Field(
         timedelta(days=30),
         gt=timedelta(0),
@@ -132,7 +137,7 @@ class Settings(BaseSettings):
     rejection_window: Count = Field(1_000, description="Records, by process, that REJECTION_BUDGET is judged over.")
     promote_batch: Count = Field(500, description="Most documents claimed under one lockKey.")
     relay_batch: Count = Field(500, description="Most documents whose events one relay claims at once.")
-    lease: Seconds = Field(
+    lease: Annotated[Seconds, Field(le=86_400)] = Field(
         60.0, description="Seconds a claim lasts; longer than the slowest batch, or work is repeated (never doubled)."
     )
     backlog_poll: Seconds = Field(15.0, description="Seconds between two counts of what waits, for the metrics.")

@@ -18,7 +18,9 @@ class Change(Noun):
     """One thing that changed."""
 
     type: ChangeType
-    attempt: int = Field(ge=0, description="Position in `completions`, from 0.")
+    attempt: int = Field(
+        ge=0, description="Position among all attempts, from 0; in `completions` that less `completionsBefore`."
+    )
     waypoint: WaypointKey | None = Field(None, description="Waypoint id, where the change concerns one.")
 
     @model_validator(mode="after")
@@ -31,7 +33,12 @@ class Change(Noun):
 class ProgressUpdated(ProgressState):
     """The event's data: the public progress document after the change, without pending, and what changed."""
 
-    changes: list[Change]
+    completionsBefore: int | None = Field(
+        None,
+        gt=0,
+        description="Attempts before those in `completions`: completed, and too many to tell; the interfaces do.",
+    )
+    changes: list[Change] = Field(max_length=1_000, description="In order; of very many the last.")
 
 
 class EventHeaders(BaseModel):

@@ -1,25 +1,27 @@
 """What an event says has changed: the difference of two states of the completions (semantics.md, section 7)."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from processor.core.fold import Attempt
 
 Change = dict[str, str | int]
-"""`{type, attempt, waypoint?}`; `attempt` is the position in `completions`, from 0."""
+"""`{type, attempt, waypoint?}`; `attempt` is the position among all attempts, from 0."""
 
 
-def changes_between(before: Sequence[Attempt], after: Sequence[Attempt], *, replay: bool = False) -> list[Change]:
+def changes_between(
+    before: Sequence[Attempt], after: Sequence[Attempt], *, replay: bool = False, first: int = 0
+) -> list[Change]:
     """Return the changes from one state of the attempts to the next, in the order a reader would tell them.
 
     Per attempt: `started` when it is new; per waypoint `waypoint-completed` when it became complete,
     `progressed` when its counted statements differ otherwise, `reverted` when it lost its completion or all its
     evidence; last `completed`, or `reverted` when the attempt lost its completion or is gone. In a `replay` each
     attempt that was there before and differs begins with `recalculated`: its dates may have moved either way.
+    `first` is the position of the first attempt of both.
     """
     changes: list[Change] = []
-    for number in range(max(len(before), len(after))):
-        old = before[number] if number < len(before) else None
-        new = after[number] if number < len(after) else None
+    for number, (old, new) in enumerate(zip_longest(before, after), first):
         if new is None:
             changes.append({"type": "reverted", "attempt": number})
             continue

@@ -1,6 +1,6 @@
 """The nouns between matching and the fold (semantics.md, section 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -74,6 +74,18 @@ class ProgressEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Completed attempts that leave a progress document (`core/spilling.py`), as they stand in `completions`.
+
+    `first` is the position of the first of them among all attempts. Written once, never changed.
+    """
+
+    id: ObjectId
+    first: int
+    attempts: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Promotion:
     """What a promoter decided about one claimed document; a store writes it in one update (P2).
 
@@ -86,6 +98,10 @@ class Promotion:
     - `event`: what the outbox receives, `None` when the public state did not change; its `revision` is the
       document's revision plus one.
     - `dropped`: how many evidence items left for good, by reason, for the metrics.
+    - `is_partial`: more was pending than one promotion consumes; the document is due again.
+    - `segments`: attempts that leave the document; they have to be durable before the update that names them.
+    - `named`: the segments that the document names before or after, where any leave: what else there is of the
+      document's is nobody's.
     """
 
     progress: ObjectId
@@ -96,3 +112,6 @@ class Promotion:
     event: ProgressEvent | None
     dropped: Mapping[str, int]
     replayed: tuple[Mapping[str, Any], ...] = ()
+    is_partial: bool = False
+    segments: tuple[Segment, ...] = ()
+    named: tuple[ObjectId, ...] = ()

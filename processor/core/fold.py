@@ -87,17 +87,22 @@ def tell_nobody(waypoint: str, statement: ObjectId, outcome: Outcome, attempt: i
 
 
 def fold(
-    rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = (), tell: Tell = tell_nobody
+    rules: JourneyRules,
+    evidence: Iterable[Evidence],
+    sealed: Sequence[Attempt] = (),
+    tell: Tell = tell_nobody,
+    away: Key | None = None,
 ) -> Fold:
     """Fold evidence (counted, surplus and pending, in any order, with repeats) under a journey's rules.
 
     `sealed` attempts, oldest first, are never changed; evidence they counted is passed over, and other evidence
-    not later than their last counted item is dropped.
+    not later than their last counted item is dropped. `away` is the last counted item of completed attempts before
+    them that are not at hand; all evidence is later.
     """
     union = _union(evidence)
     result = Fold(list(sealed), {}, {})
     items: list[Key] = []
-    frontier = sealed[-1].last if sealed else None
+    frontier = sealed[-1].last if sealed else away
     for waypoint, times in union.items():
         if waypoint not in rules.waypoints:
             _count(result.dropped, Outcome.UNKNOWN_WAYPOINT, len(times))
@@ -115,17 +120,17 @@ def fold(
                 _count(result.dropped, Outcome.SEALED, 1)
                 tell(waypoint, statement, Outcome.SEALED, None)
     items.sort()
-    _fold_items(rules, items, result, tell)
+    _fold_items(rules, items, result, frontier, tell)
     return result
 
 
-def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, tell: Tell) -> None:
+def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, frontier: Key | None, tell: Tell) -> None:
     """The loop of semantics.md, section 4: `attempts`, `surplus` and `dropped` of the result grow."""
     attempts = result.attempts
     is_open = False
-    completing = attempts[-1].last.statement if attempts else None
+    completing = frontier.statement if frontier else None
     for key in items:
-        if not is_open and attempts and not rules.is_repeatable:
+        if not is_open and (attempts or frontier) and not rules.is_repeatable:
             _count(result.dropped, Outcome.AFTER_COMPLETION, 1)
             tell(key.waypoint, key.statement, Outcome.AFTER_COMPLETION, None)
             continue

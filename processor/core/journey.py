@@ -11,6 +11,12 @@ from pydantic import ValidationError
 from processor.core.conditions import Conditions, InvalidConditions, compile_conditions
 from schemas.journey import Journey, journey_from
 
+EVENT_BYTES = 800_000
+"""What an attempt may take of an event; Kafka's topics take a megabyte, if nobody has changed that."""
+
+WAYPOINT_BYTES, STATEMENT_BYTES = 190, 78
+"""What a waypoint, and a statement counted in it, take of an event."""
+
 
 class InvalidJourney(ValueError):
     """A journey that cannot run; the message has the path of each fault in it."""
@@ -77,6 +83,8 @@ def compile_journey(document: Mapping[str, Any]) -> JourneyRules:
             is_active=waypoint.isActive and not conditions.is_empty,
             conditions=conditions,
         )
+    if fault := _size_fault(journey):
+        faults.append(fault)
     if faults:
         raise InvalidJourney("; ".join(faults))
     return _rules(journey, waypoints)
@@ -94,6 +102,18 @@ def _rules(journey: Journey, waypoints: Mapping[str, WaypointRules]) -> JourneyR
         track_by=journey.trackBy,
         sources=frozenset(journey.sources),
         waypoints=waypoints,
+    )
+
+
+def _size_fault(journey: Journey) -> str | None:
+    """Say so when an attempt could become too large: it is one part of a document, and of an event."""
+    statements = sum(waypoint.count for waypoint in journey.waypoints)
+    size = WAYPOINT_BYTES * len(journey.waypoints) + STATEMENT_BYTES * statements
+    if size <= EVENT_BYTES:
+        return None
+    return (
+        f"waypoints: an attempt of {len(journey.waypoints)} waypoints and {statements} statements could take {size} "
+        f"bytes of an event, and {EVENT_BYTES} fit: lower the counts, or divide the journey"
     )
 
 

@@ -14,21 +14,31 @@ import orjson
 from processor.core.changes import Change, changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, ProgressEvent, Promotion
-from processor.core.fold import Attempt, Tell, fold, tell_nobody
+from processor.core.fold import Attempt, Evidence, Key, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.retraction import evidence_left
+from processor.core.spilling import Away, count_of, joined, sealed_part, spill, split
 from schemas.progress import render_progress
 
 DATES = ("startedAt", "completedAt", "duration")
 
+OUTBOX_BYTES = 4_194_304
+"""Events of a document that may wait: with more of them nothing is promoted until a relay has published some."""
+
+CHANGES = 1_000
+"""Changes that an event tells, the last ones: a late statement may move very many attempts at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class FoldingPolicy:
-    """The settings SURPLUS_LIMIT, LATENESS_HORIZON and DURATION_UNIT."""
+    """The settings SURPLUS_LIMIT, LATENESS_HORIZON, DURATION_UNIT and DOCUMENT_BYTES."""
 
     surplus_limit: int = 100
     lateness_horizon: timedelta = timedelta(days=30)
     duration_unit: DurationUnit = "microseconds"
+    document_bytes: int = 65_536
+    pending_limit: int = 500
+    """Pending items of a waypoint that one promotion consumes: mongod compares each of them with each that is there."""
 
 
 def needed_version(document: Mapping[str, Any]) -> int:
@@ -38,6 +48,11 @@ def needed_version(document: Mapping[str, Any]) -> int:
     """
     processing = document["processing"]
     return int(max(processing.get("version", 0), processing.get("folded", 0)))
+
+
+def is_held_back(document: Mapping[str, Any]) -> bool:
+    """Tell whether too many events of a claimed document wait for a relay."""
+    return sum(len(entry["data"]) for entry in document["processing"].get("outbox", ())) > OUTBOX_BYTES
 
 
 def promote(
@@ -58,16 +73,24 @@ def promote(
     processing = document["processing"]
     replayed = tuple(processing.get("replay", ()))
     left = evidence_left(replayed, rules.version)
-    pending = {key: items_from(entry["statements"]) for key, entry in document["pendingProgress"].items()}
-    surplus = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
+    listed = {key: entry["statements"] for key, entry in document["pendingProgress"].items()}
+    pending = {key: items_from(entries[: policy.pending_limit]) for key, entries in listed.items()}
+    is_partial = any(len(entries) > policy.pending_limit for entries in listed.values())
+    surplus: Evidence = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
     before = attempts_from(document["completions"])
     newest = _newest(processing.get("newest"), pending)
-    sealed = _sealed(processing, before, rules.version, newest, policy.lateness_horizon)
+    away = Away.of(processing.get("spilled", ()))
+    sealed, sealed_away = _sealed(processing, before, rules.version, newest, policy.lateness_horizon)
+    first = max(sealed - away.attempts, 0)
 
-    counted = [{key: left(key, items) for key, items in attempt.counted.items()} for attempt in before[sealed:]]
-    folded = fold(rules, [*counted, surplus, pending], before[:sealed], tell)
-    kept, cut = _cut(folded.surplus, rules, policy.surplus_limit)
-    dropped = {**folded.dropped, "surplus-cut": cut} if cut else folded.dropped
+    counted = [{key: left(key, items) for key, items in attempt.counted.items()} for attempt in before[first:]]
+    # What is pending and not later than what is away was only delivered again, or `whole` had brought that back.
+    aside, surplus = split(surplus, rules, away.last)
+    _, fresh = split(pending, rules, away.last)
+    folded = fold(rules, [*counted, surplus, fresh], before[:first], tell, away.last)
+    obsolete, aside = split(aside, rules, sealed_away)
+    kept, cut = _cut(joined(aside, folded.surplus), rules, policy.surplus_limit)
+    dropped = _dropped(folded.dropped, obsolete, cut)
     notes = {
         "surplus": {key: items_to(items) for key, items in kept.items()},
         "sealed": sealed,
@@ -78,16 +101,36 @@ def promote(
     }
 
     # Sealed attempts are copied, not written again: they are never changed.
-    completions = [*document["completions"][:sealed], *map(attempt_to, folded.attempts[sealed:])]
-    public = {"completions": completions, **summary(folded.attempts, policy.duration_unit)}
+    completions = [*document["completions"][:first], *map(attempt_to, folded.attempts[first:])]
+    public = {"completions": completions, **_summary(document, away, folded.attempts, policy)}
     changed = {key: value for key, value in public.items() if document.get(key) != value}
     removed = [key for key in DATES if key in document and key not in public]
-    event = None
-    if changed or removed:
-        changes = changes_between(before, folded.attempts, replay=bool(replayed))
-        event = _event(document, changed, removed, changes, now)
+    if not (changed or removed):
+        decided = _decided(document, {}, [], notes, dropped, consumed=pending)
+        return replace(decided, replayed=replayed, is_partial=is_partial)
+    spilling = spill(completions, away.manifest, document, policy.document_bytes)
+    changed["completions"] = spilling.kept
+    notes["spilled"] = spilling.manifest or None
+    changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
+    event = _event(document, changed, removed, changes, count_of(spilling.manifest), now)
     decided = _decided(document, changed, removed, notes, dropped, consumed=pending, event=event)
-    return replace(decided, replayed=replayed)
+    return replace(decided, replayed=replayed, is_partial=is_partial, segments=spilling.segments, named=spilling.named)
+
+
+def _summary(
+    document: Mapping[str, Any], away: Away, attempts: Sequence[Attempt], policy: FoldingPolicy
+) -> dict[str, Any]:
+    """Return the dates of the first attempt; while it is away they stay as they are."""
+    if away.attempts:
+        return {key: document[key] for key in ("isCompleted", *DATES) if key in document}
+    return summary(attempts, policy.duration_unit)
+
+
+def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> dict[str, int]:
+    """Add the surplus that only attempts that are away and sealed could have used, and what is beyond its limit."""
+    sealed = dropped.get(Outcome.SEALED, 0) + sum(map(len, obsolete.values()))
+    more = {Outcome.SEALED: sealed, "surplus-cut": cut}
+    return {**dropped, **{reason: number for reason, number in more.items() if number}}
 
 
 def _decided(
@@ -123,18 +166,27 @@ def _sealed(
     version: int,
     newest: datetime | None,
     horizon: timedelta,
-) -> int:
-    """Count the attempts, oldest first, that late evidence may not change any more (semantics.md, section 4)."""
+) -> tuple[int, Key | None]:
+    """Count the attempts, oldest first, that late evidence may not change any more (semantics.md, section 4).
+
+    `attempts` come after those that are away; the second value is the last key of the sealed ones among these.
+    """
     is_older_version = processing.get("folded", version) != version
-    sealed: int = processing.get("sealed", 0)
-    for attempt in attempts[sealed:]:
-        if attempt.completed_at is None:
-            break
-        is_out_of_reach = newest is not None and newest - attempt.completed_at > horizon
-        if not (is_older_version or is_out_of_reach):
+
+    def is_sealed(completed_at: datetime) -> bool:
+        return is_older_version or (newest is not None and newest - completed_at > horizon)
+
+    known: int = processing.get("sealed", 0)
+    manifest = processing.get("spilled", ())
+    number, frontier = sealed_part(manifest, lambda key: is_sealed(key.timestamp), known)
+    sealed = max(known, number)
+    if number < count_of(manifest):
+        return sealed, frontier
+    for attempt in attempts[sealed - number :]:
+        if attempt.completed_at is None or not is_sealed(attempt.completed_at):
             break
         sealed += 1
-    return sealed
+    return sealed, frontier
 
 
 def _cut(surplus: Mapping[str, list[Item]], rules: JourneyRules, limit: int) -> tuple[dict[str, list[Item]], int]:
@@ -150,10 +202,13 @@ def _event(
     changed: Mapping[str, Any],
     removed: Sequence[str],
     changes: Sequence[Change],
+    away: int,
     now: datetime,
 ) -> ProgressEvent:
     after = {key: value for key, value in document.items() if key not in removed} | {**changed, "updatedAt": now}
-    data = {**render_progress(after, with_pending=False), "changes": changes}
+    data = {**render_progress(after, with_pending=False), "changes": changes[-CHANGES:]}
+    if away:
+        data["completionsBefore"] = away
     return ProgressEvent(
         progress=document["_id"],
         revision=document["processing"].get("revision", 0) + 1,

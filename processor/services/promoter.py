@@ -10,18 +10,24 @@ outbox change in one update. P3: an append that lands in between marks the docum
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
+from bson import ObjectId
 
 from processor.core.evidence import Promotion
-from processor.core.promotion import FoldingPolicy, needed_version, promote
+from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
+from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
 from processor.ports import Applied, Claim, ProgressStore
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
 
 LOOP = "promote"
+
+Answer = TypeVar("Answer")
+Found = Mapping[ObjectId, Sequence[Mapping[str, Any]]]
+"""Attempts by their segment."""
 
 
 class Promoter:
@@ -55,8 +61,13 @@ class Promoter:
             return 0
         with self._around.metrics.promote_seconds.time():
             await self._catch_up(claim)
+            found, late = await self._recalled(claim)
             # 2. promote
-            promotions = [promotion for document in claim.documents if (promotion := self._promote(document))]
+            promotions = [
+                promotion
+                for document in claim.documents
+                if (promotion := self._promote(document, found if document["_id"] in late else None))
+            ]
             # 3. apply; repeatable, so an outage is waited out with the decisions at hand
             applied = await self._around.outlast(
                 LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now())
@@ -78,11 +89,46 @@ class Promoter:
         except (KeyError, TypeError, ValueError):
             return False  # edited by hand: `_promote` tells of it
 
-    def _promote(self, document: Mapping[str, Any]) -> Promotion | None:
-        """One document that cannot be promoted must not hold up the others; it comes back after its lease."""
+    async def _recalled(self, claim: Claim) -> tuple[Found, Collection[ObjectId]]:
+        """Read the attempts that have left those documents whose new evidence may change them: nearly always none.
+
+        Returns them, and which documents they are to be brought back to. First only what tells redelivered evidence
+        from late one is read (core/spilling.py).
+        """
+        asked = {it["_id"]: self._known(segments_to_look_at, it) or [] for it in claim.documents}
+        looked = [segment for segments in asked.values() for segment in segments]
+        if not looked:
+            return {}, frozenset()
+        found = dict(await self._store.attempts(looked))
+        seen = [it for it in claim.documents if asked[it["_id"]]]
+        late = [it for it in seen if self._known(is_late, it, found)]
+        if missing := set(segments_of(late)) - found.keys():
+            found |= await self._store.attempts(missing)
+        return found, {document["_id"] for document in late}
+
+    def _known(self, question: Callable[..., Answer], document: Mapping[str, Any], *more: Any) -> Answer | None:
+        """Ask about a document and its journey; None when there is none, or the document was edited by hand."""
         try:
             rules = self._journeys.index.journeys.get(document["journey"])
-            return promote(document, rules, self._policy, self._around.clock.now())
+            return question(document, rules, *more) if rules else None
+        except (KeyError, TypeError, ValueError):
+            return None  # `_promote` tells of it
+
+    def _promote(self, document: Mapping[str, Any], found: Found | None) -> Promotion | None:
+        """One document that cannot be promoted (now) must not hold up the others; it comes back after its lease.
+
+        `found` are the attempts that have left it, when they have to come back.
+        """
+        try:
+            rules = self._journeys.index.journeys.get(document["journey"])
+            if is_held_back(document):
+                self._around.metrics.held_back.inc()
+                structlog.get_logger(__name__).warning(
+                    "too many events wait for a relay", progress=str(document["_id"])
+                )
+                return None
+            claimed = document if found is None else whole(document, found)
+            return promote(claimed, rules, self._policy, self._around.clock.now())
         except Exception:  # noqa: BLE001 - a document edited by hand can break in any way
             self._around.metrics.failed_promotions.inc()
             structlog.get_logger(__name__).exception("promotion failed", progress=str(document["_id"]))

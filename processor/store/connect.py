@@ -22,6 +22,7 @@ Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 
 PROGRESSES = "journeyprogresses"
+ATTEMPTS = "journeyprogressattempts"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
 RECALCULATIONS = "journeyrecalculations"

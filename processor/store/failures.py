@@ -1,8 +1,9 @@
 """What PyMongo's errors mean for us: the one place where they are translated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 from pymongo.errors import (
     BulkWriteError,
@@ -60,6 +61,9 @@ class Refusal(IntEnum):
 
 DUPLICATE_KEY = 11000
 
+TOO_LARGE = frozenset({10334, 17419, 17420})
+"""BSONObjectTooLarge, and what an update says of the document that would result."""
+
 _PASSING = frozenset[int](Passing)
 _REFUSALS = frozenset[int](Refusal)
 
@@ -106,6 +110,16 @@ def is_only_duplicates(error: BulkWriteError) -> bool:
     Not so when the write concern was not met as well: then nobody knows whether the others are durable (I1).
     """
     return _failed_codes(error) == {DUPLICATE_KEY} and not error.details.get("writeConcernErrors")
+
+
+def too_large(error: BulkWriteError) -> list[Mapping[str, Any]]:
+    """Return the filters of the updates that were refused as their documents would have become too large.
+
+    Empty when anything else went wrong as well, but what doing it again mends.
+    """
+    if not _failed_codes(error) <= _PASSING | {DUPLICATE_KEY} | TOO_LARGE:
+        return []
+    return [entry["op"]["q"] for entry in error.details.get("writeErrors", []) if entry["code"] in TOO_LARGE]
 
 
 def _failed_codes(error: BulkWriteError) -> set[int]:

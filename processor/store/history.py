@@ -19,6 +19,7 @@ from processor.store import updates
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import translated
 from processor.store.replays import HELD
+from processor.store.whole import with_attempts
 
 WINDOW: Final = 5_000
 """Statements that one query looks at."""
@@ -34,6 +35,7 @@ class MongoHistory:
     """The statements that one database keeps."""
 
     def __init__(self, database: Database, *, window: int = WINDOW, documents: int = DOCUMENTS) -> None:
+        self._database = database
         self._statements = database[STATEMENTS]
         self._progresses = database[PROGRESSES]
         self._window = window
@@ -52,7 +54,7 @@ class MongoHistory:
         page = {**_documents_of(scope), **({"_id": {"$gt": position}} if position and not scope.only else {})}
         with translated():
             pages = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY).sort("_id")
-            holders = await pages.limit(self._documents).to_list()
+            holders = await with_attempts(self._database, await pages.limit(self._documents).to_list())
             references = list({statement for holder in holders for _, statement in evidence_of(holder)})
             found: list[Document] = []
             for first in range(0, len(references), REFERENCES):

@@ -9,7 +9,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from processor.errors import Misfit
-from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, Database
+from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, RECALCULATIONS, Database
 from processor.store.failures import translated
 
 MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
@@ -45,6 +45,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         # By any part of an actor, or by a persona: callers name owners in many ways, and an owner never changes.
         IndexModel([("owner.ident.$**", ASCENDING)], name="owner_ident"),
     ],
+    # The attempts that have left a document, to find what no manifest names any more.
+    ATTEMPTS: [IndexModel([("progress", ASCENDING), ("createdAt", ASCENDING)], name="progress_createdAt")],
     JOURNEYS: [IndexModel([("organisation", ASCENDING), ("_id", ASCENDING)], name="organisation_id")],
     RECALCULATIONS: [IndexModel([("stage", ASCENDING)], name="stage", sparse=True)],
 }

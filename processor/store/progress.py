@@ -1,18 +1,21 @@
 """Progress documents in MongoDB: `ports.ProgressStore`. The writes themselves stand in `updates.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from bson import ObjectId
+from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
+from processor.errors import DocumentFull
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from processor.store import updates
-from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
-from processor.store.failures import is_only_duplicates, is_passing_bulk, translated
+from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
+from processor.store.failures import is_only_duplicates, is_passing_bulk, too_large, translated
 from processor.store.locks import read_locks
 from schemas.dots import encode_dots
 
@@ -30,6 +33,7 @@ class MongoProgressStore:
         self._worker = worker
         self._progresses = database[PROGRESSES]
         self._statements = database[STATEMENTS]
+        self._attempts = database[ATTEMPTS]
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -55,6 +59,11 @@ class MongoProgressStore:
         try:
             await self._progresses.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
+            if full := too_large(error):
+                raise DocumentFull(
+                    f"{len(full)} progress documents hold as much evidence as MongoDB takes, {full[0]['_id']} is one: "
+                    "promoters are behind; start more, or see what stops them (journey-progress status, locks list)"
+                ) from error
             if not is_passing_bulk(error):
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.
@@ -92,9 +101,43 @@ class MongoProgressStore:
         writes = [updates.apply_update(promotion, claim.lock_key, claim.until, now) for promotion in promotions]
         if not writes:
             return Applied(0, 0)
+        spilled = [promotion for promotion in promotions if promotion.segments]
         with translated():
-            result = await self._progresses.bulk_write(writes, ordered=False)
-        return Applied(landed=result.matched_count, fenced=len(writes) - result.matched_count)
+            if spilled:
+                await self._keep_segments(spilled, now)
+            landed = await self._apply(writes)
+            for promotion in spilled:
+                await self._attempts.delete_many(updates.nobodys_segments(promotion, claim.until))
+        return Applied(landed, fenced=len(writes) - landed)
+
+    async def _apply(self, writes: Sequence[UpdateOne]) -> int:
+        """Do the updates; return how many landed. A document that would become too large waits under its lease."""
+        try:
+            return (await self._progresses.bulk_write(writes, ordered=False)).matched_count
+        except BulkWriteError as error:
+            if not (full := too_large(error)):
+                raise
+            structlog.get_logger(__name__).error("no room for a promotion", progress=str(full[0]["_id"]))
+            return int(error.details["nMatched"])
+
+    async def _keep_segments(self, promotions: Sequence[Promotion], now: datetime) -> None:
+        """Insert what leaves the documents. Those of a call that is repeated are there already, and the same."""
+        segments = [
+            updates.segment_document(segment, promotion.progress, now)
+            for promotion in promotions
+            for segment in promotion.segments
+        ]
+        try:
+            await self._attempts.insert_many(segments, ordered=False)
+        except BulkWriteError as error:
+            if not is_only_duplicates(error):
+                raise
+
+    async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
+        """Read segments; see `ports.ProgressStore.attempts`."""
+        with translated():
+            found = await self._attempts.find({"_id": {"$in": list(segments)}}, {"attempts": 1}).to_list()
+        return {document["_id"]: document["attempts"] for document in found}
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""

@@ -1,7 +1,8 @@
 """What the interfaces read: `ports.QueryReader`. The one place where their queries are built, and confined.
 
 Every query is an `$and` of the caller's organisation and the caller's filter: whatever the filter says, it can only
-narrow. No stage leaves the collection, but for the state of a recalculation, which is the journey's by its `_id`.
+narrow. No stage leaves the collection, but for the state of a recalculation, which is the journey's by its `_id`, and
+for the attempts that have left a progress document, which names them itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from processor.errors import InvalidInput, StoreUnavailable
 from processor.ports import Clock
 from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, Database, Document
 from processor.store.failures import translated
+from processor.store.whole import joining, with_attempts
 
 WORK = "\N{MIDDLE DOT}work"
 """Where the server puts what is known of a journey's recalculation."""
@@ -91,7 +93,8 @@ class MongoQueryReader:
         wanted = _confined(organisation, {"_id": {"$in": list(keys)}, "processing": {"$exists": True}})
         with self._asked():
             found = self._database[PROGRESSES].find(wanted, max_time_ms=self._options["maxTimeMS"])
-            return {document["_id"]: document async for document in found}
+            documents = await with_attempts(self._database, await found.to_list())
+        return {document["_id"]: document for document in documents}
 
     async def statement(self, organisation: ObjectId, key: ObjectId | str) -> Mapping[str, Any] | None:
         """Return a statement document; see `ports.QueryReader.statement`."""
@@ -135,6 +138,8 @@ def _confined(organisation: ObjectId, *filters: Mapping[str, Any]) -> Document:
 def _showing(model: Model, query: Query) -> list[Document]:
     """Put the place aside, then leave only what the model shows, then only what the caller wants of it."""
     stages: list[Document] = [{"$addFields": {PLACE: [f"${path}" for path, _ in query.sort]}}]
+    if model is PROGRESS and _may_want(query.project, "completions"):
+        stages += joining()
     if model.shown is not None:
         stages.append({"$project": {**dict.fromkeys(model.shown, 1), PLACE: 1}})
     hidden = {PLACE: 1}
@@ -145,6 +150,13 @@ def _showing(model: Model, query: Query) -> list[Document]:
     if project:
         stages.append({"$project": {**project, **hidden} if _is_wanting(project) else project})
     return stages
+
+
+def _may_want(project: Projection | None, name: str) -> bool:
+    """Tell whether a projection may show a field, under whatever name."""
+    if project is None or not _is_wanting(project):
+        return True
+    return any(name in path or name in str(wish) for path, wish in project.items())
 
 
 def _is_wanting(project: Projection) -> bool:

@@ -7,13 +7,14 @@ from bson import ObjectId
 
 from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import translated
+from processor.store.whole import with_attempts
 
 
 class MongoProgressReader:
     """Reads one database's progress documents."""
 
     def __init__(self, database: Database) -> None:
-        self._progresses = database[PROGRESSES]
+        self._database = database
 
     async def find(
         self,
@@ -23,9 +24,10 @@ class MongoProgressReader:
         identity: ObjectId | None = None,
         limit: int = 20,
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield documents, last updated first; see `ports.ProgressReader.find`."""
+        """Yield documents, whole, last updated first; see `ports.ProgressReader.find`."""
         named = {"organisation": organisation, "journey": journey, "_id": identity}
         query = {key: value for key, value in named.items() if value is not None}
         with translated():
-            async for document in self._progresses.find(query).sort("updatedAt", -1).limit(limit):
-                yield document
+            async for document in self._database[PROGRESSES].find(query).sort("updatedAt", -1).limit(limit):
+                [whole] = await with_attempts(self._database, [document])
+                yield whole

@@ -13,6 +13,7 @@ from processor.store import updates
 from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import translated
 from processor.store.progress import MongoProgressStore
+from processor.store.whole import with_attempts
 
 HELD = {"completions": 1, "pendingProgress": 1, "processing": 1}
 """The fields that tell what a document holds as evidence; `_id` comes with them."""
@@ -22,6 +23,7 @@ class MongoReplayStore:
     """One database's progress documents, for whoever recalculates."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._progresses = database[PROGRESSES]
         self._store = MongoProgressStore(database)
 
@@ -38,7 +40,8 @@ class MongoReplayStore:
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
         """Return the documents that exist; see `ports.ReplayStore.holders`."""
         with translated():
-            return await self._progresses.find({"_id": {"$in": list(ids)}, "journey": journey}).to_list()
+            found = await self._progresses.find({"_id": {"$in": list(ids)}, "journey": journey}).to_list()
+            return await with_attempts(self._database, found)
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""

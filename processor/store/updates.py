@@ -15,14 +15,14 @@ The marks under `processing`:
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
 from processor.core.completions import items_to
-from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction
+from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction, Segment
 from processor.core.retraction import replay_entry, retraction_entry
 
 BY_ID = [("_id", 1)]
@@ -32,6 +32,9 @@ BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]
 """The index that a journey's documents are gone through by, page by page."""
 
 REPLAY = "processing.replay"
+
+SEGMENTS_KEPT = timedelta(days=2)
+"""Before the end of a claim's lease, which is a day at most (setting LEASE)."""
 
 Filter = dict[str, Any]
 Update = dict[str, Any]
@@ -137,11 +140,37 @@ def apply_update(promotion: Promotion, lock_key: str, until: datetime, now: date
         update["$push"] = {"processing.outbox": outbox_entry(promotion.event)}
         sets["processing.revision"] = promotion.event.revision
         update["$min"] = {"processing.publish": now}
+    if promotion.is_partial:
+        update["$min"] = {**update.get("$min", {}), "processing.due": now}
     if sets:
         update["$set"] = sets
     update["$unset"] = unsets
     condition = {"_id": promotion.progress, "lockKey": lock_key, "processing.lease": until}
     return UpdateOne(condition, update, hint=BY_ID)
+
+
+def segment_document(segment: Segment, progress: ObjectId, now: datetime) -> dict[str, Any]:
+    """Write attempts that leave a document; a segment is inserted once and never changed."""
+    return {
+        "_id": segment.id,
+        "progress": progress,
+        "first": segment.first,
+        "attempts": list(segment.attempts),
+        "createdAt": now,
+    }
+
+
+def nobodys_segments(promotion: Promotion, until: datetime) -> Filter:
+    """Match what promotions that were fenced, or that a crash ended, have left; and what late evidence has replaced.
+
+    Counted from the claim, not from now: what is older than a day and not named then, is in no later manifest,
+    however late this is done. A reader that has the last manifest in hand finds all of it.
+    """
+    return {
+        "progress": promotion.progress,
+        "_id": {"$nin": list(promotion.named)},
+        "createdAt": {"$lt": until - SEGMENTS_KEPT},
+    }
 
 
 def outbox_entry(event: ProgressEvent) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class MemoryReplayStore:
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
         """Return the documents that exist; see `ports.ReplayStore.holders`."""
         documents = self._database.progresses.values()
-        return deepcopy([it for it in documents if it["_id"] in ids and it["journey"] == journey])
+        return deepcopy([self._database.whole(it) for it in documents if it["_id"] in ids and it["journey"] == journey])
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
@@ -145,5 +145,6 @@ class MemoryHistory:
         ]
 
     def _holders(self, scope: Scope) -> list[Mapping[str, Any]]:
-        wanted = [it for it in self._database.progresses.values() if it["journey"] == scope.rules.id]
+        documents = self._database.progresses.values()
+        wanted = [self._database.whole(it) for it in documents if it["journey"] == scope.rules.id]
         return sorted((it for it in wanted if scope.only in (None, it["_id"])), key=lambda it: it["_id"])

@@ -5,7 +5,7 @@ Durable effects announce themselves to `faults` (see `processor.testing.faults`)
 read: a crash, and another process, can come in between.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
+from processor.core.spilling import whole
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim
 from processor.testing.faults import Faults, effect, no_faults
 from schemas.dots import encode_dots
@@ -28,9 +29,14 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self.progresses: dict[ObjectId, Document] = {}
+        self.attempts: dict[ObjectId, Sequence[Mapping[str, Any]]] = {}
         self.statements: dict[ObjectId, Mapping[str, Any]] = {}
         self.journeys: dict[ObjectId, Mapping[str, Any]] = {}
         self.journey_changes = 0
+
+    def whole(self, document: Document) -> Document:
+        """Return a progress document with the attempts that have left it. Raises KeyError for a missing segment."""
+        return whole(document, self.attempts) if document["processing"].get("spilled") else document
 
 
 class MemoryProgressStore:
@@ -85,7 +91,7 @@ class MemoryProgressStore:
                 if self._claimable([document], "due", "lease", now):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        return Claim(lock_key, until, tuple(deepcopy(it) for it in found if it.get("lockKey") == lock_key))
+        return Claim(lock_key, until, tuple(_as_stored(it) for it in found if it.get("lockKey") == lock_key))
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         document["lockKey"] = lock_key
@@ -103,10 +109,19 @@ class MemoryProgressStore:
     async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
         landed = 0
+        for segment in (segment for promotion in promotions for segment in promotion.segments):
+            async with effect(self._faults, "spill"):
+                self._database.attempts.setdefault(segment.id, deepcopy(segment.attempts))
         for promotion in promotions:
             async with effect(self._faults, "apply"):
                 landed += self._land(self._database.progresses[promotion.progress], claim, promotion, now)
         return Applied(landed, len(promotions) - landed)
+
+    async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
+        """Read segments; see `ports.ProgressStore.attempts`."""
+        async with effect(self._faults, "attempts"):
+            found = self._database.attempts
+            return {segment: deepcopy(found[segment]) for segment in segments if segment in found}
 
     def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
         """Do the one conditional update; tell whether the document still carried the claim's lock."""
@@ -197,7 +212,17 @@ class MemoryProgressStore:
         documents = sorted(self._database.progresses.values(), key=lambda it: it["updatedAt"], reverse=True)
         found = [it for it in documents if all(value in (None, it[key]) for key, value in wanted.items())]
         for document in found[:limit]:
-            yield deepcopy(document)
+            yield deepcopy(self._database.whole(document))
+
+
+def _as_stored(document: Document) -> Document:
+    """Return a copy with the outbox as it stands in MongoDB."""
+    copy = deepcopy(document)
+    if "outbox" in copy["processing"]:
+        copy["processing"]["outbox"] = [
+            {"revision": it.revision, "data": it.data} for it in copy["processing"]["outbox"]
+        ]
+    return copy
 
 
 def mark(processing: Document, mark: str, now: datetime) -> None:
@@ -255,6 +280,8 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
         mark(processing, "publish", now)
+    if promotion.is_partial:
+        mark(processing, "due", now)
     processing.pop("lease", None)
     processing.pop("holder", None)
 

@@ -16,6 +16,7 @@ from processor.core.identity import Identification, owners_of, progress_id, stat
 from processor.core.journey import JourneyRules
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, STATEMENTS, Database
+from processor.store.whole import with_attempts
 from processor.transport.reading import read_all
 from schemas.ids import parse_timestamp
 from tests.acceptance.world import header
@@ -78,10 +79,14 @@ def _evidence(
     return evidence
 
 
+async def _documents(database: Database) -> list[dict[str, Any]]:
+    return await with_attempts(database, await database[PROGRESSES].find().to_list())
+
+
 async def _judge_documents(
     verdict: Verdict, database: Database, journeys: Sequence[JourneyRules], statements: Sequence[Mapping[str, Any]]
 ) -> None:
-    found = {document["_id"]: document async for document in database[PROGRESSES].find()}
+    found = {document["_id"]: document for document in await _documents(database)}
     verdict.documents = len(found)
     expected = _evidence(journeys, statements)
     verdict.lost += [f"document {key}" for key in expected.keys() - found.keys()]
@@ -143,7 +148,7 @@ async def _judge_events(verdict: Verdict, settings: Settings, database: Database
         contents[name] = record.value
         firsts[key].append(int(header(record, "ce_sequence") or 0))
     verdict.events = len(contents)
-    async for document in database[PROGRESSES].find():
+    for document in await _documents(database):
         key = str(document["_id"])
         revisions, wanted = firsts.pop(key, []), list(range(1, document["processing"]["revision"] + 1))
         verdict.lost += [f"event {key}-{revision}" for revision in set(wanted) - set(revisions)]
@@ -157,9 +162,9 @@ async def _judge_events(verdict: Verdict, settings: Settings, database: Database
 
 def _tells(event: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
     attempts = [(attempt["isCompleted"], len(attempt["waypoints"])) for attempt in event["completions"]]
-    return bool(event["isCompleted"] == document["isCompleted"]) and attempts == [
-        (attempt["isCompleted"], len(attempt["waypoints"])) for attempt in document["completions"]
-    ]
+    stand = [(attempt["isCompleted"], len(attempt["waypoints"])) for attempt in document["completions"]]
+    is_same = bool(event["isCompleted"] == document["isCompleted"])
+    return is_same and attempts == stand[event.get("completionsBefore", 0) :]
 
 
 async def _judge_letters(verdict: Verdict, settings: Settings, poison: set[tuple[str, str]]) -> None:

@@ -157,7 +157,10 @@ class Chaos:
 
 
 def chaos_settings(kafka: str, mongo_url: str) -> Settings:
-    """Settings under which faults are noticed soon; no surplus is cut and nothing sealed, so that F1 is exact."""
+    """Settings under which faults are noticed soon; no surplus is cut and nothing sealed, so that F1 is exact.
+
+    Documents are small: attempts leave them and come back all the time.
+    """
     return Settings(
         _env_file=None,
         kafka_bootstrap_servers=kafka,
@@ -173,6 +176,7 @@ def chaos_settings(kafka: str, mongo_url: str) -> Settings:
         outage_backoff=2,
         idle_pause=0.05,
         surplus_limit=100_000,
+        document_bytes=1_024,
         lateness_horizon="P3650D",
     )
 

@@ -131,11 +131,18 @@ class WatchedStore(MemoryProgressStore):
         self.ledger.holders[document["_id"]] = lock_key
 
     def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
-        before = Before.of(document)
+        before = Before.of(self._whole(document))
         is_landed = super()._land(document, claim, promotion, now)
         if is_landed:
-            self.ledger.on_landed(before, document, claim, promotion)
+            self.ledger.on_landed(before, self._whole(document), claim, promotion)
         return is_landed
+
+    def _whole(self, document: Document) -> Document:
+        try:
+            return self._database.whole(document)
+        except KeyError as error:
+            self.ledger.broken("P2", f"{document['_id']} names the segment {error}, which is not there")
+            return document
 
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         self.ledger.on_forget(published)
@@ -143,8 +150,12 @@ class WatchedStore(MemoryProgressStore):
 
 
 def tells(data: bytes, document: Mapping[str, Any]) -> bool:
-    """Whether an event's data is the document's public state, dates of the writing aside."""
+    """Whether an event's data is the document's public state, dates of the writing aside.
+
+    The attempts are the last ones; `completionsBefore` says how many there are besides.
+    """
     told, stands = orjson.loads(data), render_progress(document, with_pending=False)
+    stands["completions"] = stands["completions"][told.get("completionsBefore", 0) :]
     return all(told.get(name) == stands.get(name) for name in PUBLIC)
 
 

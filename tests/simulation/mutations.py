@@ -1,6 +1,6 @@
 """Broken processors: each breaks one guarantee the way somebody could by mistake. The harness has to catch them all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,14 +8,14 @@ from bson import ObjectId
 
 from processor.core.completions import items_to
 from processor.core.evidence import Append, ProgressEvent, Promotion
-from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
+from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Batch, Rejected, StatementRecord
 from processor.ports import Applied, Claim, OutboxClaim, ProgressStore
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
-from processor.services.promoter import Promoter
+from processor.services.promoter import Found, Promoter
 from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
@@ -82,6 +82,24 @@ class UsesALockTwice(WatchedStore):
 
     def _is_held(self, document: Document, claim: Claim) -> bool:
         return bool(document.get("lockKey") == claim.lock_key)
+
+
+class SpillsLast(WatchedStore):
+    """P2: attempts leave the document, and then they are kept."""
+
+    async def apply(self, claim: Claim, promotions: Sequence[Promotion], now: datetime) -> Applied:
+        applied = await super().apply(claim, [replace(promotion, segments=()) for promotion in promotions], now)
+        for segment in (segment for promotion in promotions for segment in promotion.segments):
+            async with effect(self._faults, "spill"):
+                self._database.attempts[segment.id] = segment.attempts
+        return applied
+
+
+class BringsNothingBack(Promoter):
+    """F1: what has left a document stays as it is, however late the evidence."""
+
+    async def _recalled(self, claim: Claim) -> tuple[Found, Collection[ObjectId]]:
+        return {}, ()
 
 
 class WritesTheOutboxApart(WatchedStore):
@@ -234,14 +252,18 @@ class StaysBehind(Promoter):
 
 
 def by_arrival(
-    rules: JourneyRules, evidence: Iterable[Evidence], sealed: Sequence[Attempt] = (), tell: Tell = tell_nobody
+    rules: JourneyRules,
+    evidence: Iterable[Evidence],
+    sealed: Sequence[Attempt] = (),
+    tell: Tell = tell_nobody,
+    away: Key | None = None,
 ) -> Fold:
     """F1: what came first completes an attempt, and it stays as it is, however early the later evidence was."""
     *known, pending = evidence
-    first = fold(rules, known, sealed, tell)
+    first = fold(rules, known, sealed, tell, away)
     if not first.attempts or first.attempts[-1].completed_at is None:
-        return fold(rules, [*known, pending], sealed, tell)
-    return fold(rules, [first.surplus, pending], first.attempts, tell)
+        return fold(rules, [*known, pending], sealed, tell, away)
+    return fold(rules, [first.surplus, pending], first.attempts, tell, away)
 
 
 def _is_stale(processing: Document, version: int) -> bool:

@@ -29,6 +29,9 @@ from tests.simulation.onlooker import LETTERS, PROGRESS
 from tests.simulation.scheduler import Scheduler
 
 LEASE = 20
+POLICY = FoldingPolicy(document_bytes=300, pending_limit=2)
+"""Small: of several completed attempts all but the last leave their document, and many pending items take turns."""
+
 SESSION = 5
 STATEMENTS = "statements"
 
@@ -144,9 +147,7 @@ class Process:
         appended, promoted = asyncio.Event(), asyncio.Event()
         loops = [Loop("journeys", self._watch().step, self.rests.watch, self.edited)]
         if "promote" in self.loops:
-            worker = self.parts.promoter(
-                self.store, self.journeys, FoldingPolicy(), self.around, self._leasing(), promoted
-            )
+            worker = self.parts.promoter(self.store, self.journeys, POLICY, self.around, self._leasing(), promoted)
             loops.append(Loop("promote", worker.step, self.rests.other, appended))
         if "relay" in self.loops:
             sink = self.parts.sink(self.servers.broker, PROGRESS, self.faults)

@@ -26,7 +26,7 @@ from processor.testing.recalculations import MemoryHistory, MemoryRecalculationW
 from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog, MemoryProgressStore
 from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey, a_reference, a_statement, at
 
-POLICY = FoldingPolicy(lateness_horizon=timedelta(days=3650))
+POLICY = FoldingPolicy(lateness_horizon=timedelta(days=3650), document_bytes=300)
 LEASE = timedelta(seconds=10)
 PATIENCE = timedelta(seconds=60)
 
@@ -132,7 +132,8 @@ class World:
         now = self.clock.now()
         claim = await store.claim(f"slow-{next(self._keys)}", now, now + LEASE, 2)
         rules = self.promoter_known.index.journeys[JOURNEY]
-        promotions = [promote(document, rules, POLICY, now) for document in claim.documents]
+        documents = [self.database.whole(dict(document)) for document in claim.documents]
+        promotions = [promote(document, rules, POLICY, now) for document in documents]
         return lambda: store.apply(claim, promotions, self.clock.now())
 
     def start(self, run: str = "run", only: ObjectId | None = None) -> None:
@@ -176,7 +177,7 @@ class World:
         names = ("startedAt", "isCompleted", "completedAt", "duration")
         return {
             key: (attempts_from(document["completions"]), {name: document.get(name) for name in names})
-            for key, document in self.database.progresses.items()
+            for key, document in ((key, self.database.whole(it)) for key, it in self.database.progresses.items())
             if document["completions"]
         }
 

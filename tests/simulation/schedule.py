@@ -25,7 +25,17 @@ class Kind(StrEnum):
 
 
 EFFECTS = (
-    *("append.statement", "append.progress", "claim", "apply", "claim_events", "forget", "mark_due"),
+    *(
+        "append.statement",
+        "append.progress",
+        "claim",
+        "attempts",
+        "spill",
+        "apply",
+        "claim_events",
+        "forget",
+        "mark_due",
+    ),
     *("poll", "commit", "park", "publish", "journeys.load"),
 )
 """What processes take turns at, before and after each."""

@@ -37,10 +37,12 @@ CASES = (
     Case("I3", Parts(ingest=mutations.ParksLast)),
     Case("I3", Parts(ingest=mutations.ForgetsToPark)),
     Case("F1", Parts(promoter=mutations.StaysBehind), [Trait.GROWING]),
+    Case("F1", Parts(promoter=mutations.BringsNothingBack)),
     Case("P1", Parts(store=mutations.TrustsNobody)),
     Case("P1", Parts(store=mutations.UsesALockTwice)),
     Case("P2", Parts(store=mutations.WritesTheOutboxApart)),
     Case("P2", Parts(store=mutations.LeavesPending)),
+    Case("P2", Parts(store=mutations.SpillsLast)),
     Case("P3", Parts(store=mutations.ResetsPending)),
     Case("P3", Parts(store=mutations.ClearsDueAfterReading)),
     Case(

@@ -70,7 +70,8 @@ class World:
 
     @property
     def documents(self) -> Mapping[ObjectId, Document]:
-        return self.servers.database.progresses
+        database = self.servers.database
+        return {key: database.whole(document) for key, document in database.progresses.items()}
 
     def run(self) -> None:
         """Run to the end: at rest, or a guarantee broken."""
@@ -233,8 +234,9 @@ def unrest(world: World) -> list[Violation]:
     ]
     if left:
         return left
-    rules = world.rules if world.documents else {}
-    for key, document in world.documents.items():
+    documents = world.servers.database.progresses
+    rules = world.rules if documents else {}
+    for key, document in documents.items():
         processing, journey = document["processing"], rules[document["journey"]]
         pending = any(entry["statements"] for entry in document["pendingProgress"].values())
         if pending or "due" in processing or "lease" in processing:

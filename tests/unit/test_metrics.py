@@ -28,6 +28,7 @@ NAMES = {
     "promotions",
     "fenced",
     "failed_promotions",
+    "held_back",
     "dropped_evidence",
     "promote_seconds",
     "reread",

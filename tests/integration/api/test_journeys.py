@@ -112,7 +112,7 @@ FAULTS = [
     ({"colour": {"$set": 1}}, "colour.$set"),
     ({"$set": {"organisation": "x"}}, "$set"),
     ({"organisation.x": 1}, "organisation.x"),
-    ({"waypoints": [{"count": 2**64 - 1}]}, "MongoDB cannot hold it"),
+    ({"waypoints": [{"count": 2**64 - 1}]}, "waypoints: an attempt of 1 waypoints"),
 ]
 
 

@@ -28,12 +28,17 @@ def a_waypoint(conditions: Any, number: int = 0, **changes: Any) -> dict[str, An
         ({"trackBy": "team"}, "trackBy: "),
         ({"organisation": "us"}, "organisation: "),
         ({"waypoints": [a_waypoint({}), a_waypoint({})]}, "waypoints[1]._id: "),
+        ({"waypoints": [a_waypoint({}, count=10_255)]}, "waypoints: an attempt of 1 waypoints and 10255 statements"),
     ],
 )
 def test_a_broken_journey_is_refused_with_the_path_of_the_fault(changes: dict[str, Any], fault: str) -> None:
     with pytest.raises(InvalidJourney) as raised:
         compile_journey(a_journey(**changes))
     assert str(raised.value).startswith(fault)
+
+
+def test_an_attempt_that_fits_an_event_is_taken() -> None:
+    assert len(compile_journey(a_journey(waypoints=[a_waypoint({}, count=10_250)])).waypoints) == 1
 
 
 def test_every_fault_is_named_at_once() -> None:

@@ -1,11 +1,11 @@
 """Each index is paid at every write."""
 
-from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS
+from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, RECALCULATIONS
 from processor.store.indexes import INDEXES, MARKS
 
 
 def test_there_are_few_and_a_document_at_rest_is_in_none_of_the_marks() -> None:
-    assert set(INDEXES) == {PROGRESSES, JOURNEYS, RECALCULATIONS}
+    assert set(INDEXES) == {PROGRESSES, ATTEMPTS, JOURNEYS, RECALCULATIONS}
     described = [index.document for index in INDEXES[PROGRESSES]]
     assert len(described) == len(MARKS) + 7
     assert all(it["sparse"] for it in described if list(it["key"]) in [[mark] for mark in MARKS])

@@ -1,0 +1,66 @@
+"""Attempts that have left their document: the interfaces show them where they were."""
+
+from typing import Any
+
+from bson import ObjectId
+
+from processor.store.connect import ATTEMPTS
+from tests.contract.test_store_attempts import an_attempt
+from tests.integration.api.world import OTHER, Api, a_progress
+
+REST, CONNECTION = "/api/v2/journeyProgress", "/api/connection/journeyProgress"
+
+
+async def a_spilled_progress(api: Api, **changes: Any) -> None:
+    """One of seven attempts, of which five have left it in two segments, and one of two, beside."""
+    segments = [ObjectId("ff" * 12), ObjectId("ee" * 12)]  # not in the order of their ids
+    spilled = [{"segment": key, "attempts": number} for key, number in zip(segments, (2, 3), strict=True)]
+    processing = {"revision": 1, "spilled": spilled}
+    completions = [an_attempt(number) for number in (5, 6)]
+    await api.has_progress(
+        a_progress(1, processing=processing, completions=completions, **changes), a_progress(2, completions=completions)
+    )
+    await api.database[ATTEMPTS].delete_many({})
+    await api.database[ATTEMPTS].insert_many(
+        [
+            {"_id": segments[0], "first": 0, "attempts": [an_attempt(number) for number in (0, 1)]},
+            {"_id": segments[1], "first": 2, "attempts": [an_attempt(number) for number in (2, 3, 4)]},
+            {"_id": ObjectId(), "first": 0, "attempts": [an_attempt(7)]},  # a promotion that was fenced
+        ]
+    )
+
+
+def times(document: Any) -> list[str]:
+    """The seconds at which attempts were completed."""
+    return [attempt["completedAt"][17:19] for attempt in document["completions"]]
+
+
+SEVEN = [f"{number:02d}" for number in range(7)]
+
+
+async def test_all_attempts_are_shown_in_their_order(api: Api) -> None:
+    await a_spilled_progress(api)
+    one = (await api.get(f"{REST}/{1:024x}")).json()
+    assert times(one) == SEVEN
+    assert "processing" not in one
+    assert [times(document) for document in (await api.get(REST)).json()] == [SEVEN, SEVEN[5:]]
+    edges = (await api.get(CONNECTION)).json()["edges"]
+    assert [times(edge["node"]) for edge in edges] == [SEVEN, SEVEN[5:]]
+
+
+async def test_projections_mean_all_attempts(api: Api) -> None:
+    await a_spilled_progress(api)
+    [edge, _] = (await api.get(CONNECTION, project={"completions.completedAt": 1})).json()["edges"]
+    assert times(edge["node"]) == SEVEN
+    [edge, _] = (await api.get(CONNECTION, project={"ends": "$completions.completedAt"})).json()["edges"]
+    assert len(edge["node"]["ends"]) == 7
+    [edge, _] = (await api.get(CONNECTION, project={"completions": 0})).json()["edges"]
+    assert "completions" not in edge["node"]
+    [edge, _] = (await api.get(CONNECTION, project={"isCompleted": 1})).json()["edges"]
+    assert set(edge["node"]) == {"_id", "isCompleted"}
+
+
+async def test_the_attempts_of_others_stay_theirs(api: Api) -> None:
+    await a_spilled_progress(api, organisation=OTHER)
+    assert (await api.get(f"{REST}/{1:024x}")).status_code == 404
+    assert [times(document) for document in (await api.get(REST)).json()] == [SEVEN[5:]]
