@@ -33,9 +33,10 @@ from processor.ports import (
     QueryReader,
     Recalculations,
 )
-from processor.services import backlog, ingest, journeys, promoter, recalculation, relay
+from processor.services import backlog, finished, ingest, journeys, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
+from processor.services.finished import Finished, RecalculationWatch
 from processor.services.handover import Handover
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
@@ -64,7 +65,7 @@ from processor.transport.producer import open_producer
 from processor.transport.topics import check_topics, create_topics
 
 START = "start"
-HANDED = 8
+HANDED = 32
 """Batches of outboxes that wait for the relay of their process at most; the rest waits in the store."""
 
 Thing = TypeVar("Thing")
@@ -206,6 +207,7 @@ class _Hints:
     """One loop tells the next that there is work; a lost hint only costs a pause, a lost hand-over a lease."""
 
     handover: Handover
+    finished: Finished
     appended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -225,7 +227,8 @@ class _Assembly:
         known = Journeys(stores.catalog, around)
         await around.outlast(START, known.refresh)
         room = HANDED if Part.RELAY in parts else 0
-        hints = _Hints(Handover(self._leasing(settings.relay_batch), room))
+        poll = timedelta(seconds=settings.journeys_poll)
+        hints = _Hints(Handover(self._leasing(settings.relay_batch), room), Finished(trust=poll))
 
         loops: list[Loop] = []
         if any(part is not Part.RELAY for part in parts):
@@ -236,7 +239,9 @@ class _Assembly:
             loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:
             leasing = self._leasing(settings.promote_batch)
-            worker = Promoter(stores.progress, known, folding_policy(settings), around, leasing, hints.handover)
+            worker = Promoter(
+                stores.progress, known, folding_policy(settings), around, leasing, hints.handover, hints.finished
+            )
             loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended))
         if Part.RECALCULATION in parts:
             loops.append(await self._recalculation_loop(stores, known))
@@ -261,6 +266,9 @@ class _Assembly:
             store = self._evidence(parts, stores, known, hints)
             member = Ingest(source, store, letters, known, ingest_policy(settings), around, hints.appended)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
+            if Part.PROMOTE in parts:
+                looking = RecalculationWatch(hints.finished, stores.recalculations, around)
+                loops.append(Loop(finished.LOOP, looking.step, settings.journeys_poll / 3))
         return loops
 
     def _evidence(self, parts: Sequence[Part], stores: Stores, known: Journeys, hints: _Hints) -> Evidence:
@@ -268,7 +276,9 @@ class _Assembly:
         if Part.PROMOTE not in parts:
             return stores.progress
         leasing = self._leasing(self.settings.promote_batch)
-        return Beginnings(stores.progress, known, folding_policy(self.settings), self.around, leasing, hints.handover)
+        return Beginnings(
+            stores.progress, known, folding_policy(self.settings), self.around, leasing, hints.handover, hints.finished
+        )
 
     async def _recalculation_loop(self, stores: Stores, known: Journeys) -> Loop:
         settings = self.settings

@@ -313,6 +313,13 @@ class Recalculations(Protocol):
         """Cancel; harmless when there is none. Return the journey document as stored."""
 
 
+class RunningRecalculations(Protocol):
+    """Which recalculations run."""
+
+    async def running(self) -> frozenset[ObjectId]:
+        """Return the journeys that are recalculated, or are going to be: until all of it is folded."""
+
+
 class RecalculationWork(Protocol):
     """Recalculations for those who do them: one chunk under one fresh key with a lease."""
 

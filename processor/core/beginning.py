@@ -19,10 +19,11 @@ from processor.core.promotion import FoldingPolicy, promote
 class Beginning:
     """A new document as it stands after its first promotion; the store adds the outbox and who publishes it.
 
-    `append` is what to do instead when somebody else was first; `promotion` is what was decided.
+    `append` is what to do instead when somebody else was first; `promotion` is what was decided, under these `rules`.
     """
 
     append: Append
+    rules: JourneyRules
     promotion: Promotion
     document: Mapping[str, Any]
 
@@ -51,7 +52,7 @@ def begin(
         "pendingProgress": {waypoint: {"statements": []} for waypoint in append.items},
         "processing": {name: value for name, value in processing.items() if value is not None},
     }
-    return Beginning(append, promotion, document)
+    return Beginning(append, rules, promotion, document)
 
 
 def new_document(append: Append, now: datetime) -> dict[str, Any]:

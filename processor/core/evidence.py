@@ -15,6 +15,10 @@ class Item(NamedTuple):
     timestamp: datetime
 
 
+Place = tuple[datetime, int, ObjectId, str]
+"""Where an item stands in the total order of evidence: a `fold.Key`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose progress it is (semantics.md, section 2).
@@ -104,6 +108,8 @@ class Promotion:
     - `event`: what the outbox receives, `None` when the public state did not change; its `revision` is the
       document's revision plus one.
     - `dropped`: how many evidence items left for good, by reason, for the metrics.
+    - `finished`: where the last counted item of a completed journey that is not repeatable stands; evidence later than
+      that can change nothing.
     - `is_partial`: more was pending than one promotion consumes; the document is due again.
     - `segments`: attempts that leave the document; they have to be durable before the update that names them.
     - `named`: the segments that the document names before or after, where any leave: what else there is of the
@@ -118,6 +124,7 @@ class Promotion:
     event: ProgressEvent | None
     dropped: Mapping[str, int]
     replayed: tuple[Mapping[str, Any], ...] = ()
+    finished: Place | None = None
     is_partial: bool = False
     segments: tuple[Segment, ...] = ()
     named: tuple[ObjectId, ...] = ()

@@ -102,19 +102,33 @@ def promote(
 
     # Sealed attempts are copied, not written again: they are never changed.
     completions = [*document["completions"][:first], *map(attempt_to, folded.attempts[first:])]
+    finished = _finished(rules, folded.attempts)
     public = {"completions": completions, **_summary(document, away, folded.attempts, policy)}
     changed = {key: value for key, value in public.items() if document.get(key) != value}
     removed = [key for key in DATES if key in document and key not in public]
     if not (changed or removed):
         decided = _decided(document, {}, [], notes, dropped, consumed=pending)
-        return replace(decided, replayed=replayed, is_partial=is_partial)
+        return replace(decided, replayed=replayed, finished=finished, is_partial=is_partial)
     spilling = spill(completions, away.manifest, document, policy.document_bytes)
     changed["completions"] = spilling.kept
     notes["spilled"] = spilling.manifest or None
     changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
     event = _event(document, changed, removed, changes, count_of(spilling.manifest), now)
     decided = _decided(document, changed, removed, notes, dropped, consumed=pending, event=event)
-    return replace(decided, replayed=replayed, is_partial=is_partial, segments=spilling.segments, named=spilling.named)
+    return replace(
+        decided,
+        replayed=replayed,
+        finished=finished,
+        is_partial=is_partial,
+        segments=spilling.segments,
+        named=spilling.named,
+    )
+
+
+def _finished(rules: JourneyRules, attempts: Sequence[Attempt]) -> Key | None:
+    """Return the last counted item when nothing later can count any more."""
+    is_over = not rules.is_repeatable and attempts and attempts[-1].completed_at is not None
+    return attempts[-1].last if is_over else None
 
 
 def _summary(

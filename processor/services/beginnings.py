@@ -4,6 +4,7 @@ For a process that ingests and promotes. Most documents of a live stream are new
 append, claim, promote and apply would be four writes and two searches each.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,13 +13,18 @@ from bson import ObjectId
 
 from processor.core.beginning import Beginning, begin
 from processor.core.evidence import Append
+from processor.core.fold import Outcome
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
 from processor.core.records import StatementRecord
 from processor.ports import ProgressStore
+from processor.services.finished import Finished
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
+
+CHUNK = 250
+"""Documents that are written together: enough to make a round trip cheap, few enough to overlap with the next."""
 
 
 class Beginnings:
@@ -36,6 +42,7 @@ class Beginnings:
         surroundings: Surroundings,
         leasing: Leasing,
         handover: Handover,
+        finished: Finished | None = None,
     ) -> None:
         self._store = store
         self._journeys = journeys
@@ -43,19 +50,56 @@ class Beginnings:
         self._around = surroundings
         self._leasing = leasing
         self._handover = handover
+        self._finished = finished
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
-        """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
+        """Keep bare statements, then add the evidence; return how many documents wait for a promoter.
+
+        Some documents are decided on while those before them are written; all is written when it returns.
+        """
         rules = self._journeys.index.journeys
+        appends = self._needed(appends, rules, now)
         missing = await self._store.missing([append.progress for append in appends])
-        beginnings, others = self._decide(appends, missing, rules, now)
-        # Statements first, so that no reference dangles.
-        if others or statements:
-            await self._store.append(others, statements, now)
-        if beginnings:
-            others += await self._begin(beginnings, now)
-            await self._wake_older(beginnings, rules)
-        return len(others)
+        if statements:  # first, so that no reference dangles
+            await self._store.append([], statements, now)
+        writing: list[asyncio.Task[int]] = []
+        for start in range(0, len(appends), CHUNK):
+            beginnings, others = self._decide(appends[start : start + CHUNK], missing, rules, now)
+            writing.append(asyncio.create_task(self._write(beginnings, others, rules, now)))
+            await asyncio.sleep(0)  # it begins, and the other loops get their turn
+        written = await asyncio.gather(*writing, return_exceptions=True)
+        for failure in written:
+            if isinstance(failure, BaseException):
+                raise failure
+        return sum(number for number in written if isinstance(number, int))
+
+    def _needed(
+        self, appends: Sequence[Append], rules: Mapping[ObjectId, JourneyRules], now: datetime
+    ) -> Sequence[Append]:
+        """Leave out the evidence that can change nothing: the fold would drop it."""
+        if self._finished is None:
+            return appends
+        needed = [it for it in appends if not self._finished.passes_over(it, rules.get(it.journey), now)]
+        if len(needed) < len(appends):
+            kept = sum(map(_size, needed))
+            self._around.metrics.dropped.labels(Outcome.AFTER_COMPLETION).inc(sum(map(_size, appends)) - kept)
+        return needed
+
+    async def _write(
+        self,
+        beginnings: Sequence[Beginning],
+        others: Sequence[Append],
+        rules: Mapping[ObjectId, JourneyRules],
+        now: datetime,
+    ) -> int:
+        """Write what was decided; return how many documents wait for a promoter."""
+        if others:
+            await self._store.append(others, [], now)
+        if not beginnings:
+            return len(others)
+        late = await self._begin(beginnings, now)
+        await self._wake_older(beginnings, rules)
+        return len(others) + len(late)
 
     def _decide(
         self,
@@ -79,6 +123,7 @@ class Beginnings:
         """Insert; append for whom somebody else was first, and return those. The rest is handed to the relay."""
         lease = self._handover.lease(now)
         taken = await self._store.begin(beginnings, lease, now)
+        self._learn(beginnings, taken)
         late = [it.append for it in beginnings if it.append.progress in taken]
         if late:
             await self._store.append(late, [], now)
@@ -92,6 +137,11 @@ class Beginnings:
         for reason, number in dropped.items():
             metrics.dropped.labels(reason).inc(number)
         return late
+
+    def _learn(self, beginnings: Sequence[Beginning], taken: frozenset[ObjectId]) -> None:
+        for it in beginnings:
+            if self._finished and it.promotion.finished and it.append.progress not in taken:
+                self._finished.learn(it.rules, it.append.progress, it.promotion.finished)
 
     async def _wake_older(self, beginnings: Sequence[Beginning], rules: Mapping[ObjectId, JourneyRules]) -> None:
         """Wake what was inserted under a journey that has changed meanwhile.
@@ -107,3 +157,7 @@ class Beginnings:
         }
         if changed:
             await self._store.mark_due(changed, self._around.clock.now())
+
+
+def _size(append: Append) -> int:
+    return sum(map(len, append.items.values()))

@@ -16,9 +16,11 @@ import structlog
 from bson import ObjectId
 
 from processor.core.evidence import Promotion
+from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
 from processor.ports import Applied, Claim, ProgressStore
+from processor.services.finished import Finished
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
@@ -41,6 +43,7 @@ class Promoter:
         surroundings: Surroundings,
         leasing: Leasing,
         handover: Handover,
+        finished: Finished | None = None,
     ) -> None:
         self._store = store
         self._journeys = journeys
@@ -48,6 +51,7 @@ class Promoter:
         self._around = surroundings
         self._leasing = leasing
         self._handover = handover
+        self._finished = finished
 
     async def step(self) -> int:
         """Claim, promote, apply; return how many documents were claimed.
@@ -62,6 +66,7 @@ class Promoter:
         with self._around.metrics.promote_seconds.time():
             await self._catch_up(claim)
             found, late = await self._recalled(claim)
+            rules = self._journeys.index.journeys
             # 2. promote
             promotions = [
                 promotion
@@ -75,8 +80,19 @@ class Promoter:
             )
         if any(promotion.event for promotion in promotions):
             self._handover.give(lease, applied.outboxes)
+        if not applied.fenced:
+            self._learn(claim, promotions, rules)
         self._account(claim, promotions, applied)
         return len(claim.documents)
+
+    def _learn(self, claim: Claim, promotions: Sequence[Promotion], rules: Mapping[ObjectId, JourneyRules]) -> None:
+        """Let ingest know whose evidence need not be written any more."""
+        if self._finished is None:
+            return
+        journeys = {document["_id"]: document["journey"] for document in claim.documents if "journey" in document}
+        for promotion in promotions:
+            if promotion.finished:
+                self._finished.learn(rules[journeys[promotion.progress]], promotion.progress, promotion.finished)
 
     async def _catch_up(self, claim: Claim) -> None:
         """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""

@@ -47,8 +47,9 @@ class MongoRecalculations:
         """Ask for a recalculation, of one progress document if `only` says so; see `ports.Recalculations.start`."""
         document = await self._journey(journey, organisation)
         now = self._clock.now()
-        known_at = _saved_at(document, now) + self._policy.known_after
-        asked = Recalculation(journey, str(uuid4()), Stage.RETRACT, begin_at=max(now, known_at), only=only)
+        # Every ingester has to know the journey as it was saved last, and that it is recalculated (`finished.py`).
+        known_at = now + self._policy.known_after
+        asked = Recalculation(journey, str(uuid4()), Stage.RETRACT, begin_at=known_at, only=only)
         fields = _written(asked) | {
             "organisation": organisation,
             "recalculatedAt": now,
@@ -63,6 +64,12 @@ class MongoRecalculations:
             except DuplicateKeyError:  # it is there, and the filter did not match: it runs
                 raise InvalidRecalculation.of(journey) from None
         return await self._shown(document)
+
+    async def running(self) -> frozenset[ObjectId]:
+        """Return the journeys in work; see `ports.RunningRecalculations.running`."""
+        with translated():
+            found = await self._recalculations.find({"stage": {"$gte": ""}}, {"_id": 1}).to_list()
+        return frozenset(document["_id"] for document in found)
 
     async def cancel(self, journey: ObjectId, organisation: ObjectId, by: ObjectId | None) -> Mapping[str, Any]:
         """End a recalculation; see `ports.Recalculations.cancel`.

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 from bson import ObjectId
 
 from processor.core.beginning import Beginning
+from processor.core.completions import attempts_from
 from processor.core.evidence import Append, Item, ProgressEvent, Promotion
+from processor.core.fold import Attempt
+from processor.core.journey import JourneyRules
 from processor.ports import Claim, OutboxClaim, RelayLease
+from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults
 from processor.testing.store import Document, MemoryDatabase, MemoryProgressStore
@@ -165,6 +169,28 @@ class WatchedStore(MemoryProgressStore):
     async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         self.ledger.on_forget(published)
         await super().forget(claim, published)
+
+
+class WatchedFinished(Finished):
+    """What a process passes over, held against what its documents hold at that moment."""
+
+    def __init__(self, database: MemoryDatabase, ledger: Ledger) -> None:
+        super().__init__(trust=timedelta(days=365))
+        self._database = database
+        self._ledger = ledger
+
+    def passes_over(self, append: Append, rules: JourneyRules | None, now: datetime) -> bool:
+        is_passed = super().passes_over(append, rules, now)
+        if is_passed and rules:
+            attempts = attempts_from(self._database.progresses[append.progress]["completions"])
+            last = attempts[-1] if attempts else Attempt()
+            for waypoint, items in append.items.items():
+                keys = [(it.timestamp, rules.waypoints[waypoint].order, it.statement, waypoint) for it in items]
+                if rules.is_repeatable or last.completed_at is None or min(keys) <= last.last:
+                    self._ledger.broken("I1", f"evidence of {append.progress} was passed over that may count")
+                # As good as appended: the fold drops it.
+                self._ledger.appended.setdefault(append.progress, {}).setdefault(waypoint, set()).update(items)
+        return is_passed
 
 
 def tells(data: bytes, document: Mapping[str, Any]) -> bool:

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bson import ObjectId
 
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
-from processor.core.evidence import Append, ProgressEvent, Promotion
+from processor.core.evidence import Append, Place, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
@@ -22,7 +22,9 @@ from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
 from processor.testing.store import Document
-from tests.simulation.ledger import WatchedStore
+from tests.simulation.ledger import WatchedFinished, WatchedStore
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CommitsFirst(Ingest):
@@ -85,6 +87,13 @@ class WritesOver(WatchedStore):
     def _insert(self, beginning: Beginning, lease: RelayLease | None, now: datetime) -> bool:
         self._create(beginning, lease, now)
         return True
+
+
+class PassesOverTooMuch(WatchedFinished):
+    """I1: evidence of what is complete is passed over, however early it is."""
+
+    def learn(self, rules: JourneyRules, progress: ObjectId, last: Place) -> None:
+        super().learn(rules, progress, (LONG_AGO, *last[1:]))
 
 
 class LosesTheRace(Beginnings):

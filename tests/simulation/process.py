@@ -12,6 +12,7 @@ from processor.errors import Unavailable
 from processor.metrics import Metrics
 from processor.ports import Evidence
 from processor.services.beginnings import Beginnings
+from processor.services.finished import Finished
 from processor.services.handover import Handover
 from processor.services.ingest import Ingest, IngestPolicy
 from processor.services.journeys import Journeys, JourneyWatch
@@ -27,7 +28,7 @@ from processor.testing.broker import (
     MemoryRecordSource,
 )
 from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog
-from tests.simulation.ledger import Ledger, WatchedStore
+from tests.simulation.ledger import Ledger, WatchedFinished, WatchedStore
 from tests.simulation.onlooker import LETTERS, PROGRESS
 from tests.simulation.scheduler import Scheduler
 
@@ -65,6 +66,7 @@ class Parts:
     promoter: type[Promoter] = Promoter
     relay: type[Relay] = Relay
     watch: type[JourneyWatch] = JourneyWatch
+    finished: type[WatchedFinished] = WatchedFinished
 
     @property
     def mutation(self) -> str:
@@ -150,9 +152,13 @@ class Process:
             raise
         appended = asyncio.Event()
         handover = Handover(self._leasing(), room=2 if "relay" in self.loops else 0)
+        finished = self.parts.finished(self.servers.database, self.servers.ledger)
+        finished.look((), self.around.clock.now())  # nothing is recalculated in these worlds
         loops = [Loop("journeys", self._watch().step, self.rests.watch, self.edited)]
         if "promote" in self.loops:
-            worker = self.parts.promoter(self.store, self.journeys, POLICY, self.around, self._leasing(), handover)
+            worker = self.parts.promoter(
+                self.store, self.journeys, POLICY, self.around, self._leasing(), handover, finished
+            )
             loops.append(Loop("promote", worker.step, self.rests.other, appended))
         if "relay" in self.loops:
             sink = self.parts.sink(self.servers.broker, PROGRESS, self.faults)
@@ -169,7 +175,7 @@ class Process:
             await self.enter()
             letters = MemoryDeadLetters(self.servers.broker, LETTERS, self.faults)
             policy = IngestPolicy(Tenancy())
-            evidence = self._evidence(handover)
+            evidence = self._evidence(handover, finished)
             ingest = self.parts.ingest(self.member, evidence, letters, self.journeys, policy, self.around, appended)
             loops.append(Loop("ingest", ingest.step, self.rests.other))
         try:
@@ -178,10 +184,12 @@ class Process:
             if not self.is_dead:
                 self.leave()
 
-    def _evidence(self, handover: Handover) -> Evidence:
+    def _evidence(self, handover: Handover, finished: Finished) -> Evidence:
         if "promote" not in self.loops:
             return self.store
-        return self.parts.beginnings(self.store, self.journeys, POLICY, self.around, self._leasing(), handover)
+        return self.parts.beginnings(
+            self.store, self.journeys, POLICY, self.around, self._leasing(), handover, finished
+        )
 
     def _watch(self) -> JourneyWatch:
         woken = self.store if "promote" in self.loops else None

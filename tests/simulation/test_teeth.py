@@ -33,6 +33,7 @@ class Case(NamedTuple):
 
 CASES = (
     Case("I1", Parts(ingest=mutations.CommitsFirst)),
+    Case("I1", Parts(finished=mutations.PassesOverTooMuch)),
     Case("I2", Parts(store=mutations.PushesWithoutLooking)),
     Case("I3", Parts(ingest=mutations.ParksLast)),
     Case("I3", Parts(ingest=mutations.ForgetsToPark)),

@@ -1,0 +1,130 @@
+"""Evidence that can change nothing is not written; whatever could make it matter again is known before."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from bson import ObjectId
+
+from processor.core.evidence import Append, Place
+from processor.core.journey import JourneyRules
+from processor.core.promotion import FoldingPolicy
+from processor.errors import StoreUnavailable
+from processor.services.beginnings import Beginnings
+from processor.services.finished import MOST, Finished, RecalculationWatch
+from processor.services.handover import Handover
+from processor.services.promoter import Promoter
+from processor.services.surroundings import Leasing
+from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, at, journey_rules
+from tests.unit.services.test_beginnings import a_running_journey
+from tests.unit.services.world import STORE_AWAY, World, pending
+
+TRUST = timedelta(seconds=10)
+PROGRESS = an_append().progress
+
+
+def the_rules(version: int = 1) -> JourneyRules:
+    return replace(journey_rules((0, 1)), id=JOURNEY, version=version)
+
+
+def place(number: int) -> Place:
+    item = an_item(number)
+    return (item.timestamp, 0, item.statement, WAYPOINTS[0])
+
+
+def a_finished(rules: JourneyRules) -> Finished:
+    finished = Finished(TRUST)
+    finished.look((), at(0))
+    finished.learn(rules, PROGRESS, place(5))
+    return finished
+
+
+def test_only_what_is_later_than_the_completion_is_passed_over() -> None:
+    rules = the_rules()
+    finished = a_finished(rules)
+    assert finished.passes_over(an_append(an_item(6)), rules, at(1))
+    assert not finished.passes_over(an_append(an_item(5)), rules, at(1))
+    assert not finished.passes_over(an_append(an_item(4), an_item(6)), rules, at(1))
+    assert not finished.passes_over(an_append(an_item(6), owner="ben"), rules, at(1))
+    assert not finished.passes_over(an_append(an_item(6)), None, at(1))
+
+
+def test_a_journey_that_was_saved_again_is_another() -> None:
+    rules = the_rules()
+    finished = a_finished(rules)
+    again = the_rules()
+    assert not finished.passes_over(an_append(an_item(6)), again, at(1))
+    finished.learn(again, an_append(owner="ben").progress, place(5))
+    assert not finished.passes_over(an_append(an_item(6)), again, at(1))
+    assert finished.passes_over(an_append(an_item(6), owner="ben"), again, at(1))
+
+
+def test_nothing_of_a_journey_that_is_recalculated_is_passed_over_until_it_is_learnt_again() -> None:
+    rules = the_rules()
+    finished = a_finished(rules)
+    finished.look({JOURNEY}, at(2))
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(3))
+    finished.learn(rules, PROGRESS, place(5))
+    finished.look((), at(4))
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(5))
+    finished.learn(rules, PROGRESS, place(5))
+    assert finished.passes_over(an_append(an_item(6)), rules, at(5))
+
+
+def test_who_has_not_looked_at_the_recalculations_lately_passes_nothing_over() -> None:
+    """A recalculation that began since reads nothing before two of these times are over."""
+    rules = the_rules()
+    finished = Finished(TRUST)
+    finished.learn(rules, PROGRESS, place(5))
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(0))
+    finished.look((), at(0))
+    assert finished.passes_over(an_append(an_item(6)), rules, at(9.999))
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(10))
+
+
+def test_memory_is_bounded() -> None:
+    rules = the_rules()
+    finished = a_finished(rules)
+    for number in range(MOST):
+        finished.learn(rules, ObjectId(number.to_bytes(12)), place(5))
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(1))
+    assert finished._number < MOST
+
+
+async def test_what_was_promoted_here_is_known_and_its_later_evidence_costs_no_write() -> None:
+    world = World(a_running_journey())
+    await world.journeys.refresh()
+    finished, handover, leasing = Finished(TRUST), Handover(Leasing()), Leasing()
+    finished.look((), world.clock.now())
+    ingest = Beginnings(world.store, world.journeys, FoldingPolicy(), world.around, leasing, handover, finished)
+    promoter = Promoter(world.store, world.journeys, FoldingPolicy(), world.around, leasing, handover, finished)
+
+    async def appended(append: Append) -> int:
+        return await ingest.append([append], [], world.clock.now())
+
+    await appended(an_append(an_item(5)))
+    known = len(world.effects.done)
+    assert await appended(an_append(an_item(6))) == 0
+    assert set(world.effects.done[known:]) <= {"missing"}
+    assert world.count("dropped_evidence_total", reason="after-completion") == 1
+
+    assert await appended(an_append(an_item(4))) == 1  # earlier: it moves the completion
+    await promoter.step()
+    assert world.documents[0]["completedAt"] == at(4)
+    assert not pending(world.documents[0])
+    assert await appended(an_append(an_item(5))) == 0
+
+
+async def test_a_watch_that_cannot_look_changes_nothing() -> None:
+    world = World()
+
+    class Away:
+        async def running(self) -> frozenset[ObjectId]:
+            raise STORE_AWAY
+
+    rules = the_rules()
+    finished = a_finished(rules)
+    world.clock.advance(9)
+    with pytest.raises(StoreUnavailable):
+        await RecalculationWatch(finished, Away(), world.around).step()
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(10))
