@@ -21,7 +21,6 @@ from processor.ports import Clock
 from processor.store.connect import JOURNEYS, RECALCULATIONS, Database, Document
 from processor.store.failures import translated
 from processor.store.updates import Filter
-from schemas.journey import journey_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class MongoRecalculations:
     ) -> Mapping[str, Any]:
         """Ask for a recalculation, of one progress document if `only` says so; see `ports.Recalculations.start`."""
         document = await self._journey(journey, organisation)
+        _refuse_idle(document)
         now = self._clock.now()
         # Every ingester has to know the journey as it was saved last, and that it is recalculated (`finished.py`).
         known_at = now + self._policy.known_after
@@ -144,15 +144,14 @@ class MongoRecalculations:
         return shown
 
 
-def _saved_at(document: Mapping[str, Any], now: datetime) -> datetime:
-    """Return when a journey was saved last; one that does not run is refused."""
+def _refuse_idle(document: Mapping[str, Any]) -> None:
+    """Raise `InvalidRecalculation` for a journey that does not run."""
     try:
         is_running = compile_journey(document).is_running
     except InvalidJourney:
         is_running = False
     if not is_running:
         raise InvalidRecalculation.of(document["_id"])
-    return min(journey_from(document).updatedAt or now, now)
 
 
 def _startable(journey: ObjectId, now: datetime) -> Filter:

@@ -164,15 +164,18 @@ async def test_a_journey_of_an_imported_database_is_not_in_progress_for_ever(ask
     assert not once["recalculateStatus"]["pushing"]
 
 
-@pytest.mark.parametrize(
-    ("saved_before", "waits"), [(timedelta(seconds=5), 15), (timedelta(hours=1), 0), (-timedelta(days=9), 20)]
-)
-async def test_reading_begins_when_every_ingester_knows_the_journey(
-    asked: MongoRecalculations, mongo_database: Database, clock: HeldClock, saved_before: timedelta, waits: int
+async def test_reading_begins_when_every_ingester_knows_of_it(
+    asked: MongoRecalculations, mongo_database: Database, clock: HeldClock
 ) -> None:
-    journey = await saved(mongo_database, updatedAt=clock.now() - saved_before)
+    """The journey as it was saved last, and that nothing of it is passed over."""
+    journey = await saved(mongo_database, updatedAt=clock.now() - timedelta(hours=1))
+    assert await asked.running() == frozenset()
     await asked.start(journey, ORGANISATION, CLIENT)
-    assert (await claimed_by(asked, "key", clock)).begin_at == clock.now() + timedelta(seconds=waits)
+    assert await asked.running() == {journey}
+    claimed = await claimed_by(asked, "key", clock)
+    assert claimed.begin_at == clock.now() + timedelta(seconds=20)
+    assert await asked.save(claimed, claimed.ended(), "key", clock.now())
+    assert await asked.running() == frozenset()
 
 
 @pytest.fixture(params=["memory", "mongo"])
