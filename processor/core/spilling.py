@@ -62,23 +62,23 @@ class Spilling:
 
 
 def spill(attempts: Attempts, manifest: Attempts, document: Document, limit: int) -> Spilling:
-    """Let the oldest completed attempts leave when the completed ones take more than `limit` bytes, down to half.
+    """Let the oldest completed attempts leave when the completed ones take more than `limit` bytes, down to a quarter.
 
-    The last completed one stays, and so does an open one. A segment takes half the limit, or one attempt that is
+    The last completed one stays, and so does an open one. A segment takes up to the limit, or one attempt that is
     larger. The document's `lockKey`, which is used once, makes the ids of its segments: nobody else's are the same.
     """
     sizes = [size_of(attempt) for attempt in attempts if attempt["isCompleted"]]
     left = sum(sizes)
     number = 0
     if left > limit:
-        while left > limit // 2 and number < len(sizes) - 1:
+        while left > limit // 4 and number < len(sizes) - 1:
             left -= sizes[number]
             number += 1
     if not number:
         return Spilling(attempts, manifest)
     first = count_of(manifest)
     segments: list[Segment] = []
-    for begin, end in _runs(sizes[:number], limit // 2):
+    for begin, end in _runs(sizes[:number], limit):
         key = _segment_id(document, len(segments))
         segments.append(Segment(key, first + begin, attempts[begin:end]))
     entries = [*manifest, *map(_entry, segments)]
