@@ -75,11 +75,13 @@ Known = Mapping[ObjectId, tuple[bytes, JourneyRules]]
 """Compiled journeys, each with the digest of the document it was compiled from."""
 
 
-def index_journeys(documents: Iterable[Mapping[str, Any]], known: Known) -> tuple[JourneyIndex, Known]:
+def index_journeys(
+    documents: Iterable[Mapping[str, Any]], known: Known, before: JourneyIndex | None = None
+) -> tuple[JourneyIndex, Known]:
     """Build a snapshot from journey documents as stored; a broken one is set aside alone, in `broken`.
 
-    `known` holds what the last call compiled; unchanged journeys are taken from there. Returns the snapshot and
-    the next `known`.
+    `known` holds what the last call compiled, and `before` is the snapshot that it made; unchanged journeys are taken
+    from there, and when none has changed so is the snapshot. Returns the snapshot and the next `known`.
     """
     compiled: dict[ObjectId, tuple[bytes, JourneyRules]] = {}
     broken: dict[ObjectId, str] = {}
@@ -93,4 +95,6 @@ def index_journeys(documents: Iterable[Mapping[str, Any]], known: Known) -> tupl
             compiled[key] = (digest, compile_journey(document))
         except InvalidJourney as error:
             broken[key] = str(error)
+    if before is not None and broken == before.broken and compiled == known:
+        return before, known
     return JourneyIndex((rules for _, rules in compiled.values()), broken), compiled

@@ -43,9 +43,9 @@ class Journeys:
             gc.collect()  # soon done, as what was frozen is passed over; let no garbage be frozen next
         documents = await self._catalog.load()
         if len(documents) < MANY:
-            index, self._known = index_journeys(documents, self._known)
+            index, self._known = index_journeys(documents, self._known, self.index)
         else:
-            index, self._known = await asyncio.to_thread(_index_many, documents, self._known)
+            index, self._known = await asyncio.to_thread(_index_many, documents, self._known, self.index)
         log = structlog.get_logger(__name__)
         for journey, fault in index.broken.items():
             if self.index.broken.get(journey) != fault:
@@ -70,7 +70,9 @@ class Journeys:
         )
 
 
-def _index_many(documents: Sequence[Mapping[str, Any]], known: Known) -> tuple[JourneyIndex, Known]:
+def _index_many(
+    documents: Sequence[Mapping[str, Any]], known: Known, before: JourneyIndex
+) -> tuple[JourneyIndex, Known]:
     """Build a large snapshot in a thread, and keep the garbage collector off it for good.
 
     Each full collection would stop all threads while it looks through millions of objects, for seconds. Nothing in a
@@ -78,7 +80,7 @@ def _index_many(documents: Sequence[Mapping[str, Any]], known: Known) -> tuple[J
     """
     gc.disable()
     try:
-        return index_journeys(documents, known)
+        return index_journeys(documents, known, before)
     finally:
         gc.freeze()
         gc.enable()

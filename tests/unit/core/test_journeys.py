@@ -69,6 +69,16 @@ def test_one_broken_journey_is_set_aside_alone() -> None:
     assert len(index.matches(statement_in(a_statement()))) == 1
 
 
+def test_when_no_journey_has_changed_the_snapshot_is_the_one_before() -> None:
+    fine, broken = a_journey(), a_journey(waypoints=[a_waypoint({"$where": "1"})])
+    index, known = index_journeys([broken, fine], {})
+    assert index_journeys([fine, broken], known, index)[0] is index
+    for others in ([fine], [broken], [broken, {**fine, "description": "another"}], [broken, fine, a_journey()]):
+        after, _ = index_journeys(others, known, index)
+        assert after is not index
+        assert (len(after.journeys), len(after.broken)) == (len(others) - (broken in others), int(broken in others))
+
+
 def test_a_journey_that_breaks_is_not_run_as_it_was_before() -> None:
     journey = a_journey()
     _, known = index_journeys([journey], {})
