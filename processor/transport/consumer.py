@@ -11,7 +11,8 @@ aiokafka 0.14, learnt from its source:
 - its rebalance timeout is the session timeout unless set, and joining a group is one request that lasts as long as
   the rebalance: the request timeout must be longer;
 - a record that it cannot read ends every `getmany`: see `careful.py`;
-- a commit is tried again for as long as an outage lasts: it needs a deadline.
+- a commit is tried again for as long as an outage lasts: it needs a deadline;
+- a commit that is still tried when the group has moved on would be sent under the new generation: it has to be ended.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from aiokafka import errors as kafka
 from processor.core.records import Batch
 from processor.settings import Settings
 from processor.transport.careful import fetch_carefully, has_unreadable
+from processor.transport.commits import Commits, Offsets
 from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within, translated
 from processor.transport.gate import Gate
 from processor.transport.records import batch_of
@@ -35,6 +37,9 @@ METADATA_AGE = 15.0
 
 REVOCATION_SHARE = 0.5
 """Share of the rebalance timeout that a revocation waits for the batch in hand."""
+
+TURNS = 4
+"""Turns that aiokafka's tasks get to ask for the next records before these are worked on."""
 
 
 @asynccontextmanager
@@ -75,7 +80,9 @@ class KafkaRecordSource:
         self._in_hand: _InHand | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._is_careful = False
-        self.gate = Gate(settings.rebalance_timeout * REVOCATION_SHARE)
+        self._is_lost = False
+        self._commits = Commits(self._send_commit)
+        self.gate = Gate(settings.rebalance_timeout * REVOCATION_SHARE, self._commits)
 
     @property
     def assignment(self) -> frozenset[tuple[str, int]]:
@@ -88,7 +95,10 @@ class KafkaRecordSource:
 
         A batch that is left without a commit is taken again: the positions go back to its first records.
         """
+        self._commits.go_on()
         polled = await self._poll()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         async with self.gate.lock:
             # What was polled before a revocation is dropped: the positions have gone back to the committed offsets.
             messages = polled.messages if polled and polled.generation == self.gate.generation else {}
@@ -104,23 +114,27 @@ class KafkaRecordSource:
 
     async def commit(self, batch: Batch) -> bool:
         """Commit exactly this batch; see `ports.RecordSource.commit` (I1). Only within the batch's context."""
+        await self._commits.room()
         if not self._is_ours(batch):
             return False
-        if not batch.offsets:
-            return True
+        self._commits.give({TopicPartition(*key): offset for key, offset in batch.offsets.items()})
+        self._in_hand = None
+        is_lost, self._is_lost = self._is_lost, False
+        return not is_lost
+
+    async def _send_commit(self, offsets: Offsets) -> None:
         assert self._consumer is not None
-        offsets = {TopicPartition(*key): offset for key, offset in batch.offsets.items()}
         try:
             with translated():
                 async with asyncio.timeout(self._settings.session_timeout):  # after that the group has moved on anyway
                     await self._consumer.commit(offsets)
         except (kafka.CommitFailedError, kafka.IllegalStateError) as error:
+            self._is_lost = True
             structlog.get_logger(__name__).warning(
-                "the group has moved on, the records come again", span=batch.span, error=type(error).__name__
+                "the group has moved on, the records come again",
+                offsets={f"{it.topic}-{it.partition}": offset for it, offset in offsets.items()},
+                error=type(error).__name__,
             )
-            return False
-        self._in_hand = None
-        return True
 
     def lag(self) -> Mapping[tuple[str, int], int]:
         """Return how many records of each partition were not polled yet, as far as this member has heard."""
@@ -154,7 +168,9 @@ class KafkaRecordSource:
         self._consumer.subscribe([self._settings.statements_topic], listener=self.gate)
 
     async def close(self) -> None:
-        """Leave the group and disconnect; if that takes too long, the group waits for the session timeout."""
+        """Commit, leave the group and disconnect; if that takes too long, the group waits for the session timeout."""
+        await stop_within(self._commits.settle(), "commits")
+        await self._commits.drop()
         consumer, self._consumer = self._consumer, None
         polling, self._polling = self._polling, None
         if polling:

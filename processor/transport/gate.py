@@ -5,15 +5,19 @@ import asyncio
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
+from processor.errors import JourneyProgressError
+from processor.transport.commits import Commits
+
 
 class Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's class is untyped
-    """Makes a revocation wait for the batch in hand, up to a deadline; `generation` counts revocations.
+    """Makes a revocation wait for the batch in hand and all commits, up to a deadline; `generation` counts revocations.
 
     `is_settled` tells that the group has settled, even if no partition was left for this member.
     """
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, commits: Commits) -> None:
         self.lock = asyncio.Lock()
+        self._commits = commits
         self.generation = 0
         self.is_settled = False
         self._deadline = deadline
@@ -23,10 +27,14 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's class
         log = structlog.get_logger(__name__)
         try:
             async with asyncio.timeout(self._deadline), self.lock:
-                pass
+                await self._commits.settle()
         except TimeoutError:
-            log.warning("partitions go with a batch in hand: its records come again", partitions=_names(revoked))
-        self.generation += 1
+            log.warning("partitions go before all is committed: records come again", partitions=_names(revoked))
+        except JourneyProgressError as error:
+            log.warning("not committed, the records come again", partitions=_names(revoked), error=str(error))
+        finally:
+            self.generation += 1
+            await self._commits.drop()
         self.is_settled = False
         if revoked:
             log.info("partitions revoked", partitions=_names(revoked))

@@ -39,6 +39,7 @@ class Rig(Protocol):
     async def publish(self, *messages: Message) -> None: ...
     def member(self) -> AbstractAsyncContextManager[Member]: ...
     async def committed(self) -> Mapping[int, int]: ...
+    async def settle(self, member: Member) -> None: ...
 
     def is_awaited(self, member: Member) -> bool:
         """Tell whether a rebalance waits for the batch that this member has in hand."""
@@ -66,6 +67,9 @@ class MemoryRig:
 
     async def committed(self) -> Mapping[int, int]:
         return self._group.committed
+
+    async def settle(self, member: Member) -> None:
+        assert isinstance(member, MemoryRecordSource)
 
     def is_awaited(self, member: Member) -> bool:
         assert isinstance(member, MemoryRecordSource)
@@ -95,6 +99,10 @@ class KafkaRig:
         async with open_admin(self._settings) as admin:
             offsets = await admin.list_consumer_group_offsets(self._settings.consumer_group)
         return {partition.partition: known.offset for partition, known in offsets.items()}
+
+    async def settle(self, member: Member) -> None:
+        assert isinstance(member, KafkaRecordSource)
+        await member._commits.settle()
 
     def is_awaited(self, member: Member) -> bool:
         assert isinstance(member, KafkaRecordSource)
@@ -175,6 +183,7 @@ async def test_i1_commit_covers_exactly_the_batch(rig: Rig) -> None:
         async with taken(member) as first:
             assert [record.offset for record in first.records] == [0, 1, 2]
             assert await member.commit(first)
+        await rig.settle(member)
         partition = first.records[0].partition
         assert await rig.committed() == {partition: MOST}
         async with taken(member) as second:
@@ -222,6 +231,7 @@ async def test_an_empty_poll_gives_an_empty_batch(rig: Rig) -> None:
     async with rig.member() as member, member.batch() as batch:
         assert (list(batch.records), batch.offsets) == ([], {})
         assert await member.commit(batch)
+        await rig.settle(member)
     assert not await rig.committed()
 
 

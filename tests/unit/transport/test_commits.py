@@ -1,0 +1,104 @@
+"""Commits beside the next batch: in order, one request at a time, and nothing is forgotten that failed (I1)."""
+
+import asyncio
+
+import pytest
+from aiokafka import TopicPartition
+
+from processor.errors import BrokerUnavailable
+from processor.transport.commits import Commits, Offsets
+
+ONE, OTHER = TopicPartition("statements", 0), TopicPartition("statements", 1)
+
+
+class Group:
+    """A group coordinator that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[Offsets] = []
+        self.answers: asyncio.Queue[Exception | None] = asyncio.Queue()
+
+    async def take(self, offsets: Offsets) -> None:
+        self.asked.append(offsets)
+        if error := await self.answers.get():
+            raise error
+
+    async def answer(self, error: Exception | None = None) -> None:
+        self.answers.put_nowait(error)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def given(commits: Commits, offsets: Offsets) -> None:
+    await commits.room()
+    commits.give(offsets)
+    await asyncio.sleep(0)
+
+
+async def test_nobody_waits_for_the_answer_and_what_comes_meanwhile_goes_together() -> None:
+    group = Group()
+    commits = Commits(group.take)
+    await given(commits, {ONE: 1})
+    await given(commits, {ONE: 2, OTHER: 7})
+    assert group.asked == [{ONE: 1}]
+    await group.answer()
+    commits.go_on()
+    await group.answer()
+    assert group.asked == [{ONE: 1}, {ONE: 2, OTHER: 7}]
+    await commits.settle()
+    assert len(group.asked) == 2
+
+
+async def test_no_more_than_one_batch_waits() -> None:
+    group = Group()
+    commits = Commits(group.take)
+    await given(commits, {ONE: 1})
+    await given(commits, {ONE: 2})
+    third = asyncio.create_task(given(commits, {ONE: 3}))
+    await asyncio.sleep(0)
+    assert not third.done()
+    await group.answer()
+    await third
+    await group.answer()
+    await group.answer()
+    await commits.settle()
+    assert group.asked == [{ONE: 1}, {ONE: 2}, {ONE: 3}]
+
+
+async def test_what_failed_is_told_once_and_tried_again_under_what_came_later() -> None:
+    group = Group()
+    commits = Commits(group.take)
+    await given(commits, {ONE: 1, OTHER: 1})
+    await given(commits, {ONE: 2})
+    await group.answer(BrokerUnavailable("away"))
+    with pytest.raises(BrokerUnavailable):
+        await commits.room()
+    commits.go_on()
+    await group.answer()
+    await commits.settle()
+    assert group.asked[1:] == [{ONE: 2, OTHER: 1}]
+
+
+async def test_settling_waits_for_all_and_tells_what_failed() -> None:
+    group = Group()
+    commits = Commits(group.take)
+    await commits.settle()
+    await given(commits, {ONE: 1})
+    settling = asyncio.create_task(commits.settle())
+    await asyncio.sleep(0)
+    assert not settling.done()
+    await group.answer(BrokerUnavailable("away"))
+    with pytest.raises(BrokerUnavailable):
+        await settling
+
+
+async def test_what_is_dropped_is_never_sent_again() -> None:
+    group = Group()
+    commits = Commits(group.take)
+    await given(commits, {ONE: 1})
+    await given(commits, {ONE: 2})
+    await commits.drop()
+    await group.answer()
+    await commits.settle()
+    commits.go_on()
+    assert group.asked == [{ONE: 1}]
