@@ -38,7 +38,7 @@ from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
 from processor.services.finished import Finished, RecalculationWatch
 from processor.services.handover import Handover
-from processor.services.ingest import Ingest, IngestPolicy
+from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.liveness import Liveness, Standing, Standings, Vitals
 from processor.services.promoter import Promoter
@@ -264,7 +264,8 @@ class _Assembly:
             self.vitals.watch(lambda: _has_its_place(source))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
             store = self._evidence(parts, stores, known, hints)
-            member = Ingest(source, store, letters, known, ingest_policy(settings), around, hints.appended)
+            promoter = PromoterBeside(hints.appended, hints.finished) if Part.PROMOTE in parts else PromoterBeside()
+            member = Ingest(source, store, letters, known, ingest_policy(settings), around, promoter)
             loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
             if Part.PROMOTE in parts:
                 looking = RecalculationWatch(hints.finished, stores.recalculations, around)

@@ -42,6 +42,7 @@ class Metrics:
         self.matches = counter("matches", "Waypoints that statements counted towards.")
         self.appends = counter("appends", "Progress documents that evidence was appended to.")
         self.dead_letters = counter("dead_letters", "Records parked, by reason.", "reason")
+        self.passed_over = counter("passed_over", "Statements not read whole, as their learners are through for good.")
         self.uncounted = counter("uncounted", "Matches that are nobody's progress, by reason.", "reason")
         self.lost_commits = counter("lost_commits", "Batches whose partitions had moved on: they come again.")
         self.ingest_seconds = histogram("ingest_seconds", "From a polled batch to its commit.")

@@ -19,6 +19,7 @@ from msgspec.json import Decoder
 
 from processor.core.conditions import Path, key_of, parse_path
 from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
+from processor.core.identity import Who
 from processor.core.shelves import Looks, Shelves
 from schemas.ids import parse_object_id
 
@@ -61,6 +62,10 @@ def _document() -> Field:
     )
 
 
+IsOver = Callable[[Sequence[Any], Who, datetime], bool]
+"""Tells that no evidence of this actor, of this time or later, can change anything for any of these things."""
+
+
 class Glance:
     """Looks at records for one snapshot of the journeys, given as a shelf for each organisation. Immutable."""
 
@@ -73,19 +78,23 @@ class Glance:
         for path, steps in list(looked_at.items())[:PATHS_LIMIT]:
             keys_of[path] = _keys_in(steps)
             if _is_text(steps, root):
-                texts[path] = attrgetter(path)
+                texts[path] = text = attrgetter(path)
+                keys_of[path] = partial(_text_key, text)
             add_path(root, steps)
         self._decode = Decoder(struct_of(root)).decode
         by_id = {str(organisation): shelf for organisation, shelf in shelves.items()}
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
 
-    def unsettled(self, values: Sequence[bytes | None]) -> list[int]:
-        """Return the positions of the values that have to be read whole; all others are statements without a match."""
-        starts = range(0, len(values), CHUNK)
-        return [start + it for start in starts for it in self._unsettled(values[start : start + CHUNK])]
+    def unsettled(self, values: Sequence[bytes | None], is_over: IsOver | None = None) -> list[int]:
+        """Return the positions of the values that have to be read whole.
 
-    def _unsettled(self, values: Sequence[bytes | None]) -> list[int]:
+        All others are statements without a match, or `is_over` for all that they may match.
+        """
+        starts = range(0, len(values), CHUNK)
+        return [start + it for start in starts for it in self._unsettled(values[start : start + CHUNK], is_over)]
+
+    def _unsettled(self, values: Sequence[bytes | None], is_over: IsOver | None) -> list[int]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = self._seen(values)
         unsettled = set(failed)
@@ -93,17 +102,24 @@ class Glance:
         if not are_usual(seen, [values[place] for place in places] if failed else values):
             unsettled |= {place for it, place in zip(seen, places, strict=True) if not are_usual([it], [values[place]])}
         for tenant, numbers in _by_tenant(seen):
-            held = self._held(tenant, seen if len(numbers) == len(seen) else [seen[number] for number in numbers])
-            unsettled.update(places[numbers[number]] for number in held)
+            those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
+            unsettled.update(places[numbers[number]] for number in self._held(tenant, those, is_over))
         return sorted(unsettled)
 
-    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any]) -> Iterable[int]:
-        """Return the positions of what may match, of statements of one tenant."""
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], is_over: IsOver | None) -> Iterable[int]:
+        """Return the positions of what may match and is not over, of statements of one tenant."""
         try:
             shelf = self._shelf_of(*tenant)
         except ValueError:  # the ids are none
             return range(len(seen))
-        return shelf.holding(self._looks, seen) if shelf else ()
+        held = shelf.holding(self._looks, seen) if shelf else ()
+        if is_over is None:
+            return [number for number, _ in held]
+        return [
+            number
+            for number, things in held
+            if things is None or not is_over(things, _who(seen[number].statement.actor), seen[number].timestamp)
+        ]
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""
@@ -156,6 +172,17 @@ def are_usual(seen: Sequence[Any], values: Sequence[bytes | None]) -> bool:
         return False
 
 
+def _who(actor: Any) -> Who:
+    """Return the identifier of an actor that was seen; see `identity.inverse_functional_identifier`."""
+    if actor.mbox:
+        return "mbox", actor.mbox
+    if actor.mbox_sha1sum:
+        return "mbox_sha1sum", actor.mbox_sha1sum
+    if actor.openid:
+        return "openid", actor.openid
+    return "account", actor.account.homePage, actor.account.name
+
+
 def _shelf_of(
     shelves: Mapping[str, Shelves[Any]],
     organisation: str,
@@ -177,6 +204,11 @@ def _is_plain(path: Path) -> bool:
 def _keys_in(path: Path) -> Callable[[Struct], Iterable[Any]]:
     found = values_in(path)
     return lambda seen: [key for value in found(seen) if (key := key_of(value)) is not None]
+
+
+def _text_key(text: Callable[[Any], str], seen: Any) -> tuple[str]:
+    found = text(seen)
+    return (found if len(found) != 24 else found.lower(),)
 
 
 def _is_text(path: Path, usual: Field) -> bool:

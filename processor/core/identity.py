@@ -11,6 +11,9 @@ from bson import ObjectId
 
 from processor.core.evidence import Owner
 
+Who = tuple[str, ...] | ObjectId
+"""An actor's identifier as it is written, or a persona."""
+
 
 class Uncounted(StrEnum):
     """Why a statement that matches is nobody's progress; a metric counts each."""
@@ -43,6 +46,13 @@ def inverse_functional_identifier(actor: Mapping[str, Any]) -> tuple[str, ...] |
         if isinstance(home_page, str) and isinstance(name, str) and home_page and name:
             return "account", home_page, name
     return None
+
+
+def who_is(track_by: str, ident: Any) -> Who | None:
+    """Return by what an owner is known again who is written the same way; None for one that nobody knows."""
+    if track_by == "persona":
+        return ident if isinstance(ident, ObjectId) else None
+    return inverse_functional_identifier(ident) if isinstance(ident, Mapping) else None
 
 
 def is_group(actor: Mapping[str, Any]) -> bool:

@@ -21,6 +21,9 @@ class Looks(NamedTuple):
     texts: Mapping[str, Callable[[Any], str]]
 
 
+Held = tuple[int, Sequence[Thing] | None]
+"""A position, and what may be met there: None for anything."""
+
 CROWD: Final = 8
 """So many things may share a place: to evaluate them costs about as much as to look further."""
 
@@ -78,29 +81,39 @@ class Shelves(Generic[Thing]):
                     for thing in things:
                         found[id(thing)] = thing
 
-    def holding(self, looks: Looks, seen: Sequence[Any]) -> list[int]:
-        """Return the positions of those, of what was seen of some documents, that may have candidates."""
+    def holding(self, looks: Looks, seen: Sequence[Any]) -> Sequence[Held[Thing]]:
+        """Return the positions of those, of what was seen of some documents, that may match, each with what (`held`)."""
         if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
-            return [number for number, it in enumerate(seen) if self._may_hold(looks, it)]
-        found: set[int] = set()
+            return self._holding(looks, seen, range(len(seen)))
+        places: dict[int, Shelves[Thing] | tuple[Thing, ...]] = {}
         for path, _, shelf in self._by_path:
             texts = map(looks.texts[path], seen)
             keys = (text if len(text) != 24 else text.lower() for text in texts)
-            found.update(number for number, key in enumerate(keys) if key in shelf)
-        return [number for number in found if self._may_hold(looks, seen[number])]
+            places.update((number, shelf[key]) for number, key in enumerate(keys) if key in shelf)
+        if len(self._by_path) == 1 and all(isinstance(things, tuple) for things in places.values()):
+            return list(places.items())  # type: ignore[arg-type]  # as was just asked
+        return self._holding(looks, seen, places)
 
-    def _may_hold(self, looks: Looks, seen: Any) -> bool:
-        """A path that was not looked at may hold anything."""
-        if self._unconditional:
-            return True
+    def _holding(self, looks: Looks, seen: Sequence[Any], numbers: Iterable[int]) -> Sequence[Held[Thing]]:
+        held = ((number, self.held(looks, seen[number])) for number in numbers)
+        return [(number, things) for number, things in held if things is None or things]
+
+    def held(self, looks: Looks, seen: Any) -> Sequence[Thing] | None:
+        """Return all that a document can match, and a few things that it does not, of what was seen of it.
+
+        None when there is a path that was not looked at: that may hold anything.
+        """
+        held = list(self._unconditional)
         for path, _, shelf in self._by_path:
             if path not in looks.keys:
-                return True
+                return None
             for key in looks.keys[path](seen):
                 things = shelf.get(key, ())
-                if things and (not isinstance(things, Shelves) or things._may_hold(looks, seen)):  # noqa: SLF001 - its own kind
-                    return True
-        return False
+                within = things.held(looks, seen) if isinstance(things, Shelves) else things
+                if within is None:
+                    return None
+                held += within
+        return held
 
     def _within(self) -> Iterable[frozenset[str]]:
         for _, _, shelf in self._by_path:

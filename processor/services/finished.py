@@ -6,12 +6,17 @@ over when it is longer than one since the recalculations were looked at. So from
 nothing of its journey is passed over, and what was before is among what it reads.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
+from processor.core.glance import IsOver
+from processor.core.identity import Who, who_is
+from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.ports import RunningRecalculations
 from processor.services.surroundings import Surroundings
@@ -22,57 +27,95 @@ MOST = 50_000
 """Documents that are remembered; with more of them all are forgotten, and learnt again."""
 
 
+MOMENT = timedelta(milliseconds=1)
+"""What BSON and the total order of evidence tell apart."""
+
+
+class _Completion(NamedTuple):
+    """Where the last item that counted stands, and from when on evidence is later for certain."""
+
+    last: Place
+    later: datetime
+
+
+@dataclass(slots=True)
+class _Completed:
+    """Who has completed a journey under these very rules."""
+
+    rules: JourneyRules
+    owners: dict[Who, _Completion] = field(default_factory=dict)
+
+
 class Finished:
     """What this process has seen complete, each with the last item that counted, under the rules it was folded by.
 
-    Rules are compared by identity: a journey that was saved again is another.
+    Rules are compared by identity: a journey that was saved again is another. `number` counts the statements of which
+    nothing was known but that they are over.
     """
 
     def __init__(self, trust: timedelta) -> None:
+        self.number = 0
         self._trust = trust
         self._until: datetime | None = None
         self._recalculated: Collection[ObjectId] = frozenset()
-        self._rules: dict[ObjectId, JourneyRules] = {}
-        self._last: dict[ObjectId, dict[ObjectId, Place]] = {}
-        self._number = 0
+        self._journeys: dict[int, _Completed] = {}
+        self._owners = 0
 
     def look(self, recalculated: Collection[ObjectId], now: datetime) -> None:
         """Take note of the journeys that are recalculated, as asked for at `now`; forget what is known of them."""
         self._recalculated = recalculated
         self._until = now + self._trust
-        for journey in recalculated:
-            self._forget(journey)
+        for completed in list(self._journeys.values()):
+            if completed.rules.id in recalculated:
+                self._forget(completed)
 
-    def learn(self, rules: JourneyRules, progress: ObjectId, last: Place) -> None:
-        """Remember a document that is durably so; `last` is the item that completed it."""
-        if rules.id in self._recalculated:
+    def learn(self, rules: JourneyRules, who: Who | None, last: Place) -> None:
+        """Remember an owner whose document is durably complete; `last` is the item that completed it."""
+        if rules.id in self._recalculated or who is None:
             return
-        if self._number >= MOST:
-            for journey in list(self._last):
-                self._forget(journey)
-        if self._rules.get(rules.id) is not rules:
-            self._forget(rules.id)
-            self._rules[rules.id] = rules
-        known = self._last.setdefault(rules.id, {})
-        self._number += progress not in known
-        known[progress] = last
+        if self._owners >= MOST:
+            self._journeys.clear()
+            self._owners = 0
+        completed = self._journeys.get(id(rules))
+        if completed is None:
+            for other in [it for it in self._journeys.values() if it.rules.id == rules.id]:
+                self._forget(other)
+            completed = self._journeys[id(rules)] = _Completed(rules)
+        self._owners += who not in completed.owners
+        completed.owners[who] = _Completion(last, last[0] + MOMENT)
 
     def passes_over(self, append: Append, rules: JourneyRules | None, now: datetime) -> bool:
         """Tell whether all of the evidence comes after the completion, and can change nothing."""
-        last = self._last.get(append.journey, {}).get(append.progress)
-        if last is None or rules is None or self._rules.get(append.journey) is not rules:
+        completed = self._journeys.get(id(rules))
+        if completed is None or rules is None or append.version != rules.version or not self._is_trusted(now):
             return False
-        if self._until is None or now >= self._until or append.version != rules.version:
-            return False
-        return all(
-            (item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > last
+        who = who_is(append.owner.track_by, append.owner.ident)
+        known = completed.owners.get(who) if who is not None else None
+        return known is not None and all(
+            (item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > known.last
             for waypoint, items in append.items.items()
             for item in items
         )
 
-    def _forget(self, journey: ObjectId) -> None:
-        self._rules.pop(journey, None)
-        self._number -= len(self._last.pop(journey, {}))
+    def over(self, now: datetime) -> IsOver | None:
+        """Return what tells statements that can change nothing from their actor and time; None when nothing is sure."""
+        return self._is_over if self._journeys and self._is_trusted(now) else None
+
+    def _is_over(self, matches: Sequence[Match], who: Who, timestamp: datetime) -> bool:
+        for match in matches:
+            completed = self._journeys.get(id(match.journey))
+            known = completed.owners.get(who) if completed else None
+            if known is None or timestamp < known.later:
+                return False
+        self.number += 1
+        return True
+
+    def _is_trusted(self, now: datetime) -> bool:
+        return self._until is not None and now < self._until
+
+    def _forget(self, completed: _Completed) -> None:
+        del self._journeys[id(completed.rules)]
+        self._owners -= len(completed.owners)
 
 
 class RecalculationWatch:

@@ -13,18 +13,20 @@ the rejection budget allows, the process stops before 1: nothing of the batch is
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification
+from processor.core.index import JourneyIndex
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.core.rejections import RejectionBudget, Rejections
 from processor.errors import RejectionBudgetSpent
 from processor.ports import DeadLetters, Evidence, RecordSource
+from processor.services.finished import Finished
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Surroundings
 from processor.settings import PREFIX
@@ -41,8 +43,19 @@ class IngestPolicy:
     budget: RejectionBudget = field(default_factory=RejectionBudget)
 
 
+@dataclass(frozen=True, slots=True)
+class PromoterBeside:
+    """What ingest shares with a promoter of its process: only hints, nothing depends on them.
+
+    `appended` is set when there is something to promote; `finished` knows whose statements can change nothing.
+    """
+
+    appended: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: Finished | None = None
+
+
 class Ingest:
-    """One member of the consumer group. `appended` is set when a promoter has something to do (only a hint)."""
+    """One member of the consumer group."""
 
     def __init__(
         self,
@@ -52,7 +65,7 @@ class Ingest:
         journeys: Journeys,
         policy: IngestPolicy,
         surroundings: Surroundings,
-        appended: asyncio.Event,
+        promoter: PromoterBeside,
     ) -> None:
         self._source = source
         self._store = store
@@ -60,7 +73,7 @@ class Ingest:
         self._journeys = journeys
         self._policy = policy
         self._around = surroundings
-        self._appended = appended
+        self._promoter = promoter
         self._rejections = Rejections()
 
     async def step(self) -> int:
@@ -74,7 +87,7 @@ class Ingest:
                 return 0
             with self._around.metrics.ingest_seconds.time():
                 index = self._journeys.index
-                unsettled = index.glance.unsettled(batch.values)
+                unsettled = self._unsettled(batch, index)
                 statements, rejected = self._decode(batch.records[position] for position in unsettled)
                 matched = match(statements, index, self._policy.identification)
                 rejected += matched.rejected
@@ -84,7 +97,7 @@ class Ingest:
                 if matched.appends and await self._store.append(
                     matched.appends, matched.kept, self._around.clock.now()
                 ):
-                    self._appended.set()
+                    self._promoter.appended.set()
                 # 2. park
                 if rejected:
                     await self._dead_letters.park(rejected)
@@ -94,6 +107,16 @@ class Ingest:
             settled = len(batch.values) - len(unsettled)
             self._account(batch, settled + len(statements), matched, rejected, is_committed)
             return len(batch.records)
+
+    def _unsettled(self, batch: Batch, index: JourneyIndex) -> Sequence[int]:
+        """Return the positions of the records that have to be read whole."""
+        finished = self._promoter.finished
+        if finished is None:
+            return index.glance.unsettled(batch.values)
+        before = finished.number
+        unsettled = index.glance.unsettled(batch.values, finished.over(self._around.clock.now()))
+        self._around.metrics.passed_over.inc(finished.number - before)
+        return unsettled
 
     def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []

@@ -16,6 +16,7 @@ import structlog
 from bson import ObjectId
 
 from processor.core.evidence import Promotion
+from processor.core.identity import who_is
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
@@ -89,10 +90,13 @@ class Promoter:
         """Let ingest know whose evidence need not be written any more."""
         if self._finished is None:
             return
-        journeys = {document["_id"]: document["journey"] for document in claim.documents if "journey" in document}
+        documents = {document["_id"]: document for document in claim.documents}
         for promotion in promotions:
             if promotion.finished:
-                self._finished.learn(rules[journeys[promotion.progress]], promotion.progress, promotion.finished)
+                document = documents[promotion.progress]
+                owner = document["owner"]
+                who = who_is(owner["trackBy"], owner["ident"])
+                self._finished.learn(rules[document["journey"]], who, promotion.finished)
 
     async def _catch_up(self, claim: Claim) -> None:
         """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""

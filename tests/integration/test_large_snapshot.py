@@ -9,7 +9,7 @@ from bson import ObjectId
 from processor.clock import SystemClock
 from processor.core.decode import Tenancy
 from processor.metrics import Metrics
-from processor.services.ingest import Ingest, IngestPolicy
+from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.services.journeys import MANY, Journeys
 from processor.services.surroundings import Surroundings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters, MemoryGroup
@@ -34,7 +34,7 @@ async def test_ingest_goes_on_while_very_many_journeys_are_compiled() -> None:
     store = MemoryProgressStore(database)
     source = await MemoryGroup(broker, "statements", most=1).join()
     letters = MemoryDeadLetters(broker, "letters")
-    ingest = Ingest(source, store, letters, journeys, IngestPolicy(Tenancy(ORGANISATION)), around, asyncio.Event())
+    ingest = Ingest(source, store, letters, journeys, IngestPolicy(Tenancy(ORGANISATION)), around, PromoterBeside())
     for number in range(10_000):
         broker.append("statements", orjson.dumps(a_statement(number)))
 

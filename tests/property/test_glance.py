@@ -2,7 +2,8 @@
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -14,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.core.decode import Tenancy, decode
-from processor.core.index import JourneyIndex
+from processor.core.identity import Who, inverse_functional_identifier
+from processor.core.index import JourneyIndex, Match
 from processor.core.journey import compile_journey
 from processor.core.records import Reason, Record, Rejected
+from schemas.ids import parse_timestamp
 from tests.builders import a_journey, a_statement, a_statement_document
 from tests.golden import STATEMENT_DOCUMENTS
 from tests.hostile import LITERALS, TIMES, mutated
@@ -209,6 +212,24 @@ def test_a_batch_is_looked_at_as_each_of_its_values(index: JourneyIndex) -> None
     assert index.glance.unsettled(values) == apart
     assert 10 < len(apart) < len(values) - 10
     assert index.glance.unsettled([]) == []
+
+
+@pytest.mark.parametrize(("index", "value"), list(zip(INDEXES[:8], MATCHING, strict=False)))
+def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: JourneyIndex, value: bytes) -> None:
+    [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
+    assert not isinstance(found, Rejected)
+    asked: list[tuple[Sequence[Match], Who, datetime]] = []
+
+    def is_over(things: Sequence[Match], who: Who, timestamp: datetime) -> bool:
+        asked.append((things, who, timestamp))
+        return len(asked) == 1
+
+    assert not index.glance.unsettled([value], is_over)
+    [(things, who, timestamp)] = asked
+    assert {match.waypoint.id for match in index.matches(found)} <= {match.waypoint.id for match in things}
+    assert who == inverse_functional_identifier(found.document["statement"]["actor"])
+    assert found.timestamp == parse_timestamp(timestamp)
+    assert index.glance.unsettled([value], is_over) == [0]
 
 
 @needs(CONFORMANCE)

@@ -33,7 +33,7 @@ def judge(world: World, faultless: World | None = None) -> list[Violation]:
 def i1_everything_committed_is_durable(world: World) -> None:
     for progress, waypoints in world.scenario.evidence().items():
         for waypoint, items in waypoints.items():
-            if lost := items - world.ledger.appended.get(progress, {}).get(waypoint, set()):
+            if lost := world.ledger.not_appended(progress, waypoint, items):
                 world.ledger.broken("I1", f"{len(lost)} items of {progress} were never appended")
     kept = world.servers.database.statements
     referred = {it for statement in world.scenario.statements for it in [statement.item.statement]}

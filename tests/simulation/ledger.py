@@ -1,6 +1,6 @@
 """What really happened: written by the stores as effects happen, and judged at once where a guarantee can be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -12,6 +12,8 @@ from processor.core.beginning import Beginning
 from processor.core.completions import attempts_from
 from processor.core.evidence import Append, Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt
+from processor.core.identity import Identification, Uncounted, Who, owners_of, progress_id
+from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.ports import Claim, OutboxClaim, RelayLease
 from processor.services.finished import Finished
@@ -43,12 +45,19 @@ class Ledger:
     broker: MemoryBroker
     violations: list[Violation] = field(default_factory=list)
     appended: dict[ObjectId, dict[str, set[Item]]] = field(default_factory=dict)
+    over: set[tuple[ObjectId, str, datetime]] = field(default_factory=set)
     holders: dict[ObjectId, str | None] = field(default_factory=dict)
     landed: dict[tuple[str, int], bytes] = field(default_factory=dict)
     published: dict[str, int] = field(default_factory=dict)
 
     def broken(self, guarantee: str, message: str) -> None:
         self.violations.append(Violation(guarantee, message))
+
+    def not_appended(self, progress: ObjectId, waypoint: str, items: Collection[Item]) -> set[Item]:
+        """Return what is missing of a document's evidence. What was over at a glance is as good as appended."""
+        appended = self.appended.setdefault(progress, {}).setdefault(waypoint, set())
+        appended.update(it for it in items if (progress, waypoint, it.timestamp) in self.over)
+        return set(items) - appended
 
     def on_append(self, append: Append, document: Document) -> None:
         for waypoint, items in append.items.items():
@@ -191,6 +200,21 @@ class WatchedFinished(Finished):
                 # As good as appended: the fold drops it.
                 self._ledger.appended.setdefault(append.progress, {}).setdefault(waypoint, set()).update(items)
         return is_passed
+
+    def _is_over(self, matches: Sequence[Match], who: Who, timestamp: datetime) -> bool:
+        is_over = super()._is_over(matches, who, timestamp)
+        for journey, waypoint in matches if is_over else ():
+            assert not isinstance(who, ObjectId)
+            owners = owners_of({"statement": {"actor": {who[0]: who[1]}}}, "actor", Identification())
+            assert not isinstance(owners, Uncounted)
+            [owner] = owners
+            progress = progress_id(journey.organisation, journey.id, owner)
+            attempts = attempts_from(self._database.progresses[progress]["completions"])
+            last = attempts[-1] if attempts else Attempt()
+            if journey.is_repeatable or last.completed_at is None or timestamp <= last.last.timestamp:
+                self._ledger.broken("I1", f"a statement for {progress} was not read that may count")
+            self._ledger.over.add((progress, waypoint.id, timestamp))
+        return is_over
 
 
 def tells(data: bytes, document: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Place, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
+from processor.core.identity import Who
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Record, Rejected, StatementRecord
@@ -92,8 +93,8 @@ class WritesOver(WatchedStore):
 class PassesOverTooMuch(WatchedFinished):
     """I1: evidence of what is complete is passed over, however early it is."""
 
-    def learn(self, rules: JourneyRules, progress: ObjectId, last: Place) -> None:
-        super().learn(rules, progress, (LONG_AGO, *last[1:]))
+    def learn(self, rules: JourneyRules, who: Who | None, last: Place) -> None:
+        super().learn(rules, who, (LONG_AGO, *last[1:]))
 
 
 class LosesTheRace(Beginnings):

@@ -46,7 +46,7 @@ class Onlooker:
         message = self.sent[partition, offset]
         for progress, waypoints in self.scenario.evidence(message.statements).items():
             for waypoint, items in waypoints.items():
-                if items - self.ledger.appended.get(progress, {}).get(waypoint, set()):
+                if self.ledger.not_appended(progress, waypoint, items):
                     self.ledger.broken("I1", f"offset {partition}-{offset} is committed, its evidence is not durable")
         for item in message.poison:
             if (partition, offset, item) not in self.parked:

@@ -14,7 +14,7 @@ from processor.ports import Evidence
 from processor.services.beginnings import Beginnings
 from processor.services.finished import Finished
 from processor.services.handover import Handover
-from processor.services.ingest import Ingest, IngestPolicy
+from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.promoter import Promoter
 from processor.services.relay import Relay
@@ -176,7 +176,8 @@ class Process:
             letters = MemoryDeadLetters(self.servers.broker, LETTERS, self.faults)
             policy = IngestPolicy(Tenancy())
             evidence = self._evidence(handover, finished)
-            ingest = self.parts.ingest(self.member, evidence, letters, self.journeys, policy, self.around, appended)
+            beside = PromoterBeside(appended, finished) if "promote" in self.loops else PromoterBeside()
+            ingest = self.parts.ingest(self.member, evidence, letters, self.journeys, policy, self.around, beside)
             loops.append(Loop("ingest", ingest.step, self.rests.other))
         try:
             await supervise(loops, self.around, deadline=8)

@@ -64,7 +64,9 @@ class Statement:
     @property
     def document(self) -> dict[str, Any]:
         """As the LRS would send it, under the reference that the bare one has, too."""
-        return {"_id": str(self.item.statement), "organisation": str(ORGANISATION), "statement": self.bare}
+        bare = self.bare
+        times = dict.fromkeys(("timestamp", "stored"), bare["timestamp"])
+        return {"_id": str(self.item.statement), "organisation": str(ORGANISATION), "statement": bare, **times}
 
     @property
     def item(self) -> Item:
@@ -89,14 +91,22 @@ class Scenario:
     def __post_init__(self) -> None:
         random = Random(f"scenario {self.seed}")
         some = random.sample([trait for trait in Trait if trait is not Trait.STEADY], random.choice((0, 1, 1, 2)))
-        for number, trait in enumerate([Trait.STEADY, *(some if self.edited is None else self.edited)]):
-            journey = _a_journey(random, number, trait)
+        goes_on = self.edited is None and self.seed % 8 == 5
+        some = [] if goes_on else some if self.edited is None else list(self.edited)
+        for number, trait in enumerate([Trait.STEADY, *some]):
+            journey = _a_journey(random, number, trait) | ({"isRepeatable": False} if goes_on else {})
             self.traits[journey["_id"]] = trait
             self.journeys.append(journey)
         for number in range(1, random.randint(7, 20)):
             second = random.choice((number, random.randrange(20)))
             self.statements.append(Statement(number, random.choice(LEARNERS), random.randrange(3), second))
         scripts: list[list[Message | Edit]] = [list(_messages(random, self.statements))]
+        if goes_on:  # learners who are through, perhaps: nothing that they do later can change anything
+            later = [
+                Statement(number, random.choice(LEARNERS), random.randrange(3), number) for number in range(30, 45)
+            ]
+            self.statements += later
+            scripts[0] += _messages(random, later)
         scripts += [list(_edits(random, journey, self.traits[journey["_id"]])) for journey in self.journeys]
         places = [place for place, script in enumerate(scripts) for _ in script]
         random.shuffle(places)  # the order within each script stays

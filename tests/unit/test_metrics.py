@@ -19,6 +19,7 @@ NAMES = {
     "matches",
     "appends",
     "dead_letters",
+    "passed_over",
     "uncounted",
     "lost_commits",
     "ingest_seconds",

@@ -7,6 +7,8 @@ import pytest
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
+from processor.core.identity import who_is
+from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
 from processor.errors import StoreUnavailable
@@ -15,12 +17,12 @@ from processor.services.finished import MOST, Finished, RecalculationWatch
 from processor.services.handover import Handover
 from processor.services.promoter import Promoter
 from processor.services.surroundings import Leasing
-from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, at, journey_rules
+from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, an_owner, at, journey_rules
 from tests.unit.services.test_beginnings import a_running_journey
 from tests.unit.services.world import STORE_AWAY, World, pending
 
 TRUST = timedelta(seconds=10)
-PROGRESS = an_append().progress
+ANA, BEN = (who_is("actor", an_owner(it).ident) for it in ("ana", "ben"))
 
 
 def the_rules(version: int = 1) -> JourneyRules:
@@ -35,7 +37,7 @@ def place(number: int) -> Place:
 def a_finished(rules: JourneyRules) -> Finished:
     finished = Finished(TRUST)
     finished.look((), at(0))
-    finished.learn(rules, PROGRESS, place(5))
+    finished.learn(rules, ANA, place(5))
     return finished
 
 
@@ -54,7 +56,7 @@ def test_a_journey_that_was_saved_again_is_another() -> None:
     finished = a_finished(rules)
     again = the_rules()
     assert not finished.passes_over(an_append(an_item(6)), again, at(1))
-    finished.learn(again, an_append(owner="ben").progress, place(5))
+    finished.learn(again, BEN, place(5))
     assert not finished.passes_over(an_append(an_item(6)), again, at(1))
     assert finished.passes_over(an_append(an_item(6), owner="ben"), again, at(1))
 
@@ -64,10 +66,10 @@ def test_nothing_of_a_journey_that_is_recalculated_is_passed_over_until_it_is_le
     finished = a_finished(rules)
     finished.look({JOURNEY}, at(2))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(3))
-    finished.learn(rules, PROGRESS, place(5))
+    finished.learn(rules, ANA, place(5))
     finished.look((), at(4))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(5))
-    finished.learn(rules, PROGRESS, place(5))
+    finished.learn(rules, ANA, place(5))
     assert finished.passes_over(an_append(an_item(6)), rules, at(5))
 
 
@@ -75,11 +77,31 @@ def test_who_has_not_looked_at_the_recalculations_lately_passes_nothing_over() -
     """A recalculation that began since reads nothing before two of these times are over."""
     rules = the_rules()
     finished = Finished(TRUST)
-    finished.learn(rules, PROGRESS, place(5))
+    finished.learn(rules, ANA, place(5))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(0))
     finished.look((), at(0))
     assert finished.passes_over(an_append(an_item(6)), rules, at(9.999))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(10))
+
+
+def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
+    """Only if all that it may match is over, and by more than the records' times and ours may differ."""
+    rules, other = the_rules(), replace(the_rules(), id=ObjectId())
+    [waypoint] = [it for it in rules.waypoints.values() if it.id == WAYPOINTS[0]]
+    finished = a_finished(rules)
+    is_over = finished.over(at(1))
+    assert is_over is not None
+    assert ANA is not None
+    assert BEN is not None
+    assert is_over([Match(rules, waypoint)], ANA, at(5.001))
+    assert not is_over([Match(rules, waypoint)], ANA, at(5.0009))
+    assert not is_over([Match(rules, waypoint)], BEN, at(6))
+    assert not is_over([Match(the_rules(), waypoint)], ANA, at(6))
+    assert not is_over([Match(rules, waypoint), Match(other, waypoint)], ANA, at(6))
+    finished.learn(other, ANA, place(5))
+    assert is_over([Match(rules, waypoint), Match(other, waypoint)], ANA, at(6))
+    assert finished.number == 2
+    assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
 
 
 def test_memory_is_bounded() -> None:
@@ -88,7 +110,7 @@ def test_memory_is_bounded() -> None:
     for number in range(MOST):
         finished.learn(rules, ObjectId(number.to_bytes(12)), place(5))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(1))
-    assert finished._number < MOST
+    assert finished._owners < MOST
 
 
 async def test_what_was_promoted_here_is_known_and_its_later_evidence_costs_no_write() -> None:

@@ -1,6 +1,5 @@
 """Ingest: append, park, commit, in this order, whatever fails in between (I1, I2, I3)."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from structlog.testing import capture_logs
 
 from processor.core.identity import Identification
 from processor.errors import BrokerUnavailable, StoreUnavailable
-from processor.services.ingest import Ingest, IngestPolicy
+from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.testing.broker import MemoryDeadLetters, MemoryRecordSource
 from tests.builders import WAYPOINTS, a_journey, a_statement
 from tests.unit.services.world import BROKER_AWAY, LETTERS, OURS, STORE_AWAY, World, pending
@@ -22,8 +21,7 @@ async def an_ingest(world: World, **policy: Any) -> tuple[Ingest, MemoryRecordSo
     member = await world.group.join(world.effects)
     letters = MemoryDeadLetters(world.broker, LETTERS, world.effects)
     chosen = IngestPolicy(**{"tenancy": OURS, **policy})
-    hint = asyncio.Event()
-    return Ingest(member, world.store, letters, world.journeys, chosen, world.around, hint), member
+    return Ingest(member, world.store, letters, world.journeys, chosen, world.around, PromoterBeside()), member
 
 
 async def test_i1_i3_the_order_of_durable_effects() -> None:
@@ -140,14 +138,14 @@ async def test_the_promoter_is_told_once_the_evidence_is_durable() -> None:
     ingest, _ = await an_ingest(world)
     world.send(a_statement(1, verb={"id": "http://example.org/else"}))
     await ingest.step()
-    assert not ingest._appended.is_set()
+    assert not ingest._promoter.appended.is_set()
     world.send(a_statement(2))
     world.effects.fail("append.progress.before", STORE_AWAY)
     with pytest.raises(StoreUnavailable):
         await ingest.step()
-    assert not ingest._appended.is_set()
+    assert not ingest._promoter.appended.is_set()
     await ingest.step()
-    assert ingest._appended.is_set()
+    assert ingest._promoter.appended.is_set()
 
 
 async def test_settings_say_whose_a_bare_statement_is_and_who_counts() -> None:
