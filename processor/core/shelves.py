@@ -82,7 +82,7 @@ class Shelves(Generic[Thing]):
                         found[id(thing)] = thing
 
     def holding(self, looks: Looks, seen: Sequence[Any]) -> Sequence[Held[Thing]]:
-        """Return the positions of those, of what was seen of some documents, that may match, each with what (`held`)."""
+        """Return the positions of what may match, of what was seen of some documents, each with what (see `held`)."""
         if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
             return self._holding(looks, seen, range(len(seen)))
         places: dict[int, Shelves[Thing] | tuple[Thing, ...]] = {}

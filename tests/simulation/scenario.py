@@ -92,8 +92,8 @@ class Scenario:
         random = Random(f"scenario {self.seed}")
         some = random.sample([trait for trait in Trait if trait is not Trait.STEADY], random.choice((0, 1, 1, 2)))
         goes_on = self.edited is None and self.seed % 8 == 5
-        some = [] if goes_on else some if self.edited is None else list(self.edited)
-        for number, trait in enumerate([Trait.STEADY, *some]):
+        edited = () if goes_on else some if self.edited is None else self.edited
+        for number, trait in enumerate([Trait.STEADY, *edited]):
             journey = _a_journey(random, number, trait) | ({"isRepeatable": False} if goes_on else {})
             self.traits[journey["_id"]] = trait
             self.journeys.append(journey)
