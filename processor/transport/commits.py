@@ -19,12 +19,14 @@ class Commits:
         self._send = send
         self._due: dict[TopicPartition, int] = {}
         self._sending: asyncio.Task[None] | None = None
+        self._turn = asyncio.Event()
 
     async def room(self) -> None:
         """Wait until something can be given. Raises what an earlier commit failed with."""
-        while self._sending and self._due:
-            await asyncio.wait([self._sending])
+        while self._due:
             self.go_on()
+            self._turn.clear()
+            await self._turn.wait()
 
     def give(self, offsets: Offsets) -> None:
         """Have the offsets committed."""
@@ -32,16 +34,12 @@ class Commits:
         self.go_on()
 
     def go_on(self) -> None:
-        """Send what is due, unless a request is under way: to be called now and then.
-
-        Raises what the last one failed with; its offsets stay due.
-        """
+        """Begin again after a failure, which is raised first: to be called now and then."""
         if self._sending and self._sending.done():
             sending, self._sending = self._sending, None
             sending.result()
         if self._due and not self._sending:
-            sent, self._due = self._due, {}
-            self._sending = asyncio.create_task(self._send_or_keep(sent))
+            self._sending = asyncio.create_task(self._send_all())
 
     async def settle(self) -> None:
         """Wait until all is committed. Raises what a commit failed with."""
@@ -58,9 +56,15 @@ class Commits:
             await asyncio.gather(sending, return_exceptions=True)
         self._due.clear()
 
-    async def _send_or_keep(self, sent: Offsets) -> None:
+    async def _send_all(self) -> None:
         try:
-            await self._send(sent)
-        except BaseException:
-            self._due = {**sent, **self._due}
-            raise
+            while self._due:
+                sent, self._due = self._due, {}
+                self._turn.set()
+                try:
+                    await self._send(sent)
+                except BaseException:
+                    self._due = {**sent, **self._due}
+                    raise
+        finally:
+            self._turn.set()
