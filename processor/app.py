@@ -228,7 +228,8 @@ class _Assembly:
         await around.outlast(START, known.refresh)
         room = HANDED if Part.RELAY in parts else 0
         poll = timedelta(seconds=settings.journeys_poll)
-        hints = _Hints(Handover(self._leasing(settings.relay_batch), room), Finished(trust=poll))
+        over = Finished(poll, ingest_policy(settings).identification)
+        hints = _Hints(Handover(self._leasing(settings.relay_batch), room), over)
 
         loops: list[Loop] = []
         if any(part is not Part.RELAY for part in parts):

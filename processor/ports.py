@@ -175,10 +175,10 @@ class ProgressStore(Protocol):
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim the outboxes of up to `limit` documents that have something to publish (R1)."""
 
-    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
-        """Remove published events: for each document those up to the given revision, and free the relay's lock.
+    async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
+        """Remove what was published of each claim: by document the events up to a revision; and free the relay's lock.
 
-        A document of the claim that is missing from `published` keeps its events and its lease, and is
+        A document of a claim of which nothing is told keeps its events and its lease, and is
         claimed again when the lease runs out.
         """
 

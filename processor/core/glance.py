@@ -115,11 +115,7 @@ class Glance:
         held = shelf.holding(self._looks, seen) if shelf else ()
         if is_over is None:
             return [number for number, _ in held]
-        return [
-            number
-            for number, things in held
-            if things is None or not is_over(things, _who(seen[number].statement.actor), seen[number].timestamp)
-        ]
+        return [number for number, things in held if not _is_over(things, seen[number], is_over)]
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""
@@ -172,15 +168,20 @@ def are_usual(seen: Sequence[Any], values: Sequence[bytes | None]) -> bool:
         return False
 
 
-def _who(actor: Any) -> Who:
-    """Return the identifier of an actor that was seen; see `identity.inverse_functional_identifier`."""
+def _is_over(things: Sequence[Any] | None, seen: Any, is_over: IsOver) -> bool:
+    who = _who(seen.statement.actor)
+    return things is not None and who is not None and is_over(things, who, seen.timestamp)
+
+
+def _who(actor: Any) -> Who | None:
+    """Return the identifier of an actor that was seen, if it has one; see `identity.inverse_functional_identifier`."""
     if actor.mbox:
         return "mbox", actor.mbox
     if actor.mbox_sha1sum:
         return "mbox_sha1sum", actor.mbox_sha1sum
     if actor.openid:
         return "openid", actor.openid
-    return "account", actor.account.homePage, actor.account.name
+    return ("account", actor.account.homePage, actor.account.name) if actor.account else None
 
 
 def _shelf_of(

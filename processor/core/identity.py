@@ -48,11 +48,18 @@ def inverse_functional_identifier(actor: Mapping[str, Any]) -> tuple[str, ...] |
     return None
 
 
-def who_is(track_by: str, ident: Any) -> Who | None:
+def who_is(owner: Owner) -> Who | None:
     """Return by what an owner is known again who is written the same way; None for one that nobody knows."""
+    if owner.track_by == "persona":
+        return owner.ident if isinstance(owner.ident, ObjectId) else None
+    return inverse_functional_identifier(owner.ident) if isinstance(owner.ident, Mapping) else None
+
+
+def owner_again(ident: Any, track_by: str, identification: Identification) -> Owner | None:
+    """Return the owner that an `ident` is, as it stands in a document or an event, under a journey's `trackBy`."""
     if track_by == "persona":
-        return ident if isinstance(ident, ObjectId) else None
-    return inverse_functional_identifier(ident) if isinstance(ident, Mapping) else None
+        return Owner("persona", ident, _identity("persona", str(ident))) if isinstance(ident, ObjectId) else None
+    return _actor_owner(ident, identification) if isinstance(ident, Mapping) else None
 
 
 def is_group(actor: Mapping[str, Any]) -> bool:
@@ -69,10 +76,8 @@ def owners_of(
     """
     if track_by == "persona":
         person = document.get("person")
-        persona = person.get("_id") if isinstance(person, Mapping) else None
-        if not isinstance(persona, ObjectId):
-            return Uncounted.NO_PERSONA
-        return (Owner("persona", persona, _identity("persona", str(persona))),)
+        owner = owner_again(person.get("_id") if isinstance(person, Mapping) else None, track_by, identification)
+        return (owner,) if owner else Uncounted.NO_PERSONA
 
     actor = document["statement"]["actor"]
     owner = _actor_owner(actor, identification)

@@ -14,7 +14,6 @@ from bson import ObjectId
 from processor.core.beginning import Beginning, begin
 from processor.core.evidence import Append
 from processor.core.fold import Outcome
-from processor.core.identity import who_is
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
 from processor.core.records import StatementRecord
@@ -142,8 +141,8 @@ class Beginnings:
     def _learn(self, beginnings: Sequence[Beginning], taken: frozenset[ObjectId]) -> None:
         for it in beginnings:
             if self._finished and it.promotion.finished and it.append.progress not in taken:
-                owner = it.append.owner
-                self._finished.learn(it.rules, who_is(owner.track_by, owner.ident), it.promotion.finished)
+                append = it.append
+                self._finished.learn(it.rules, append.progress, append.owner.ident, it.promotion.finished)
 
     async def _wake_older(self, beginnings: Sequence[Beginning], rules: Mapping[ObjectId, JourneyRules]) -> None:
         """Wake what was inserted under a journey that has changed meanwhile.

@@ -8,14 +8,14 @@ nothing of its journey is passed over, and what was before is among what it read
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
 from processor.core.glance import IsOver
-from processor.core.identity import Who, who_is
+from processor.core.identity import Identification, Who, owner_again, progress_id, who_is
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.ports import RunningRecalculations
@@ -30,9 +30,13 @@ MOST = 50_000
 MOMENT = timedelta(milliseconds=1)
 """What BSON and the total order of evidence tell apart."""
 
+LATEST = datetime.max.replace(tzinfo=UTC) - MOMENT
+
+AS_WRITTEN = Identification()
+
 
 class _Completion(NamedTuple):
-    """Where the last item that counted stands, and from when on evidence is later for certain."""
+    """Where the last item that counted stands, and after when evidence is later however its time was rounded."""
 
     last: Place
     later: datetime
@@ -53,8 +57,9 @@ class Finished:
     nothing was known but that they are over.
     """
 
-    def __init__(self, trust: timedelta) -> None:
+    def __init__(self, trust: timedelta, identification: Identification = AS_WRITTEN) -> None:
         self.number = 0
+        self._identification = identification
         self._trust = trust
         self._until: datetime | None = None
         self._recalculated: Collection[ObjectId] = frozenset()
@@ -69,9 +74,17 @@ class Finished:
             if completed.rules.id in recalculated:
                 self._forget(completed)
 
-    def learn(self, rules: JourneyRules, who: Who | None, last: Place) -> None:
-        """Remember an owner whose document is durably complete; `last` is the item that completed it."""
-        if rules.id in self._recalculated or who is None:
+    def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Place) -> None:
+        """Remember the owner of a document that is durably complete; `last` is the item that completed it.
+
+        Only if the document is the one that the owner's next evidence goes to: `trackBy`, or how actors are told apart,
+        may have been another when it was begun.
+        """
+        owner = owner_again(ident, rules.track_by, self._identification)
+        who = who_is(owner) if owner else None
+        if owner is None or who is None or progress != progress_id(rules.organisation, rules.id, owner):
+            return
+        if rules.id in self._recalculated or last[0] > LATEST:
             return
         if self._owners >= MOST:
             self._journeys.clear()
@@ -89,7 +102,7 @@ class Finished:
         completed = self._journeys.get(id(rules))
         if completed is None or rules is None or append.version != rules.version or not self._is_trusted(now):
             return False
-        who = who_is(append.owner.track_by, append.owner.ident)
+        who = who_is(append.owner)
         known = completed.owners.get(who) if who is not None else None
         return known is not None and all(
             (item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > known.last
@@ -105,7 +118,7 @@ class Finished:
         for match in matches:
             completed = self._journeys.get(id(match.journey))
             known = completed.owners.get(who) if completed else None
-            if known is None or timestamp < known.later:
+            if known is None or timestamp <= known.later:
                 return False
         self.number += 1
         return True

@@ -40,6 +40,11 @@ class Handover:
             self._claims.append(OutboxClaim(lease.lock_key, lease.until, outboxes))
         self.given.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may be handed over at all."""
+        return self._room > 0
+
     def take(self) -> Sequence[OutboxClaim]:
         """Return what was handed over since, the earliest first."""
         taken = tuple(self._claims)

@@ -16,7 +16,6 @@ import structlog
 from bson import ObjectId
 
 from processor.core.evidence import Promotion
-from processor.core.identity import who_is
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
@@ -94,9 +93,9 @@ class Promoter:
         for promotion in promotions:
             if promotion.finished:
                 document = documents[promotion.progress]
-                owner = document["owner"]
-                who = who_is(owner["trackBy"], owner["ident"])
-                self._finished.learn(rules[document["journey"]], who, promotion.finished)
+                owner = document.get("owner")  # one that was edited by hand may have none
+                ident = owner.get("ident") if isinstance(owner, dict) else None
+                self._finished.learn(rules[document["journey"]], promotion.progress, ident, promotion.finished)
 
     async def _catch_up(self, claim: Claim) -> None:
         """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""

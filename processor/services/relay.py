@@ -2,8 +2,8 @@
 
 1. claim the outboxes of a batch of documents under a fresh key with a lease; those that the loops of this process have
    filled were claimed as they were filled (`handover.py`),
-2. publish their events in revision order (acknowledged by the broker),
-3. forget what was published.
+2. publish their events in revision order (acknowledged by the broker), and those that are handed over meanwhile,
+3. forget what was published, together.
 
 R1: every change of public state is published at least once: a crash between 2 and 3 repeats events with the same
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
@@ -26,6 +26,12 @@ LOOP = "relay"
 
 SWEEP = timedelta(seconds=0.25)
 """How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
+
+LINGER = 0.02
+"""Seconds that what was published waits to be forgotten with what is handed over next: nobody waits for that."""
+
+MOMENT = 0.001
+"""Seconds that are too short to wait."""
 
 PATIENCE = 1.0
 """Seconds that a store is given at the end."""
@@ -56,15 +62,18 @@ class Relay:
         """
         # 1. claim
         claims = await self._claims()
-        if not claims:
-            return 0
-        with self._around.metrics.relay_seconds.time():
+        done: list[tuple[OutboxClaim, Mapping[ObjectId, int]]] = []
+        until = asyncio.get_running_loop().time() + LINGER
+        while claims:
             # 2. publish
-            published = await self._around.outlast(LOOP, lambda: self._publish(claims))
-            # 3. forget
-            for claim in claims:
-                await self._forget(claim, published)
-        return sum(len(claim.outboxes) for claim in claims)
+            done += await self._published(claims)
+            claims = await self._handed_over(until, done)
+        # 3. forget
+        if done:
+            await self._around.outlast(LOOP, lambda: self._store.forget(done))
+        for claim, published in done:
+            self._account(claim, published)
+        return sum(len(claim.outboxes) for claim, _ in done)
 
     async def give_back(self) -> None:
         """At the end of the process, leave what was handed over and is not published to others, at once.
@@ -73,8 +82,8 @@ class Relay:
         """
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                for claim in self._handover.take():
-                    await self._store.forget(claim, dict.fromkeys(claim.outboxes, 0))
+                left = self._handover.take()
+                await self._store.forget([(claim, dict.fromkeys(claim.outboxes, 0)) for claim in left])
 
     async def _claims(self) -> Sequence[OutboxClaim]:
         """Take what was handed over; look for what waits when there is nothing, and now and then in any case.
@@ -90,10 +99,26 @@ class Relay:
             self._swept = now
         return (*handed, claim) if claim.outboxes else handed
 
-    async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
-        ours = {progress: published[progress] for progress in claim.outboxes if progress in published}
-        await self._around.outlast(LOOP, lambda: self._store.forget(claim, ours))
-        self._account(claim, ours)
+    async def _handed_over(
+        self, until: float, done: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]
+    ) -> Sequence[OutboxClaim]:
+        """Wait a moment for what can be published and forgotten with what is done; return it, or nothing."""
+        while (left := until - asyncio.get_running_loop().time()) > MOMENT and self._handover.is_open:
+            if sum(len(claim.outboxes) for claim, _ in done) >= self._leasing.batch or self._around.stop.is_set():
+                break
+            if handed := self._handover.take():
+                return handed
+            await self._around.pause(left, self._handover.given)
+        return ()
+
+    async def _published(self, claims: Sequence[OutboxClaim]) -> Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]:
+        """Publish; return of each claim what was."""
+        with self._around.metrics.relay_seconds.time():
+            published = await self._around.outlast(LOOP, lambda: self._publish(claims))
+        return [
+            (claim, {progress: published[progress] for progress in claim.outboxes if progress in published})
+            for claim in claims
+        ]
 
     async def _publish(self, claims: Sequence[OutboxClaim]) -> Mapping[ObjectId, int]:
         """Publish while the lease lasts; after it the events may be another relay's, and ours would be late (R2).

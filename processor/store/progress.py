@@ -194,9 +194,13 @@ class MongoProgressStore:
             async for document in self._progresses.find(held, {"processing.outbox": 1})
         }
 
-    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+    async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
-        writes = updates.forget_updates(claim.outboxes, published, claim.lock_key)
+        writes = [
+            write
+            for claim, published in claims
+            for write in updates.forget_updates(claim.outboxes, published, claim.lock_key)
+        ]
         if writes:
             with translated():
                 await self._progresses.bulk_write(writes, ordered=False)

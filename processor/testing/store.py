@@ -188,8 +188,12 @@ class MemoryProgressStore:
                     processing.pop("publish", None)
         return OutboxClaim(lock_key, until, self._outboxes([it["_id"] for it in found], lock_key))
 
-    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+    async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
+        for claim, published in claims:
+            await self._forget(claim, published)
+
+    async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         for progress, revision in published.items():
             async with effect(self._faults, "forget"):
                 processing = self._database.progresses[progress]["processing"]

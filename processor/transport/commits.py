@@ -50,11 +50,12 @@ class Commits:
 
     async def drop(self) -> None:
         """Forget what is due, and give up what is under way: the partitions are another's now."""
+        self._due.clear()
         sending, self._sending = self._sending, None
         if sending:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-        self._due.clear()
+        self._turn.set()
 
     async def _send_all(self) -> None:
         try:
@@ -63,7 +64,7 @@ class Commits:
                 self._turn.set()
                 try:
                     await self._send(sent)
-                except BaseException:
+                except Exception:
                     self._due = {**sent, **self._due}
                     raise
         finally:

@@ -135,7 +135,6 @@ def _client(settings: Settings) -> AIOKafkaProducer:
         compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
         max_request_size=settings.kafka_max_message_bytes + ENVELOPE,
         max_batch_size=131_072,
-        linger_ms=2,
     )
 
 

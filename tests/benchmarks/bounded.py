@@ -83,7 +83,7 @@ async def costs(database: Database, statements: int) -> list[Cost]:
         promoted = time.perf_counter()
         size = len(bson.encode(await database[PROGRESSES].find_one() or {}))
         outboxes = await store.claim_events("relay", around.clock.now(), around.clock.now(), 1)
-        await store.forget(outboxes, {key: events[-1].revision for key, events in outboxes.outboxes.items()})
+        await store.forget([(outboxes, {key: events[-1].revision for key, events in outboxes.outboxes.items()})])
         cpu = usage_of(mongod).cpu - spent if mongod else 0.0
         found.append(Cost((appended - began) * 1e3, (promoted - appended) * 1e3, cpu * 1e3, size))
     return found

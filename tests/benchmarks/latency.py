@@ -64,7 +64,7 @@ async def _events(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float]) -> None:
     """Send each value when it is due."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="lz4")
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="lz4", linger_ms=5)
     await producer.start()
     try:
         for value, instant in zip(values, due, strict=True):

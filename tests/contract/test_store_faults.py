@@ -104,7 +104,7 @@ async def test_a_forget_that_fails_may_have_been_done(effect: str, left: int) ->
     store = await promoted(database)
     claim = await store.claim_events("relay", at(4), at(64), 10)
     with pytest.raises(StoreUnavailable):
-        await MemoryProgressStore(database, Outage(effect)).forget(claim, dict.fromkeys(claim.outboxes, 1))
+        await MemoryProgressStore(database, Outage(effect)).forget([(claim, dict.fromkeys(claim.outboxes, 1))])
     assert (await store.backlog(at(5))).outbox == left
 
 

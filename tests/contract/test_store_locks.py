@@ -48,7 +48,7 @@ async def test_r1_any_relay_takes_over_what_a_dead_one_held(workers: Sequence[Pr
     assert [[event.revision for event in events] for events in taken.outboxes.values()] == [[1]]
     [lock] = await one.locks(10)
     assert (lock.loop, lock.lock_key, lock.worker, lock.since, lock.until) == ("relay", "late", "two", at(64), at(124))
-    await two.forget(taken, {claim.documents[0]["_id"]: 1})
+    await two.forget([(taken, {claim.documents[0]["_id"]: 1})])
     assert not await one.locks(10)
 
 

@@ -16,9 +16,9 @@ async def test_r1_events_stay_until_they_are_forgotten(both: Both) -> None:
     assert not (await both.other.claim_events("other", at(11), at(71), 10)).outboxes  # leased
     again = await both.other.claim_events("other", at(71), at(131), 10)
     assert again.outboxes == first.outboxes
-    await both.store.forget(first, {key: 1})  # too late: the lease is another's
+    await both.store.forget([(first, {key: 1})])  # too late: the lease is another's
     assert len((await both.only())["processing"]["outbox"]) == 1
-    await both.other.forget(again, {key: 1})
+    await both.other.forget([(again, {key: 1})])
     assert (await both.only())["processing"]["outbox"] == []
     assert not (await both.store.claim_events("third", at(999), at(1059), 10)).outboxes
 
@@ -27,7 +27,7 @@ async def test_r2_a_later_revision_is_not_forgotten_and_comes_next(both: Both) -
     key = await both.promoted(1)
     claim = await both.store.claim_events("relay", at(10), at(70), 10)
     await both.promoted(2)
-    await both.store.forget(claim, {key: 1})
+    await both.store.forget([(claim, {key: 1})])
     [event] = (await both.store.claim_events("next", at(30), at(90), 10)).outboxes[key]
     assert event.revision == 2
 
@@ -42,7 +42,7 @@ async def test_r2_events_of_a_document_come_in_revision_order(both: Both) -> Non
 async def test_what_was_not_published_is_claimed_again_after_the_lease(both: Both) -> None:
     key = await both.promoted(1)
     claim = await both.store.claim_events("relay", at(10), at(70), 10)
-    await both.store.forget(claim, {})
+    await both.store.forget([(claim, {})])
     assert not (await both.store.claim_events("soon", at(69), at(129), 10)).outboxes
     assert key in (await both.store.claim_events("late", at(71), at(131), 10)).outboxes
 
@@ -52,7 +52,7 @@ async def test_r1_events_that_were_claimed_but_not_published_are_claimed_next(bo
     await both.promoted(1)
     key = await both.promoted(2)
     claim = await both.store.claim_events("relay", at(10), at(70), 10)
-    await both.store.forget(claim, {key: 1})
+    await both.store.forget([(claim, {key: 1})])
     assert (await both.store.backlog(at(11))).outbox == 1
     [event] = (await both.other.claim_events("next", at(12), at(72), 10)).outboxes[key]
     assert event.revision == 2
@@ -63,10 +63,10 @@ async def test_a_mark_whose_events_an_earlier_claim_took_along_goes_and_the_leas
     key = await both.promoted(1)
     claim = await both.store.claim_events("relay", at(10), at(70), 10)
     await both.promoted(2)
-    await both.store.forget(claim, {key: 2})
+    await both.store.forget([(claim, {key: 2})])
     empty = await both.other.claim_events("next", at(30), at(90), 10)
     assert dict(empty.outboxes) == {key: ()}
-    await both.other.forget(empty, {key: 0})
+    await both.other.forget([(empty, {key: 0})])
     await both.promoted(3)  # has not to wait for a lease
     [event] = (await both.store.claim_events("third", at(31), at(91), 10)).outboxes[key]
     assert event.revision == 3
@@ -94,7 +94,7 @@ async def test_a_promoter_and_a_relay_do_not_lock_each_other_out(both: Both) -> 
     key = await both.promoted(1)
     relaying = await both.store.claim_events("relay", at(10), at(70), 10)
     await both.promoted(11)
-    await both.store.forget(relaying, {key: 1})
+    await both.store.forget([(relaying, {key: 1})])
     assert "relayLease" not in (await both.only())["processing"]
 
 
@@ -103,7 +103,7 @@ async def test_an_outbox_that_was_emptied_by_an_earlier_claim_is_given_back(both
     key = await both.promoted(1)
     claim = await both.store.claim_events("relay", at(10), at(70), 10)
     await both.promoted(2)
-    await both.store.forget(claim, {key: 2})
+    await both.store.forget([(claim, {key: 2})])
     assert (await both.store.backlog(at(20))).outbox == 1
     relay = Relay(
         both.store,

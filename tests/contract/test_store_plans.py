@@ -31,7 +31,7 @@ async def settled(store: MongoProgressStore, seconds: int) -> None:
     claim = await store.claim("settle", at(seconds), at(seconds + 60), AT_REST)
     await store.apply(claim, [a_promotion(document) for document in claim.documents], at(seconds))
     relayed = await store.claim_events("settle", at(seconds), at(seconds + 60), AT_REST)
-    await store.forget(relayed, {progress: events[-1].revision for progress, events in relayed.outboxes.items()})
+    await store.forget([(relayed, {progress: events[-1].revision for progress, events in relayed.outboxes.items()})])
 
 
 async def profiled(

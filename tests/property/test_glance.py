@@ -232,6 +232,11 @@ def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: J
     assert index.glance.unsettled([value], is_over) == [0]
 
 
+def test_an_actor_without_an_identifier_is_never_over() -> None:
+    value = _matching({"verb": {"id": "http://Example.org/verbs"}, "actor": {"objectType": "Group", "member": []}})
+    assert INDEXES[0].glance.unsettled([value], lambda *_: True) == [0]
+
+
 @needs(CONFORMANCE)
 def test_the_conformance_suite() -> None:
     values = [orjson.dumps({**SEEDS[0], "statement": case["statement"]}) for case in lines(CONFORMANCE)]

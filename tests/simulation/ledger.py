@@ -175,9 +175,9 @@ class WatchedStore(MemoryProgressStore):
             self.ledger.broken("P2", f"{document['_id']} names the segment {error}, which is not there")
             return document
 
-    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+    async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         self.ledger.on_forget(published)
-        await super().forget(claim, published)
+        await super()._forget(claim, published)
 
 
 class WatchedFinished(Finished):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from bson import ObjectId
 
@@ -10,7 +11,6 @@ from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Place, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
-from processor.core.identity import Who
 from processor.core.journey import JourneyRules
 from processor.core.matching import match
 from processor.core.records import Record, Rejected, StatementRecord
@@ -93,8 +93,8 @@ class WritesOver(WatchedStore):
 class PassesOverTooMuch(WatchedFinished):
     """I1: evidence of what is complete is passed over, however early it is."""
 
-    def learn(self, rules: JourneyRules, who: Who | None, last: Place) -> None:
-        super().learn(rules, who, (LONG_AGO, *last[1:]))
+    def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Place) -> None:
+        super().learn(rules, progress, ident, (LONG_AGO, *last[1:]))
 
 
 class LosesTheRace(Beginnings):
@@ -232,8 +232,8 @@ class HearsOnce(JourneyWatch):
 class Falters(WatchedStore):
     """R1: a relay that could not publish all leaves no mark for the next one."""
 
-    async def forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
-        await super().forget(replace(claim, outboxes=dict.fromkeys(claim.outboxes, ())), published)
+    async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
+        await super()._forget(replace(claim, outboxes=dict.fromkeys(claim.outboxes, ())), published)
 
 
 class TwoRelaysAtOnce(WatchedStore):
@@ -255,7 +255,7 @@ class ForgetsFirst(Relay):
         now, leasing = self._around.clock.now(), self._leasing
         claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         last = {progress: outbox[-1].revision for progress, outbox in claim.outboxes.items() if outbox}
-        await self._store.forget(claim, last)
+        await self._store.forget([(claim, last)])
         await self._sink.publish(claim.outboxes)
         return len(claim.outboxes)
 
@@ -267,7 +267,7 @@ class HoldsTheEmpty(Relay):
         now, leasing = self._around.clock.now(), self._leasing
         claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         published = await self._sink.publish(claim.outboxes)
-        await self._store.forget(claim, published)
+        await self._store.forget([(claim, published)])
         return len(claim.outboxes)
 
 

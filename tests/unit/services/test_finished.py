@@ -1,13 +1,14 @@
 """Evidence that can change nothing is not written; whatever could make it matter again is known before."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
-from processor.core.identity import who_is
+from processor.core.identity import progress_id, who_is
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
@@ -17,12 +18,12 @@ from processor.services.finished import MOST, Finished, RecalculationWatch
 from processor.services.handover import Handover
 from processor.services.promoter import Promoter
 from processor.services.surroundings import Leasing
-from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, an_owner, at, journey_rules
+from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, an_append, an_item, an_owner, at, journey_rules
 from tests.unit.services.test_beginnings import a_running_journey
 from tests.unit.services.world import STORE_AWAY, World, pending
 
 TRUST = timedelta(seconds=10)
-ANA, BEN = (who_is("actor", an_owner(it).ident) for it in ("ana", "ben"))
+ANA, BEN = (an_append(owner=it).progress for it in ("ana", "ben"))
 
 
 def the_rules(version: int = 1) -> JourneyRules:
@@ -37,7 +38,7 @@ def place(number: int) -> Place:
 def a_finished(rules: JourneyRules) -> Finished:
     finished = Finished(TRUST)
     finished.look((), at(0))
-    finished.learn(rules, ANA, place(5))
+    finished.learn(rules, ANA, an_owner().ident, place(5))
     return finished
 
 
@@ -56,7 +57,7 @@ def test_a_journey_that_was_saved_again_is_another() -> None:
     finished = a_finished(rules)
     again = the_rules()
     assert not finished.passes_over(an_append(an_item(6)), again, at(1))
-    finished.learn(again, BEN, place(5))
+    finished.learn(again, BEN, an_owner("ben").ident, place(5))
     assert not finished.passes_over(an_append(an_item(6)), again, at(1))
     assert finished.passes_over(an_append(an_item(6), owner="ben"), again, at(1))
 
@@ -66,10 +67,10 @@ def test_nothing_of_a_journey_that_is_recalculated_is_passed_over_until_it_is_le
     finished = a_finished(rules)
     finished.look({JOURNEY}, at(2))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(3))
-    finished.learn(rules, ANA, place(5))
+    finished.learn(rules, ANA, an_owner().ident, place(5))
     finished.look((), at(4))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(5))
-    finished.learn(rules, ANA, place(5))
+    finished.learn(rules, ANA, an_owner().ident, place(5))
     assert finished.passes_over(an_append(an_item(6)), rules, at(5))
 
 
@@ -77,7 +78,7 @@ def test_who_has_not_looked_at_the_recalculations_lately_passes_nothing_over() -
     """A recalculation that began since reads nothing before two of these times are over."""
     rules = the_rules()
     finished = Finished(TRUST)
-    finished.learn(rules, ANA, place(5))
+    finished.learn(rules, ANA, an_owner().ident, place(5))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(0))
     finished.look((), at(0))
     assert finished.passes_over(an_append(an_item(6)), rules, at(9.999))
@@ -87,28 +88,54 @@ def test_who_has_not_looked_at_the_recalculations_lately_passes_nothing_over() -
 def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     """Only if all that it may match is over, and by more than the records' times and ours may differ."""
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
-    [waypoint] = [it for it in rules.waypoints.values() if it.id == WAYPOINTS[0]]
+    waypoint = rules.waypoints[WAYPOINTS[0]]
     finished = a_finished(rules)
     is_over = finished.over(at(1))
-    assert is_over is not None
-    assert ANA is not None
-    assert BEN is not None
-    assert is_over([Match(rules, waypoint)], ANA, at(5.001))
-    assert not is_over([Match(rules, waypoint)], ANA, at(5.0009))
-    assert not is_over([Match(rules, waypoint)], BEN, at(6))
-    assert not is_over([Match(the_rules(), waypoint)], ANA, at(6))
-    assert not is_over([Match(rules, waypoint), Match(other, waypoint)], ANA, at(6))
-    finished.learn(other, ANA, place(5))
-    assert is_over([Match(rules, waypoint), Match(other, waypoint)], ANA, at(6))
+    ana, ben = (who_is(an_owner(it)) for it in ("ana", "ben"))
+    assert is_over
+    assert ana
+    assert ben
+    assert is_over([Match(rules, waypoint)], ana, at(5.001001))
+    assert not is_over([Match(rules, waypoint)], ana, at(5.001))
+    assert not is_over([Match(rules, waypoint)], ben, at(6))
+    assert not is_over([Match(the_rules(), waypoint)], ana, at(6))
+    assert not is_over([Match(rules, waypoint), Match(other, waypoint)], ana, at(6))
+    finished.learn(other, progress_id(ORGANISATION, other.id, an_owner()), an_owner().ident, place(5))
+    assert is_over([Match(rules, waypoint), Match(other, waypoint)], ana, at(6))
     assert finished.number == 2
     assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
+
+
+@pytest.mark.parametrize(
+    ("ident", "rules"),
+    [
+        (an_owner().ident, replace(the_rules(), track_by="persona")),
+        ({"mbox": "mailto:Ana@example.org"}, the_rules()),
+        (ObjectId(), the_rules()),
+        (None, the_rules()),
+    ],
+)
+def test_a_document_that_the_owners_next_evidence_does_not_go_to_is_not_learnt(ident: Any, rules: JourneyRules) -> None:
+    """It was begun under another `trackBy`, or when actors were told apart in another way."""
+    finished = Finished(TRUST)
+    finished.look((), at(0))
+    finished.learn(rules, ANA, ident, place(5))
+    assert finished.over(at(1)) is None
+
+
+def test_a_completion_at_the_end_of_time_is_not_learnt() -> None:
+    finished = Finished(TRUST)
+    finished.look((), at(0))
+    finished.learn(the_rules(), ANA, an_owner().ident, (datetime.max.replace(tzinfo=UTC), *place(5)[1:]))
+    assert finished.over(at(1)) is None
 
 
 def test_memory_is_bounded() -> None:
     rules = the_rules()
     finished = a_finished(rules)
     for number in range(MOST):
-        finished.learn(rules, ObjectId(number.to_bytes(12)), place(5))
+        owner = an_owner(str(number))
+        finished.learn(rules, progress_id(ORGANISATION, JOURNEY, owner), owner.ident, place(5))
     assert not finished.passes_over(an_append(an_item(6)), rules, at(1))
     assert finished._owners < MOST
 

@@ -102,3 +102,17 @@ async def test_what_is_dropped_is_never_sent_again() -> None:
     await commits.settle()
     commits.go_on()
     assert group.asked == [{ONE: 1}]
+
+
+async def test_who_waits_for_room_while_all_is_dropped_sends_nothing_of_it() -> None:
+    """What was dropped must not go under the group's next generation."""
+    group = Group()
+    commits = Commits(group.take)
+    await given(commits, {ONE: 1})
+    await given(commits, {ONE: 2})
+    waiting = asyncio.create_task(commits.room())
+    await asyncio.sleep(0)
+    await commits.drop()
+    await waiting
+    await group.answer()
+    assert group.asked == [{ONE: 1}]
