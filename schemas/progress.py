@@ -101,11 +101,13 @@ def progress_from(document: Mapping[str, Any]) -> Progress:
     return Progress.model_validate({key: document[key] for key in PUBLIC if key in document})
 
 
-def render_progress(document: Mapping[str, Any], *, with_pending: bool) -> dict[str, Any]:
-    """Write a stored document for JSON: ids as hex, dates ISO 8601 with milliseconds and `Z`, public fields only.
+def public_state(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a stored document what events carry, as it is stored: JSON is for `rendering.to_json` to make of it."""
+    return {key: document[key] for key in PUBLIC if key in document and key != "pendingProgress"}
 
-    The same as `Progress` would, without building one: this runs once per event.
-    """
+
+def render_progress(document: Mapping[str, Any], *, with_pending: bool) -> dict[str, Any]:
+    """Write a stored document for JSON: ids as hex, dates ISO 8601 with milliseconds and `Z`, public fields only."""
     return {
         key: rendered(document[key]) for key in PUBLIC if key in document and (with_pending or key != "pendingProgress")
     }

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import orjson
 from bson import ObjectId
 
 from schemas.ids import format_timestamp
@@ -19,3 +20,19 @@ def rendered(value: Any) -> Any:
     if isinstance(value, datetime):
         return format_timestamp(value)
     return value
+
+
+def to_json(value: Any) -> bytes:
+    """Return the JSON of what `rendered` makes of a value, without making it: less than half the work.
+
+    Raises TypeError for what JSON cannot hold, as `orjson.dumps` of the rendered value would.
+    """
+    return orjson.dumps(value, default=_text, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, ObjectId):
+        return str(value)
+    if isinstance(value, datetime):
+        return format_timestamp(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

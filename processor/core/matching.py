@@ -33,6 +33,14 @@ class Matched:
     matches: int = 0
     uncounted: Counter[str] = field(default_factory=Counter)
 
+    def add(self, other: "Matched") -> None:
+        """Add what the next statements come to; a document may then have several appends."""
+        self.appends += other.appends
+        self.kept += other.kept
+        self.rejected += other.rejected
+        self.matches += other.matches
+        self.uncounted += other.uncounted
+
 
 def match(records: Iterable[StatementRecord], index: JourneyIndex, identification: Identification) -> Matched:
     """Match a batch of statements; the evidence for one progress document comes as one append.

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
 from processor.core.changes import Change, changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, ProgressEvent, Promotion
@@ -18,7 +16,8 @@ from processor.core.fold import Attempt, Evidence, Key, Outcome, Tell, fold, tel
 from processor.core.journey import JourneyRules
 from processor.core.retraction import evidence_left
 from processor.core.spilling import Away, count_of, joined, sealed_part, spill, split
-from schemas.progress import render_progress
+from schemas.progress import public_state
+from schemas.rendering import to_json
 
 DATES = ("startedAt", "completedAt", "duration")
 
@@ -220,13 +219,13 @@ def _event(
     now: datetime,
 ) -> ProgressEvent:
     after = {key: value for key, value in document.items() if key not in removed} | {**changed, "updatedAt": now}
-    data = {**render_progress(after, with_pending=False), "changes": changes[-CHANGES:]}
+    data = {**public_state(after), "changes": changes[-CHANGES:]}
     if away:
         data["completionsBefore"] = away
     return ProgressEvent(
         progress=document["_id"],
         revision=document["processing"].get("revision", 0) + 1,
         time=now,
-        data=orjson.dumps(data),
+        data=to_json(data),
         replay=bool(document["processing"].get("replay")),
     )

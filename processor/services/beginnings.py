@@ -4,7 +4,6 @@ For a process that ingests and promotes. Most documents of a live stream are new
 append, claim, promote and apply would be four writes and two searches each.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -22,9 +21,6 @@ from processor.services.finished import Finished
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
-
-CHUNK = 250
-"""Documents that are written together: enough to make a round trip cheap, few enough to overlap with the next."""
 
 
 class Beginnings:
@@ -53,25 +49,18 @@ class Beginnings:
         self._finished = finished
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
-        """Keep bare statements, then add the evidence; return how many documents wait for a promoter.
-
-        Some documents are decided on while those before them are written; all is written when it returns.
-        """
+        """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
         rules = self._journeys.index.journeys
         appends = self._needed(appends, rules, now)
         missing = await self._store.missing([append.progress for append in appends])
-        if statements:  # first, so that no reference dangles
-            await self._store.append([], statements, now)
-        writing: list[asyncio.Task[int]] = []
-        for start in range(0, len(appends), CHUNK):
-            beginnings, others = self._decide(appends[start : start + CHUNK], missing, rules, now)
-            writing.append(asyncio.create_task(self._write(beginnings, others, rules, now)))
-            await asyncio.sleep(0)  # it begins, and the other loops get their turn
-        written = await asyncio.gather(*writing, return_exceptions=True)
-        for failure in written:
-            if isinstance(failure, BaseException):
-                raise failure
-        return sum(number for number in written if isinstance(number, int))
+        beginnings, others = self._decide(appends, missing, rules, now)
+        if statements or others:  # statements first, so that no reference dangles
+            await self._store.append(others, statements, now)
+        if not beginnings:
+            return len(others)
+        late = await self._begin(beginnings, now)
+        await self._wake_older(beginnings, rules)
+        return len(others) + len(late)
 
     def _needed(
         self, appends: Sequence[Append], rules: Mapping[ObjectId, JourneyRules], now: datetime
@@ -84,22 +73,6 @@ class Beginnings:
             kept = sum(map(_size, needed))
             self._around.metrics.dropped.labels(Outcome.AFTER_COMPLETION).inc(sum(map(_size, appends)) - kept)
         return needed
-
-    async def _write(
-        self,
-        beginnings: Sequence[Beginning],
-        others: Sequence[Append],
-        rules: Mapping[ObjectId, JourneyRules],
-        now: datetime,
-    ) -> int:
-        """Write what was decided; return how many documents wait for a promoter."""
-        if others:
-            await self._store.append(others, [], now)
-        if not beginnings:
-            return len(others)
-        late = await self._begin(beginnings, now)
-        await self._wake_older(beginnings, rules)
-        return len(others) + len(late)
 
     def _decide(
         self,

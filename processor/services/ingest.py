@@ -8,7 +8,7 @@ The order of durable effects is the guarantee:
 
 I1: an offset is committed only after everything it covers is durable. I2: whatever fails in between is delivered
 again, which is harmless, as evidence is a set. I3: a bad record is parked before the commit. When more is bad than
-the rejection budget allows, the process stops before 1: nothing of the batch is done.
+the rejection budget allows, the process stops before 2: nothing of the batch is parked or committed.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from processor.errors import RejectionBudgetSpent
 from processor.ports import DeadLetters, Evidence, RecordSource
 from processor.services.finished import Finished
 from processor.services.journeys import Journeys
+from processor.services.landing import Landing
 from processor.services.surroundings import Surroundings
 from processor.settings import PREFIX
 
@@ -36,11 +37,16 @@ LOOP = "ingest"
 
 @dataclass(frozen=True, slots=True)
 class IngestPolicy:
-    """What statements without a tenant belong to, how actors are told apart, and how much may be rejected."""
+    """What statements without a tenant belong to, how actors are told apart, and how much may be rejected.
+
+    `piece` is how many records are read whole and written together: enough to make a round trip cheap, few enough to
+    overlap with the next.
+    """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
     identification: Identification = field(default_factory=Identification)
     budget: RejectionBudget = field(default_factory=RejectionBudget)
+    piece: int = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Ingest:
         """Take one batch through the three effects; return how many records it had.
 
         Raises `Unavailable` when a server failed: nothing was committed, and the same records come again. Raises
-        `RejectionBudgetSpent` before anything was done.
+        `RejectionBudgetSpent` before anything was parked or committed.
         """
         async with self._source.batch() as batch:
             if not batch.records:
@@ -88,24 +94,25 @@ class Ingest:
             with self._around.metrics.ingest_seconds.time():
                 index = self._journeys.index
                 unsettled = self._unsettled(batch, index)
-                statements, rejected = self._decode(batch.records[position] for position in unsettled)
-                matched = match(statements, index, self._policy.identification)
-                rejected += matched.rejected
-                rejections = self._within_budget(batch, rejected)
 
                 # 1. append
-                if matched.appends and await self._store.append(
-                    matched.appends, matched.kept, self._around.clock.now()
-                ):
-                    self._promoter.appended.set()
+                read = _Read()
+                async with Landing(self._store, self._around.clock) as landing:
+                    for start in range(0, len(unsettled), self._policy.piece):
+                        piece = self._read(batch, unsettled[start : start + self._policy.piece], index)
+                        read.add(piece)
+                        self._check_budget(batch, read.rejected)
+                        await landing.take(piece.matched)
+                    if await landing.settle():
+                        self._promoter.appended.set()
                 # 2. park
-                if rejected:
-                    await self._dead_letters.park(rejected)
+                if read.rejected:
+                    await self._dead_letters.park(read.rejected)
                 # 3. commit
                 is_committed = await self._source.commit(batch)
-            self._rejections = rejections
+            self._rejections = self._check_budget(batch, read.rejected)
             settled = len(batch.values) - len(unsettled)
-            self._account(batch, settled + len(statements), matched, rejected, is_committed)
+            self._account(batch, settled + read.statements, read, is_committed)
             return len(batch.records)
 
     def _unsettled(self, batch: Batch, index: JourneyIndex) -> Sequence[int]:
@@ -118,6 +125,12 @@ class Ingest:
         self._around.metrics.passed_over.inc(finished.number - before)
         return unsettled
 
+    def _read(self, batch: Batch, positions: Iterable[int], index: JourneyIndex) -> "_Read":
+        """Read some records whole, and match what they hold."""
+        statements, rejected = self._decode(batch.records[position] for position in positions)
+        matched = match(statements, index, self._policy.identification)
+        return _Read(len(statements), matched, rejected + matched.rejected)
+
     def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []
         rejected: list[Rejected] = []
@@ -129,7 +142,7 @@ class Ingest:
                     statements.append(decoded)
         return statements, rejected
 
-    def _within_budget(self, batch: Batch, rejected: list[Rejected]) -> Rejections:
+    def _check_budget(self, batch: Batch, rejected: list[Rejected]) -> Rejections:
         budget = self._policy.budget
         rejections = self._rejections.after(len(batch.records), rejected, budget)
         if not rejections.exceed(budget):
@@ -145,12 +158,12 @@ class Ingest:
         self,
         batch: Batch,
         statements: int,
-        matched: Matched,
-        rejected: list[Rejected],
+        read: "_Read",
         is_committed: bool,
     ) -> None:
         metrics = self._around.metrics
-        reasons = _reasons(rejected)
+        matched = read.matched
+        reasons = _reasons(read.rejected)
         metrics.records.inc(len(batch.records))
         metrics.statements.inc(statements)
         metrics.matches.inc(matched.matches)
@@ -170,6 +183,20 @@ class Ingest:
             **({"parked": dict(reasons)} if reasons else {}),
             **({} if is_committed else {"committed": False}),
         )
+
+
+@dataclass(slots=True)
+class _Read:
+    """What the records come to that were read whole; `rejected` are those of the matching, too."""
+
+    statements: int = 0
+    matched: Matched = field(default_factory=Matched)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def add(self, other: "_Read") -> None:
+        self.statements += other.statements
+        self.matched.add(other.matched)
+        self.rejected += other.rejected
 
 
 def _reasons(rejected: list[Rejected]) -> Counter[str]:

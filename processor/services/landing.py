@@ -1,0 +1,69 @@
+"""The evidence of one batch on its way to the store, piece by piece: the next is read while others are written."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from bson import ObjectId
+
+from processor.core.evidence import Append, Item
+from processor.core.matching import Matched
+from processor.core.records import StatementRecord
+from processor.ports import Clock, Evidence
+
+
+class Landing:
+    """One batch's. Nothing is durable before `settle` has returned (I1).
+
+    What an earlier piece has evidence for too waits until that is written, and goes in one write: two at once would
+    only be in each other's way.
+    """
+
+    def __init__(self, store: Evidence, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._writing: list[asyncio.Task[int]] = []
+        self._begun: set[ObjectId] = set()
+        self._later: list[Append] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing behind that still writes: what was not settled comes again."""
+        for task in self._writing:
+            task.cancel()
+        await asyncio.gather(*self._writing, return_exceptions=True)
+
+    async def take(self, matched: Matched) -> None:
+        """Begin to write a piece."""
+        now = [append for append in matched.appends if append.progress not in self._begun]
+        self._later += [append for append in matched.appends if append.progress in self._begun]
+        self._begun.update(append.progress for append in now)
+        if now or matched.kept:
+            self._writing.append(asyncio.create_task(self._append(now, matched.kept)))
+            await asyncio.sleep(0)  # it begins, and the other loops get their turn
+
+    async def settle(self) -> int:
+        """Wait until all is durable; return how many documents wait for a promoter. Raises what a write has raised."""
+        due = sum(await asyncio.gather(*self._writing))
+        return due + (await self._append(joined(self._later), ()) if self._later else 0)
+
+    async def _append(self, appends: Sequence[Append], kept: Sequence[StatementRecord]) -> int:
+        return await self._store.append(appends, kept, self._clock.now())
+
+
+def joined(appends: Iterable[Append]) -> list[Append]:
+    """Return one append for each document, with the items of all; they are of one snapshot of the journeys."""
+    found: dict[ObjectId, Append] = {}
+    for append in appends:
+        known = found.get(append.progress)
+        items: dict[str, tuple[Item, ...]] = dict(known.items) if known else {}
+        for waypoint, more in append.items.items():
+            items[waypoint] = tuple(dict.fromkeys((*items.get(waypoint, ()), *more)))
+        found[append.progress] = replace(known or append, items=items)
+    return list(found.values())

@@ -1,0 +1,94 @@
+"""Piece by piece, and yet one batch: durable when it has settled, and nothing writes on after it has failed (I1)."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+
+from processor.core.evidence import Append
+from processor.core.matching import Matched
+from processor.core.records import StatementRecord
+from processor.errors import StoreUnavailable
+from processor.services.landing import Landing, joined
+from tests.builders import WAYPOINTS, a_statement_record, an_append, an_item
+from tests.unit.services.world import STORE_AWAY, World
+
+
+class SlowStore:
+    """Evidence that lands when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[Append], int]] = []
+        self.landed = 0
+        self.lands = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
+        self.asked.append((list(appends), len(statements)))
+        await self.lands.wait()
+        if self.error:
+            raise self.error
+        self.landed += len(appends)
+        return len(appends)
+
+
+def a_piece(*appends: Append, kept: int = 0) -> Matched:
+    return Matched(appends=list(appends), kept=[a_statement_record(number) for number in range(kept)])
+
+
+async def test_pieces_are_written_beside_each_other_and_settled_together() -> None:
+    store = SlowStore()
+    async with Landing(store, World().clock) as landing:
+        await landing.take(a_piece(an_append(an_item(1)), kept=2))
+        await landing.take(a_piece())
+        await landing.take(a_piece(an_append(an_item(2), owner="ben")))
+        assert [kept for _, kept in store.asked] == [2, 0]
+        settling = asyncio.create_task(landing.settle())
+        await asyncio.sleep(0)
+        assert not settling.done()
+        store.lands.set()
+        assert await settling == 2
+
+
+async def test_a_document_that_is_being_written_gets_all_the_rest_in_one_write_afterwards() -> None:
+    store = SlowStore()
+    store.lands.set()
+    async with Landing(store, World().clock) as landing:
+        await landing.take(a_piece(an_append(an_item(1)), kept=1))
+        await landing.take(a_piece(an_append(an_item(2)), an_append(an_item(9), owner="ben"), kept=2))
+        await landing.take(
+            a_piece(an_append(an_item(2), an_item(3)), an_append(an_item(4), waypoint=WAYPOINTS[1]), kept=3)
+        )
+        assert await landing.settle() == 3
+    *pieces, (last, _) = store.asked
+    assert [(len(appends), kept) for appends, kept in pieces] == [(1, 1), (1, 2), (0, 3)]
+    [append] = last
+    assert append.items == {WAYPOINTS[0]: (an_item(2), an_item(3)), WAYPOINTS[1]: (an_item(4),)}
+
+
+async def test_i1_a_piece_that_fails_fails_the_batch_and_ends_the_others() -> None:
+    store = SlowStore()
+    store.error = STORE_AWAY
+
+    async def land() -> None:
+        async with Landing(store, World().clock) as landing:
+            await landing.take(a_piece(an_append(an_item(1))))
+            store.lands.set()
+            await asyncio.sleep(0)
+            store.lands.clear()
+            await landing.take(a_piece(an_append(an_item(2), owner="ben")))
+            await landing.settle()
+
+    with pytest.raises(StoreUnavailable):
+        await land()
+    store.error = None
+    store.lands.set()
+    await asyncio.sleep(0)
+    assert store.landed == 0
+
+
+def test_joining_keeps_each_item_once_and_in_order() -> None:
+    one, other = an_append(an_item(2), an_item(1)), an_append(an_item(1), an_item(3))
+    assert joined([one]) == [one]
+    assert [append.items[WAYPOINTS[0]] for append in joined([one, other])] == [(an_item(2), an_item(1), an_item(3))]
