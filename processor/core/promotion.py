@@ -5,13 +5,16 @@ Promoting a promoted document decides nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from bson import ObjectId
 
 from processor.core.changes import Change, changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
-from processor.core.evidence import Item, ProgressEvent, Promotion
+from processor.core.evidence import Item, ProgressEvent, Promotion, Segment
 from processor.core.fold import Attempt, Evidence, Key, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.retraction import evidence_left
@@ -67,7 +70,7 @@ def promote(
     document keeps its evidence and waits.
     """
     if rules is None or not rules.is_running:
-        return _decided(document, {}, [], {"waiting": True}, {})
+        return _decided(document, {}, [], {"waiting": True}, {}, _Told())
 
     processing = document["processing"]
     replayed = tuple(processing.get("replay", ()))
@@ -106,22 +109,27 @@ def promote(
     changed = {key: value for key, value in public.items() if document.get(key) != value}
     removed = [key for key in DATES if key in document and key not in public]
     if not (changed or removed):
-        decided = _decided(document, {}, [], notes, dropped, consumed=pending)
-        return replace(decided, replayed=replayed, finished=finished, is_partial=is_partial)
+        told = _Told(pending, replayed, finished, is_partial)
+        return _decided(document, {}, [], notes, dropped, told)
     spilling = spill(completions, away.manifest, document, policy.document_bytes)
     changed["completions"] = spilling.kept
     notes["spilled"] = spilling.manifest or None
     changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
     event = _event(document, changed, removed, changes, count_of(spilling.manifest), now)
-    decided = _decided(document, changed, removed, notes, dropped, consumed=pending, event=event)
-    return replace(
-        decided,
-        replayed=replayed,
-        finished=finished,
-        is_partial=is_partial,
-        segments=spilling.segments,
-        named=spilling.named,
-    )
+    told = _Told(pending, replayed, finished, is_partial, event, spilling.segments, spilling.named)
+    return _decided(document, changed, removed, notes, dropped, told)
+
+
+class _Told(NamedTuple):
+    """What a promotion says besides what it changes in the document; see `Promotion`."""
+
+    consumed: Mapping[str, tuple[Item, ...]] = MappingProxyType({})
+    replayed: tuple[Mapping[str, Any], ...] = ()
+    finished: Key | None = None
+    is_partial: bool = False
+    event: ProgressEvent | None = None
+    segments: tuple[Segment, ...] = ()
+    named: tuple[ObjectId, ...] = ()
 
 
 def _finished(rules: JourneyRules, attempts: Sequence[Attempt]) -> Key | None:
@@ -152,19 +160,22 @@ def _decided(
     removed: Sequence[str],
     notes: Mapping[str, Any],
     dropped: Mapping[str, int],
-    *,
-    consumed: Mapping[str, tuple[Item, ...]] | None = None,
-    event: ProgressEvent | None = None,
+    told: "_Told",
 ) -> Promotion:
     processing = document["processing"]
     return Promotion(
         progress=document["_id"],
-        consumed={key: items for key, items in (consumed or {}).items() if items},
+        consumed={key: items for key, items in told.consumed.items() if items},
         changed=changed,
         removed=tuple(removed),
         processing={key: value for key, value in notes.items() if processing.get(key) != value},
-        event=event,
+        event=told.event,
         dropped=dropped,
+        replayed=told.replayed,
+        finished=told.finished,
+        is_partial=told.is_partial,
+        segments=told.segments,
+        named=told.named,
     )
 
 
@@ -218,7 +229,9 @@ def _event(
     away: int,
     now: datetime,
 ) -> ProgressEvent:
-    after = {key: value for key, value in document.items() if key not in removed} | {**changed, "updatedAt": now}
+    after = {**document, **changed, "updatedAt": now}
+    for key in removed:
+        del after[key]
     data = {**public_state(after), "changes": changes[-CHANGES:]}
     if away:
         data["completionsBefore"] = away

@@ -1,7 +1,9 @@
 """Progress-updated events as CloudEvents on Kafka: `ports.EventSink` (semantics.md, section 7)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import zip_longest
+from typing import Final
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -27,12 +29,8 @@ class _AsWritten(JSONFormat):
 _FORMAT = _AsWritten()
 
 
-def message_of(event: ProgressEvent) -> Message:
-    """Return the Kafka message of an event: CloudEvents 1.0, binary binding, key = progress id.
-
-    The attributes `id` (progress id and revision) and `sequence` (the revision) tell a repeat (R1, R2). The library
-    checks every attribute, which takes 7 µs an event.
-    """
+def bound(event: ProgressEvent) -> Message:
+    """Return the Kafka message of an event as the library binds it: CloudEvents 1.0, binary binding."""
     progress = str(event.progress)
     attributes = {
         "id": f"{progress}-{event.revision}",
@@ -46,8 +44,31 @@ def message_of(event: ProgressEvent) -> Message:
         "sequence": str(event.revision),
         **({"replay": "true"} if event.replay else {}),
     }
-    bound: KafkaMessage = to_binary(CloudEvent(attributes, event.data), _FORMAT)
-    return Message(bound.value, progress.encode(), list(bound.headers.items()))
+    message: KafkaMessage = to_binary(CloudEvent(attributes, event.data), _FORMAT)
+    return Message(message.value, progress.encode(), list(message.headers.items()))
+
+
+_USUAL: Final = dict(bound(ProgressEvent(ObjectId(), 1, datetime.now(UTC), b"{}", replay=False)).headers)
+"""What the headers of all events have in common, and their order."""
+
+
+def message_of(event: ProgressEvent) -> Message:
+    """Return the Kafka message of an event: CloudEvents 1.0, binary binding, key = progress id.
+
+    The attributes `id` (progress id and revision) and `sequence` (the revision) tell a repeat (R1, R2). The same as
+    `bound`, whose checks of every attribute of every event would take four times as long as the rest.
+    """
+    progress = str(event.progress)
+    headers = {
+        **_USUAL,
+        "ce_id": b"%s-%d" % (progress.encode(), event.revision),
+        "ce_subject": progress.encode(),
+        "ce_time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode(),
+        "ce_sequence": b"%d" % event.revision,
+    }
+    if event.replay:
+        headers["ce_replay"] = b"true"
+    return Message(event.data, progress.encode(), list(headers.items()))
 
 
 class KafkaEventSink:
