@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -31,6 +32,10 @@ class Tenancy:
 
 STORED = Record("", 0, 0, 0, None)
 """Stands for the record of a statement that comes from the database."""
+
+
+known_id = lru_cache(4096)(parse_object_id)
+"""Organisations, stores and clients come again and again."""
 
 
 class _Fault(Exception):
@@ -214,7 +219,7 @@ def _object_id(document: Mapping[str, Any], key: str, missing: Reason | None = N
             raise _Fault(missing, f"`{key}` is missing")
         return None
     try:
-        return parse_object_id(value)
+        return known_id(value) if isinstance(value, str) and key != "_id" else parse_object_id(value)
     except ValueError as error:
         raise _Fault(Reason.INVALID_ID, f"`{key}`: {error}") from None
 
