@@ -46,7 +46,7 @@ class IngestPolicy:
     tenancy: Tenancy = field(default_factory=Tenancy)
     identification: Identification = field(default_factory=Identification)
     budget: RejectionBudget = field(default_factory=RejectionBudget)
-    piece: int = 250
+    piece: int = 500
 
 
 @dataclass(frozen=True, slots=True)
