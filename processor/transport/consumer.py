@@ -38,9 +38,6 @@ METADATA_AGE = 15.0
 REVOCATION_SHARE = 0.5
 """Share of the rebalance timeout that a revocation waits for the batch in hand."""
 
-FETCH_BYTES = 4_194_304
-"""What a partition may send at once: enough for a batch of usual statements, so that a batch is one fetch."""
-
 TURNS = 4
 """Turns that aiokafka's tasks get to ask for the next records before these are worked on."""
 
@@ -261,7 +258,7 @@ def _consumer(settings: Settings) -> AIOKafkaConsumer:
         heartbeat_interval_ms=int(settings.session_timeout * 1000 / 10),
         rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
         max_poll_interval_ms=int(settings.max_poll_interval * 1000),
-        max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, FETCH_BYTES),
+        max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, 1_048_576),
         fetch_max_wait_ms=100,
         metadata_max_age_ms=int(METADATA_AGE * 1000),
     )

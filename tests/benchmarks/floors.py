@@ -32,7 +32,6 @@ from processor.settings import Settings, load_settings
 from processor.store.connect import PROGRESSES
 from processor.store.indexes import INDEXES
 from processor.store.updates import append_update, apply_update
-from processor.transport.consumer import FETCH_BYTES
 from schemas.journey import journey_document, journey_from
 from tests.acceptance.commands import environment
 from tests.benchmarks.machine import Cores, pinned, servers_here, usage_of
@@ -83,7 +82,7 @@ async def _consume(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        max_partition_fetch_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=settings.kafka_max_message_bytes,
         fetch_max_wait_ms=100,
     )
     await consumer.start()

@@ -16,7 +16,6 @@ from faststream.confluent import KafkaBroker as ConfluentBroker
 from faststream.kafka import KafkaBroker as AiokafkaBroker
 
 from processor.settings import Settings
-from processor.transport.consumer import FETCH_BYTES
 from tests.benchmarks.peers.database import open_asynchronously
 from tests.benchmarks.peers.job import BATCH, LINGER, Event, Job, read
 
@@ -66,7 +65,7 @@ async def run_on_aiokafka(settings: Settings) -> None:
         batch=True,
         max_records=BATCH,
         batch_timeout_ms=int(LINGER * 1000),
-        max_partition_fetch_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=settings.kafka_max_message_bytes,
         decoder=_undecoded,
     )
     await _run(settings, broker, subscriber)
