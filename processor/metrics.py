@@ -45,7 +45,7 @@ class Metrics:
         self.passed_over = counter("passed_over", "Statements not read whole, as their learners are through for good.")
         self.uncounted = counter("uncounted", "Matches that are nobody's progress, by reason.", "reason")
         self.lost_commits = counter("lost_commits", "Batches whose partitions had moved on: they come again.")
-        self.ingest_seconds = histogram("ingest_seconds", "From a polled batch to its commit.")
+        self.ingest_seconds = histogram("ingest_seconds", "From a polled batch until its commit is on its way.")
         self.lag = gauge("lag", "Records not read yet, by topic and partition.", "topic", "partition")
 
         # Journeys
