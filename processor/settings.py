@@ -16,8 +16,9 @@ from processor.errors import InvalidSettings
 
 PREFIX = "JOURNEY_PROGRESS_"
 
-SLOWEST_WRITES = 3
-"""Writes to MongoDB that a batch of ingest may wait for: kept statements, evidence, and evidence once more (trap 4)."""
+SLOWEST_WRITES = 8
+"""Answers of MongoDB that a batch of ingest may wait for, one after the other: the missing documents, kept statements,
+evidence, first promotions, evidence for who was first, a changed journey's documents, what came in several pieces."""
 
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]

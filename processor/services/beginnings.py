@@ -96,12 +96,12 @@ class Beginnings:
         """Insert; append for whom somebody else was first, and return those. The rest is handed to the relay."""
         lease = self._handover.lease(now)
         taken = await self._store.begin(beginnings, lease, now)
+        landed = [it.promotion for it in beginnings if it.append.progress not in taken]
+        self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
         self._learn(beginnings, taken)
         late = [it.append for it in beginnings if it.append.progress in taken]
         if late:
             await self._store.append(late, [], now)
-        landed = [it.promotion for it in beginnings if it.append.progress not in taken]
-        self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
         metrics = self._around.metrics
         metrics.promotions.inc(len(landed))
         dropped: Counter[str] = Counter()

@@ -45,6 +45,10 @@ class Handover:
         """Whether anything may be handed over at all."""
         return self._room > 0
 
+    def give_back(self, claims: Sequence[OutboxClaim]) -> None:
+        """Take back what was taken and could not be published: it comes first again."""
+        self._claims.extendleft(reversed(claims))
+
     def take(self) -> Sequence[OutboxClaim]:
         """Return what was handed over since, the earliest first."""
         taken = tuple(self._claims)

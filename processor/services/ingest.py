@@ -167,7 +167,8 @@ class Ingest:
         metrics.records.inc(len(batch.records))
         metrics.statements.inc(statements)
         metrics.matches.inc(matched.matches)
-        metrics.appends.inc(len(matched.appends))
+        documents = len({append.progress for append in matched.appends})
+        metrics.appends.inc(documents)
         for reason, number in reasons.items():
             metrics.dead_letters.labels(reason).inc(number)
         for reason, number in matched.uncounted.items():
@@ -179,7 +180,7 @@ class Ingest:
             span=batch.span,
             records=len(batch.records),
             matches=matched.matches,
-            documents=len(matched.appends),
+            documents=documents,
             **({"parked": dict(reasons)} if reasons else {}),
             **({} if is_committed else {"committed": False}),
         )

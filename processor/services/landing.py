@@ -34,9 +34,13 @@ class Landing:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave nothing behind that still writes: what was not settled comes again."""
-        for task in self._writing:
-            task.cancel()
+        """Leave nothing behind that still writes: what was not settled comes again.
+
+        What is under way is only given up by who is given up: else its first events would wait for a lease to run out.
+        """
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            for task in self._writing:
+                task.cancel()
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def take(self, matched: Matched) -> None:
@@ -50,7 +54,9 @@ class Landing:
 
     async def settle(self) -> int:
         """Wait until all is durable; return how many documents wait for a promoter. Raises what a write has raised."""
-        due = sum(await asyncio.gather(*self._writing))
+        if self._writing:
+            await asyncio.wait(self._writing)
+        due = sum(task.result() for task in self._writing)
         return due + (await self._append(joined(self._later), ()) if self._later else 0)
 
     async def _append(self, appends: Sequence[Append], kept: Sequence[StatementRecord]) -> int:

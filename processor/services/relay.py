@@ -66,7 +66,13 @@ class Relay:
         until = asyncio.get_running_loop().time() + LINGER
         while claims:
             # 2. publish
-            done += await self._published(claims)
+            try:
+                done += await self._published(claims, is_patient=not done)
+            except Unavailable:
+                if not done:
+                    raise
+                self._handover.give_back(claims)  # what is published need not wait for it
+                break
             claims = await self._handed_over(until, done)
         # 3. forget
         if done:
@@ -111,10 +117,15 @@ class Relay:
             await self._around.pause(left, self._handover.given)
         return ()
 
-    async def _published(self, claims: Sequence[OutboxClaim]) -> Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]:
-        """Publish; return of each claim what was."""
+    async def _published(
+        self, claims: Sequence[OutboxClaim], *, is_patient: bool
+    ) -> Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]:
+        """Publish; return of each claim what was. Who is patient waits an outage out."""
         with self._around.metrics.relay_seconds.time():
-            published = await self._around.outlast(LOOP, lambda: self._publish(claims))
+            if is_patient:
+                published = await self._around.outlast(LOOP, lambda: self._publish(claims))
+            else:
+                published = await self._publish(claims)
         return [
             (claim, {progress: published[progress] for progress in claim.outboxes if progress in published})
             for claim in claims

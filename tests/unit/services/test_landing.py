@@ -22,13 +22,13 @@ class SlowStore:
         self.asked: list[tuple[list[Append], int]] = []
         self.landed = 0
         self.lands = asyncio.Event()
-        self.error: Exception | None = None
+        self.errors: list[Exception] = []
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         self.asked.append((list(appends), len(statements)))
         await self.lands.wait()
-        if self.error:
-            raise self.error
+        if self.errors:
+            raise self.errors.pop()
         self.landed += len(appends)
         return len(appends)
 
@@ -67,25 +67,42 @@ async def test_a_document_that_is_being_written_gets_all_the_rest_in_one_write_a
     assert append.items == {WAYPOINTS[0]: (an_item(2), an_item(3)), WAYPOINTS[1]: (an_item(4),)}
 
 
-async def test_i1_a_piece_that_fails_fails_the_batch_and_ends_the_others() -> None:
+async def test_i1_a_piece_that_fails_fails_the_batch_when_the_others_have_ended() -> None:
+    """What was inserted has events that are handed to the relay only then."""
     store = SlowStore()
-    store.error = STORE_AWAY
+    store.errors = [STORE_AWAY]
 
     async def land() -> None:
         async with Landing(store, World().clock) as landing:
             await landing.take(a_piece(an_append(an_item(1))))
-            store.lands.set()
-            await asyncio.sleep(0)
-            store.lands.clear()
             await landing.take(a_piece(an_append(an_item(2), owner="ben")))
             await landing.settle()
 
+    landing = asyncio.create_task(land())
+    await asyncio.sleep(0)
+    store.lands.set()
     with pytest.raises(StoreUnavailable):
-        await land()
-    store.error = None
+        await landing
+    assert store.landed == 1
+
+
+async def test_who_is_cancelled_leaves_nothing_behind_that_writes() -> None:
+    store = SlowStore()
+
+    async def land() -> None:
+        async with Landing(store, World().clock) as landing:
+            await landing.take(a_piece(an_append(an_item(1))))
+            await landing.settle()
+
+    landing = asyncio.create_task(land())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    landing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await landing
     store.lands.set()
     await asyncio.sleep(0)
-    assert store.landed == 0
+    assert (len(store.asked), store.landed) == (1, 0)
 
 
 def test_joining_keeps_each_item_once_and_in_order() -> None:

@@ -1,6 +1,6 @@
 """The relay: publish, then forget; at least once, in order, under a lease (R1, R2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +12,7 @@ from processor.services.relay import Relay
 from processor.services.surroundings import Leasing
 from processor.testing.broker import MemoryEventSink
 from tests.builders import a_promotion, an_append, an_item
-from tests.unit.services.world import BROKER_AWAY, EVENTS, STORE_AWAY, World
+from tests.unit.services.world import BROKER_AWAY, EVENTS, STORE_AWAY, World, raising
 
 LEASE = 60
 
@@ -162,21 +162,53 @@ async def test_a_store_that_does_not_answer_a_claim_is_the_supervisors_to_wait_f
         await a_relay(world).step()
 
 
+async def promoted_for(world: World, handover: Handover, owner: str = "ana") -> Callable[[], None]:
+    """Let an event wait in an outbox that is claimed for this relay; return what hands it over."""
+    append = an_append(an_item(1), owner=owner)
+    await world.append(append)
+    now = world.clock.now()
+    claim = await world.other.claim(f"key of {owner}", now, now, 10)
+    lease = handover.lease(now)
+    applied = await world.other.apply(claim, [a_promotion(claim.documents[0], an_item(1))], now, lease)
+    return lambda: handover.give(lease, applied.outboxes)
+
+
 async def test_r1_what_was_handed_over_and_not_published_is_left_to_others_at_the_end() -> None:
     world = World()
     handover = Handover(Leasing(), room=1)
-    append = an_append(an_item(1))
-    await world.append(append)
-    now = world.clock.now()
-    claim = await world.other.claim("key", now, now, 10)
-    lease = handover.lease(now)
-    applied = await world.other.apply(claim, [a_promotion(claim.documents[0], an_item(1))], now, lease)
-    handover.give(lease, applied.outboxes)
+    (await promoted_for(world, handover))()
     assert await a_relay(world).step() == 0  # another relay finds it held
 
     await a_relay(world, handover).give_back()
     assert await a_relay(world).step() == 1
     assert published(world) == [1]
+
+
+async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_published() -> None:
+    world = World()
+    handover = Handover(Leasing(), room=8)
+    first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
+    relay = a_relay(world, handover)
+    first()
+    world.effects.at("publish.after", second)
+    assert await relay.step() == 2
+    assert world.effects.done[-4:] == ["publish", "publish", "forget", "forget"]
+
+
+async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after_it() -> None:
+    """Its lease would run out, and another would repeat it."""
+    world = World()
+    handover = Handover(Leasing(), room=8)
+    first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
+    relay = a_relay(world, handover)
+    first()
+    world.effects.at("publish.after", second)
+    world.effects.at("publish.before", lambda: None, raising(BROKER_AWAY))
+    assert await relay.step() == 1
+    assert (published(world), published(world, owner="ben")) == ([1], [])
+    assert [document["processing"]["outbox"] == [] for document in world.documents] == [True, False]
+    assert await relay.step() == 1
+    assert published(world, owner="ben") == [1]
 
 
 async def test_at_the_end_a_store_that_is_away_is_not_waited_for() -> None:

@@ -49,7 +49,7 @@ class Effects:
 
     def fail(self, effect: str, error: Exception, times: int = 1) -> None:
         """Raise at the next occurrences of `effect`."""
-        self.at(effect, *[_raising(error)] * times)
+        self.at(effect, *[raising(error)] * times)
 
     def __call__(self, effect: str) -> None:
         if effect.endswith(".after") and effect not in READS:
@@ -58,7 +58,7 @@ class Effects:
             wanted.pop(0)()
 
 
-def _raising(error: Exception) -> Callable[[], None]:
+def raising(error: Exception) -> Callable[[], None]:
     def action() -> None:
         raise error
 
