@@ -90,8 +90,9 @@ class Shelves(Generic[Thing]):
             texts = map(looks.texts[path], seen)
             keys = (text if len(text) != 24 else text.lower() for text in texts)
             places.update((number, shelf[key]) for number, key in enumerate(keys) if key in shelf)
-        if len(self._by_path) == 1 and all(isinstance(things, tuple) for things in places.values()):
-            return list(places.items())  # type: ignore[arg-type]  # as was just asked
+        plain = [(number, things) for number, things in places.items() if isinstance(things, tuple)]
+        if len(self._by_path) == 1 and len(plain) == len(places):
+            return plain
         return self._holding(looks, seen, places)
 
     def _holding(self, looks: Looks, seen: Sequence[Any], numbers: Iterable[int]) -> Sequence[Held[Thing]]:

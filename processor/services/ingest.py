@@ -8,7 +8,8 @@ The order of durable effects is the guarantee:
 
 I1: an offset is committed only after everything it covers is durable. I2: whatever fails in between is delivered
 again, which is harmless, as evidence is a set. I3: a bad record is parked before the commit. When more is bad than
-the rejection budget allows, the process stops before 2: nothing of the batch is parked or committed.
+the rejection budget allows, the process stops before 2: nothing of the batch is parked or committed. What can change
+nothing is not judged beyond its structure (DECISIONS 67, 71): so it is not bad.
 """
 
 import asyncio

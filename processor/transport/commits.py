@@ -11,7 +11,8 @@ Offsets = Mapping[TopicPartition, int]
 class Commits:
     """One request at a time; what is given meanwhile goes with the next, and no more than that waits.
 
-    So at most three batches are done that the group does not know of: what a crash then brings again is harmless (I2).
+    Offsets are given once all that they cover is durable (I1). At most three batches are done that the group does not know
+    of: what a crash then brings again is harmless (I2).
     `send` commits; a commit that the group does not take any more has to be told there, not raised.
     """
 
@@ -64,7 +65,7 @@ class Commits:
                 self._turn.set()
                 try:
                     await self._send(sent)
-                except Exception:
+                except Exception:  # not a cancellation: what is given up is due no more
                     self._due = {**sent, **self._due}
                     raise
         finally:

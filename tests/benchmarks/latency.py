@@ -65,7 +65,7 @@ async def _events(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float]) -> None:
-    """Send each value when it is due."""
+    """Send each value when it is due, with the linger of Apache Kafka 4's own producer, which counts as waiting."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="lz4", linger_ms=5)
     await producer.start()
     try:

@@ -184,25 +184,26 @@ async def test_r1_what_was_handed_over_and_not_published_is_left_to_others_at_th
     assert published(world) == [1]
 
 
-async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_published() -> None:
+async def one_published_while_another_comes() -> tuple[World, Relay]:
+    """Ana's event is handed over; Ben's will be as soon as hers is published."""
     world = World()
     handover = Handover(Leasing(), room=8)
     first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
     relay = a_relay(world, handover)
     first()
     world.effects.at("publish.after", second)
+    return world, relay
+
+
+async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_published() -> None:
+    world, relay = await one_published_while_another_comes()
     assert await relay.step() == 2
     assert world.effects.done[-4:] == ["publish", "publish", "forget", "forget"]
 
 
 async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after_it() -> None:
     """Its lease would run out, and another would repeat it."""
-    world = World()
-    handover = Handover(Leasing(), room=8)
-    first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
-    relay = a_relay(world, handover)
-    first()
-    world.effects.at("publish.after", second)
+    world, relay = await one_published_while_another_comes()
     world.effects.at("publish.before", lambda: None, raising(BROKER_AWAY))
     assert await relay.step() == 1
     assert (published(world), published(world, owner="ben")) == ([1], [])
