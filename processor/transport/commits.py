@@ -11,9 +11,9 @@ Offsets = Mapping[TopicPartition, int]
 class Commits:
     """One request at a time; what is given meanwhile goes with the next, and no more than that waits.
 
-    Offsets are given once all that they cover is durable (I1). At most three batches are done that the group does not know
-    of: what a crash then brings again is harmless (I2).
-    `send` commits; a commit that the group does not take any more has to be told there, not raised.
+    Offsets are given once all that they cover is durable (I1). At most three batches are done that the group does not
+    know of: what a crash then brings again is harmless (I2). `send` commits; a commit that the group does not take any
+    more has to be told there, not raised.
     """
 
     def __init__(self, send: Callable[[Offsets], Awaitable[None]]) -> None:
