@@ -1,7 +1,6 @@
 """`bench`: how fast this cluster is, and how many processes a load takes."""
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from processor import benching
 from processor.benching import Plan, Told, grounds
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.interrupting import cancelled_by_signals
 from processor.core.sample import Sample
 from processor.core.sizing import HEADROOM, Measured
 from processor.log import configure_logs
@@ -52,13 +52,14 @@ def bench(
 
 async def _until_interrupted(settings: Settings, plan: Plan, told: Told) -> Measured:
     """SIGTERM and Ctrl-C end the measurement, and what was made is removed."""
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+    heed = cancelled_by_signals()
+
+    def told_and_heeded(what: str, done: int, total: int) -> None:
+        heed()
+        told(what, done, total)
+
     try:
-        return await benching.bench(settings, plan, told)
+        return await benching.bench(settings, plan, told_and_heeded)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from processor.app import Part, Stores, open_stores, run_processor
 from processor.cli.console import print_json, run
 from processor.cli.demo_learners import ORGANISATION, statements
 from processor.cli.demo_view import View
+from processor.cli.interrupting import cancelled_by_signals
 from processor.cli.statements import key_of
 from processor.embedded import Servers, embedded_servers
 from processor.log import configure_logs
@@ -45,13 +46,9 @@ def demo(
 
 
 async def _until_interrupted(servers: Servers, *, once: bool, learners: int, seed: int) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+    heed = cancelled_by_signals()
     with contextlib.suppress(asyncio.CancelledError):
-        await _demo(_settings(servers), Console(), once=once, learners=learners, seed=seed)
+        await _demo(_settings(servers), Console(), heed, once=once, learners=learners, seed=seed)
 
 
 def _settings(servers: Servers) -> Settings:
@@ -67,7 +64,9 @@ def _settings(servers: Servers) -> Settings:
     )
 
 
-async def _demo(settings: Settings, console: Console, *, once: bool, learners: int, seed: int) -> None:
+async def _demo(
+    settings: Settings, console: Console, heed: Callable[[], None], *, once: bool, learners: int, seed: int
+) -> None:
     documents = [with_ids({"organisation": ORGANISATION, **entry}) for entry in yaml.safe_load(JOURNEYS.read_text())]
     await create_all_topics(settings)
     await apply_journeys(settings, documents)
@@ -79,7 +78,8 @@ async def _demo(settings: Settings, console: Console, *, once: bool, learners: i
     listener = asyncio.create_task(_listen(settings, view))
     try:
         async with open_stores(settings) as stores:
-            await _watch(view, console, stores, [processor, publisher, listener])
+            await _watch(view, console, stores, [processor, publisher, listener], heed)
+            heed()
             _tell(view, console, settings)
             if not once:
                 console.print("The processor and the servers stay up. Ctrl-C ends everything.")
@@ -107,11 +107,14 @@ async def _listen(settings: Settings, view: View) -> None:
             view.take(event)
 
 
-async def _watch(view: View, console: Console, stores: Stores, tasks: list[asyncio.Task[None]]) -> None:
+async def _watch(
+    view: View, console: Console, stores: Stores, tasks: list[asyncio.Task[None]], heed: Callable[[], None]
+) -> None:
     """Show the view until everything that was published is promoted, published as events, and seen."""
     live = Live(view.render(), console=console, refresh_per_second=8) if console.is_terminal else None
     with live or contextlib.nullcontext():
         for tick in range(100_000):
+            heed()
             for task in tasks:
                 if task.done() and task.exception():
                     await task

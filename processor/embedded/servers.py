@@ -46,7 +46,7 @@ def embedded_mongo(data_dir: Path | None = None) -> Iterator[tuple[str, ServerPr
         command = [
             str(mongod),
             *("--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
-            *("--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"),
+            *("--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.5"),
         ]
         process = ServerProcess("mongod", command, directory, lambda: _is_primary(port))
         yield from _running(process, f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}")

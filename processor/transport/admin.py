@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from processor.errors import BrokerUnavailable
 from processor.settings import Settings
-from processor.transport.connect import connection, translated
+from processor.transport.connect import connection, stop_within, translated
 from processor.transport.diagnosis import check_reachable
 
 
@@ -26,7 +26,7 @@ async def open_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         with translated():
             yield admin
     finally:
-        await admin.close()
+        await stop_within(admin.close(), "admin")
 
 
 async def partitions_of(admin: AIOKafkaAdminClient, topic: str) -> list[TopicPartition]:

@@ -128,11 +128,16 @@ def is_passing(error: kafka.KafkaError) -> bool:
 async def stop_within(stopping: Coroutine[Any, Any, None], name: str, seconds: float = STOP_TIMEOUT) -> None:
     """Let a client disconnect, but not for longer than `seconds`: in an outage aiokafka would go on trying.
 
-    It runs as a task of its own, because in an outage aiokafka 0.14 lets the cancellation of its own tasks out of
-    `stop`, which we would take for our own.
+    It runs as a task of its own, because aiokafka 0.14 mixes its tasks' cancellation up with ours: in an outage `stop`
+    lets that of its own tasks out, which we would take for ours, and `close` swallows ours when it comes just then.
+    Whoever is cancelled meanwhile ends when the client has disconnected, or `seconds` after.
     """
     task = asyncio.create_task(stopping)
-    _, late = await asyncio.wait([task], timeout=seconds)
+    try:
+        _, late = await asyncio.wait([task], timeout=seconds)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=seconds)
+        raise
     if late:
         task.cancel()
         await asyncio.wait([task], timeout=STOP_TIMEOUT)

@@ -177,8 +177,10 @@ class KafkaRecordSource:
             polling.cancel()
             await asyncio.gather(polling, return_exceptions=True)
         if consumer:
-            await stop_within(consumer.stop(), "consumer")
-            await consumer._client.close()  # noqa: SLF001 - what a stop that took too long has left open
+            try:
+                await stop_within(consumer.stop(), "consumer")
+            finally:  # what a stop that took too long has left open
+                await stop_within(consumer._client.close(), "consumer")  # noqa: SLF001
 
     async def _poll(self) -> _Polled | None:
         """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again.

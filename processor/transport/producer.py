@@ -81,8 +81,10 @@ class Producer:
         """Flush for a moment, and disconnect. What is lost was not acknowledged: whoever handed it in repeats it."""
         client = self._client
         if client:
-            await stop_within(client.flush(), "producer")
-            await self._give_up(client)
+            try:
+                await stop_within(client.flush(), "producer")
+            finally:
+                await self._give_up(client)
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -103,8 +105,10 @@ class Producer:
         if self._client is client:
             self._client = None
         _drop_buffered(client)
-        await stop_within(client.stop(), "producer")
-        await client.client.close()
+        try:
+            await stop_within(client.stop(), "producer")
+        finally:
+            await stop_within(client.client.close(), "producer")  # what a stop that took too long has left open
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer
 
 from processor.settings import Settings
-from processor.transport.connect import connection, translated
+from processor.transport.connect import connection, stop_within, translated
 
 
 @asynccontextmanager
@@ -20,7 +20,7 @@ async def subscription(settings: Settings) -> AsyncIterator[AsyncIterator[Mappin
             await consumer.start()
             yield _events(consumer)
     finally:
-        await consumer.stop()
+        await stop_within(consumer.stop(), "subscription")
 
 
 async def _events(consumer: AIOKafkaConsumer) -> AsyncIterator[Mapping[str, Any]]:

@@ -56,6 +56,7 @@ def outcome(error: PyMongoError) -> BaseException:
         OperationFailure("could not find host matching read preference", 133),
         OperationFailure("anything", 1, {"errorLabels": ["RetryableWriteError"]}),
         a_bulk_error(112, 189),
+        a_bulk_error(388),  # a large document, and a cache with little room for what is not written yet
         a_bulk_error(11000),
         a_bulk_error(unmet=True),
     ],
