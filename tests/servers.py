@@ -19,6 +19,7 @@ from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from processor.embedded import ServerProcess, embedded_kafka, embedded_mongo
 from processor.embedded.process import free_port
+from processor.embedded.servers import SMALL_CACHE
 from tests.apache.broker import apache_kafka
 
 KAFKA = "JOURNEY_PROGRESS_TEST_KAFKA_BOOTSTRAP_SERVERS"
@@ -62,10 +63,10 @@ class Servers:
 
 
 @contextmanager
-def found_servers() -> Iterator[Servers]:
-    """Find or start a Kafka and a MongoDB; end what was started."""
+def found_servers(mongo_cache: float | None = SMALL_CACHE) -> Iterator[Servers]:
+    """Find or start a Kafka and a MongoDB, the latter with `mongo_cache` if embedded; end what was started."""
     guarded = free_port()
-    with _mongo() as (mongo_url, mongo), _kafka(guarded) as (kafka, kind, broker):
+    with _mongo(mongo_cache) as (mongo_url, mongo), _kafka(guarded) as (kafka, kind, broker):
         yield Servers(kafka, mongo_url, kind, broker, mongo, f"127.0.0.1:{guarded}" if kind == "apache" else None)
 
 
@@ -86,7 +87,7 @@ def _kafka(guarded: int) -> Iterator[tuple[str, str, ServerProcess | None]]:
 
 
 @contextmanager
-def _mongo() -> Iterator[tuple[str, ServerProcess | None]]:
+def _mongo(cache: float | None) -> Iterator[tuple[str, ServerProcess | None]]:
     """Yield the URL, and the process if it is ours."""
     if MONGO in os.environ:
         yield os.environ[MONGO], None
@@ -94,7 +95,7 @@ def _mongo() -> Iterator[tuple[str, ServerProcess | None]]:
         with _mongo_container() as url:
             yield url, None
     else:
-        with embedded_mongo() as (url, process):
+        with embedded_mongo(cache=cache) as (url, process):
             yield url, process
 
 

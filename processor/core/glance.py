@@ -20,7 +20,7 @@ from msgspec.json import Decoder
 from processor.core.conditions import Path, key_of, parse_path
 from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
 from processor.core.identity import Who
-from processor.core.shelves import Looks, Shelves
+from processor.core.shelves import Held, Looks, Shelves
 from schemas.ids import parse_object_id
 
 PATHS_LIMIT: Final = 64
@@ -62,8 +62,11 @@ def _document() -> Field:
     )
 
 
-IsOver = Callable[[Sequence[Any], Who, datetime], bool]
-"""Tells that no evidence of this actor, of this time or later, can change anything for any of these things."""
+Asked = tuple[Sequence[Any] | None, Who | None, datetime]
+"""What a statement may match (None: anything), its actor's identifier, if it has one, and its time."""
+
+AreOver = Callable[[Sequence[Asked]], Sequence[bool]]
+"""Tells of statements which can change nothing for any of the things that they may match."""
 
 
 class Glance:
@@ -86,15 +89,15 @@ class Glance:
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
 
-    def unsettled(self, values: Sequence[bytes | None], is_over: IsOver | None = None) -> list[int]:
+    def unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[int]:
         """Return the positions of the values that have to be read whole.
 
-        All others are statements without a match, or `is_over` for all that they may match.
+        All others are statements without a match, or `are_over` for all that they may match.
         """
         starts = range(0, len(values), CHUNK)
-        return [start + it for start in starts for it in self._unsettled(values[start : start + CHUNK], is_over)]
+        return [start + it for start in starts for it in self._unsettled(values[start : start + CHUNK], are_over)]
 
-    def _unsettled(self, values: Sequence[bytes | None], is_over: IsOver | None) -> list[int]:
+    def _unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None) -> list[int]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = self._seen(values)
         unsettled = set(failed)
@@ -103,19 +106,20 @@ class Glance:
             unsettled |= {place for it, place in zip(seen, places, strict=True) if not are_usual([it], [values[place]])}
         for tenant, numbers in _by_tenant(seen):
             those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
-            unsettled.update(places[numbers[number]] for number in self._held(tenant, those, is_over))
+            unsettled.update(places[numbers[number]] for number in self._held(tenant, those, are_over))
         return sorted(unsettled)
 
-    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], is_over: IsOver | None) -> Iterable[int]:
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], are_over: AreOver | None) -> Iterable[int]:
         """Return the positions of what may match and is not over, of statements of one tenant."""
         try:
             shelf = self._shelf_of(*tenant)
         except ValueError:  # the ids are none
             return range(len(seen))
-        held = shelf.holding(self._looks, seen) if shelf else ()
-        if is_over is None:
+        held: Sequence[Held[Any]] = shelf.holding(self._looks, seen) if shelf else ()
+        if are_over is None:
             return [number for number, _ in held]
-        return [number for number, things in held if not _is_over(things, seen[number], is_over)]
+        asked = [(things, _who(seen[number].statement.actor), seen[number].timestamp) for number, things in held]
+        return [number for (number, _), is_over in zip(held, are_over(asked), strict=True) if not is_over]
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""
@@ -168,20 +172,16 @@ def are_usual(seen: Sequence[Any], values: Sequence[bytes | None]) -> bool:
         return False
 
 
-def _is_over(things: Sequence[Any] | None, seen: Any, is_over: IsOver) -> bool:
-    who = _who(seen.statement.actor)
-    return things is not None and who is not None and is_over(things, who, seen.timestamp)
-
-
 def _who(actor: Any) -> Who | None:
     """Return the identifier of an actor that was seen, if it has one; see `identity.inverse_functional_identifier`."""
+    account = actor.account
+    if account and not (actor.mbox or actor.mbox_sha1sum or actor.openid):
+        return "account", account.homePage, account.name
     if actor.mbox:
         return "mbox", actor.mbox
     if actor.mbox_sha1sum:
         return "mbox_sha1sum", actor.mbox_sha1sum
-    if actor.openid:
-        return "openid", actor.openid
-    return ("account", actor.account.homePage, actor.account.name) if actor.account else None
+    return ("openid", actor.openid) if actor.openid else None
 
 
 def _shelf_of(

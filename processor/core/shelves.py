@@ -85,15 +85,15 @@ class Shelves(Generic[Thing]):
         """Return the positions of what may match, of what was seen of some documents, each with what (see `held`)."""
         if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
             return self._holding(looks, seen, range(len(seen)))
-        places: dict[int, Shelves[Thing] | tuple[Thing, ...]] = {}
+        places: list[tuple[int, Shelves[Thing] | tuple[Thing, ...]]] = []
         for path, _, shelf in self._by_path:
             texts = map(looks.texts[path], seen)
-            keys = (text if len(text) != 24 else text.lower() for text in texts)
-            places.update((number, shelf[key]) for number, key in enumerate(keys) if key in shelf)
-        plain = [(number, things) for number, things in places.items() if isinstance(things, tuple)]
+            keys = [text if len(text) != 24 else text.lower() for text in texts]
+            places += [(number, shelf[key]) for number, key in enumerate(keys) if key in shelf]
+        plain = [(number, things) for number, things in places if isinstance(things, tuple)]
         if len(self._by_path) == 1 and len(plain) == len(places):
             return plain
-        return self._holding(looks, seen, places)
+        return self._holding(looks, seen, dict.fromkeys(number for number, _ in places))
 
     def _holding(self, looks: Looks, seen: Sequence[Any], numbers: Iterable[int]) -> Sequence[Held[Thing]]:
         held = ((number, self.held(looks, seen[number])) for number in numbers)

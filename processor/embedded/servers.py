@@ -17,6 +17,9 @@ from processor.errors import EmbeddedUnavailable
 REPLICA_SET = "embedded"
 ALREADY_INITIALIZED = 23
 
+SMALL_CACHE = 0.5
+"""Gigabytes that mongod keeps in memory at most: little, but documents of 16 MB are written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Servers:
@@ -39,14 +42,20 @@ def embedded_servers(data_dir: Path | None = None) -> Iterator[Servers]:
 
 
 @contextmanager
-def embedded_mongo(data_dir: Path | None = None) -> Iterator[tuple[str, ServerProcess]]:
-    """Start a mongod as a replica set of one; yield its URL and process. Raises `EmbeddedUnavailable`."""
+def embedded_mongo(
+    data_dir: Path | None = None, cache: float | None = SMALL_CACHE
+) -> Iterator[tuple[str, ServerProcess]]:
+    """Start a mongod as a replica set of one; yield its URL and process. Raises `EmbeddedUnavailable`.
+
+    `cache` is in gigabytes; None leaves it to mongod, which takes half of the machine's memory.
+    """
     mongod, port = mongod_program(), free_port()
     with server_directory("mongo", data_dir) as directory:
         command = [
             str(mongod),
             *("--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
-            *("--replSet", REPLICA_SET, "--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.5"),
+            *("--replSet", REPLICA_SET, "--oplogSize", "128"),
+            *(("--wiredTigerCacheSizeGB", str(cache)) if cache else ()),
         ]
         process = ServerProcess("mongod", command, directory, lambda: _is_primary(port))
         yield from _running(process, f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}")

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
-from processor.core.glance import IsOver
+from processor.core.glance import AreOver, Asked
 from processor.core.identity import Identification, Who, owner_again, progress_id, who_is
-from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.ports import RunningRecalculations
 from processor.services.surroundings import Surroundings
@@ -110,18 +109,25 @@ class Finished:
             for item in items
         )
 
-    def over(self, now: datetime) -> IsOver | None:
+    def over(self, now: datetime) -> AreOver | None:
         """Return what tells statements that can change nothing from their actor and time; None when nothing is sure."""
-        return self._is_over if self._journeys and self._is_trusted(now) else None
+        return self._are_over if self._journeys and self._is_trusted(now) else None
 
-    def _is_over(self, matches: Sequence[Match], who: Who, timestamp: datetime) -> bool:
-        for match in matches:
-            completed = self._journeys.get(id(match.journey))
-            known = completed.owners.get(who) if completed else None
-            if known is None or timestamp <= known.later:
-                return False
-        self.number += 1
-        return True
+    def _are_over(self, asked: Sequence[Asked]) -> list[bool]:
+        """In one loop without calls: it is most of what a statement costs of a learner who is through."""
+        journeys = self._journeys
+        over: list[bool] = []
+        for matches, who, timestamp in asked:
+            is_over = who is not None and matches is not None
+            for journey, _ in matches or ():
+                completed = journeys.get(id(journey))
+                known = completed.owners.get(who) if completed and who else None
+                if known is None or timestamp <= known.later:
+                    is_over = False
+                    break
+            over.append(is_over)
+        self.number += sum(over)
+        return over
 
     def _is_trusted(self, now: datetime) -> bool:
         return self._until is not None and now < self._until

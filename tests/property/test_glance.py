@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -15,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.core.decode import Tenancy, decode
-from processor.core.identity import Who, inverse_functional_identifier
-from processor.core.index import JourneyIndex, Match
+from processor.core.glance import Asked
+from processor.core.identity import inverse_functional_identifier
+from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.records import Reason, Record, Rejected
 from schemas.ids import parse_timestamp
@@ -218,23 +218,27 @@ def test_a_batch_is_looked_at_as_each_of_its_values(index: JourneyIndex) -> None
 def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: JourneyIndex, value: bytes) -> None:
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
     assert not isinstance(found, Rejected)
-    asked: list[tuple[Sequence[Match], Who, datetime]] = []
+    asked: list[Asked] = []
 
-    def is_over(things: Sequence[Match], who: Who, timestamp: datetime) -> bool:
-        asked.append((things, who, timestamp))
-        return len(asked) == 1
+    def are_over(some: Sequence[Asked]) -> list[bool]:
+        asked.extend(some)
+        return [len(asked) == 1]
 
-    assert not index.glance.unsettled([value], is_over)
+    assert not index.glance.unsettled([value], are_over)
     [(things, who, timestamp)] = asked
+    assert things
     assert {match.waypoint.id for match in index.matches(found)} <= {match.waypoint.id for match in things}
     assert who == inverse_functional_identifier(found.document["statement"]["actor"])
     assert found.timestamp == parse_timestamp(timestamp)
-    assert index.glance.unsettled([value], is_over) == [0]
+    assert index.glance.unsettled([value], are_over) == [0]
 
 
-def test_an_actor_without_an_identifier_is_never_over() -> None:
+def test_an_actor_without_an_identifier_is_nobody_who_may_be_through() -> None:
+    asked: list[Asked] = []
     value = _matching({"verb": {"id": "http://Example.org/verbs"}, "actor": {"objectType": "Group", "member": []}})
-    assert INDEXES[0].glance.unsettled([value], lambda *_: True) == [0]
+    assert not INDEXES[0].glance.unsettled([value], lambda some: asked.extend(some) or [True])
+    [(_, who, _)] = asked
+    assert who is None
 
 
 @needs(CONFORMANCE)

@@ -12,8 +12,8 @@ from processor.core.beginning import Beginning
 from processor.core.completions import attempts_from
 from processor.core.evidence import Append, Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt
-from processor.core.identity import Identification, Uncounted, Who, owners_of, progress_id
-from processor.core.index import Match
+from processor.core.glance import Asked
+from processor.core.identity import Identification, Uncounted, owners_of, progress_id
 from processor.core.journey import JourneyRules
 from processor.ports import Claim, OutboxClaim, RelayLease
 from processor.services.finished import Finished
@@ -201,20 +201,21 @@ class WatchedFinished(Finished):
                 self._ledger.appended.setdefault(append.progress, {}).setdefault(waypoint, set()).update(items)
         return is_passed
 
-    def _is_over(self, matches: Sequence[Match], who: Who, timestamp: datetime) -> bool:
-        is_over = super()._is_over(matches, who, timestamp)
-        for journey, waypoint in matches if is_over else ():
-            assert not isinstance(who, ObjectId)
-            owners = owners_of({"statement": {"actor": {who[0]: who[1]}}}, "actor", Identification())
-            assert not isinstance(owners, Uncounted)
-            [owner] = owners
-            progress = progress_id(journey.organisation, journey.id, owner)
-            attempts = attempts_from(self._database.progresses[progress]["completions"])
-            last = attempts[-1] if attempts else Attempt()
-            if journey.is_repeatable or last.completed_at is None or timestamp <= last.last.timestamp:
-                self._ledger.broken("I1", f"a statement for {progress} was not read that may count")
-            self._ledger.over.add((progress, waypoint.id, timestamp))
-        return is_over
+    def _are_over(self, asked: Sequence[Asked]) -> list[bool]:
+        over = super()._are_over(asked)
+        for (matches, who, timestamp), is_over in zip(asked, over, strict=True):
+            for journey, waypoint in matches or () if is_over else ():
+                assert isinstance(who, tuple)
+                owners = owners_of({"statement": {"actor": {who[0]: who[1]}}}, "actor", Identification())
+                assert not isinstance(owners, Uncounted)
+                [owner] = owners
+                progress = progress_id(journey.organisation, journey.id, owner)
+                attempts = attempts_from(self._database.progresses[progress]["completions"])
+                last = attempts[-1] if attempts else Attempt()
+                if journey.is_repeatable or last.completed_at is None or timestamp <= last.last.timestamp:
+                    self._ledger.broken("I1", f"a statement for {progress} was not read that may count")
+                self._ledger.over.add((progress, waypoint.id, timestamp))
+        return over
 
 
 def tells(data: bytes, document: Mapping[str, Any]) -> bool:

@@ -90,19 +90,23 @@ def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
     waypoint = rules.waypoints[WAYPOINTS[0]]
     finished = a_finished(rules)
-    is_over = finished.over(at(1))
+    are_over = finished.over(at(1))
     ana, ben = (who_is(an_owner(it)) for it in ("ana", "ben"))
-    assert is_over
-    assert ana
-    assert ben
-    assert is_over([Match(rules, waypoint)], ana, at(5.001001))
-    assert not is_over([Match(rules, waypoint)], ana, at(5.001))
-    assert not is_over([Match(rules, waypoint)], ben, at(6))
-    assert not is_over([Match(the_rules(), waypoint)], ana, at(6))
-    assert not is_over([Match(rules, waypoint), Match(other, waypoint)], ana, at(6))
+    assert are_over
+    through = [Match(rules, waypoint)]
+    asked = [
+        (through, ana, at(5.001001)),
+        (through, ana, at(5.001)),
+        (through, ben, at(6)),
+        (through, None, at(6)),
+        (None, ana, at(6)),
+        ([Match(the_rules(), waypoint)], ana, at(6)),
+        ([*through, Match(other, waypoint)], ana, at(6)),
+    ]
+    assert are_over(asked) == [True] + 6 * [False]
     finished.learn(other, progress_id(ORGANISATION, other.id, an_owner()), an_owner().ident, place(5))
-    assert is_over([Match(rules, waypoint), Match(other, waypoint)], ana, at(6))
-    assert finished.number == 2
+    assert are_over(asked) == [True, *5 * [False], True]
+    assert finished.number == 3
     assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
 
 
