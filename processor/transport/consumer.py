@@ -218,6 +218,7 @@ class KafkaRecordSource:
     async def _fetch(self) -> _Polled:
         assert self._consumer is not None
         if self._is_careful:
+            generation = self.gate.generation  # before, as it polls several times
             messages = await fetch_carefully(self._consumer, self._assigned(), self._settings.batch_records)
             self._is_careful = not has_unreadable(messages)
             if not messages:
@@ -225,8 +226,8 @@ class KafkaRecordSource:
         else:
             timeout_ms = int(self._settings.poll_timeout * 1000)
             messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
-        # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
-        return _Polled(self.gate.generation, messages)
+            generation = self.gate.generation  # after it, with no await between: the records are of this instant
+        return _Polled(generation, messages)
 
     def _assigned(self) -> frozenset[TopicPartition]:
         return frozenset(self._consumer.assignment()) if self._consumer else frozenset()
