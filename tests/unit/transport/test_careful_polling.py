@@ -20,7 +20,9 @@ async def test_i1_what_was_polled_on_both_sides_of_a_revocation_counts_as_before
 
     async def with_a_revocation(*_: Any) -> dict[TopicPartition, list[ConsumerRecord]]:
         await source.gate.on_partitions_revoked(set())
-        return {TopicPartition("statements", 0): [ConsumerRecord("statements", 0, 12, 0, 0, None, b"{}", -1, 2, ())]}
+        return {
+            TopicPartition("statements", 0): [ConsumerRecord("statements", 0, 12, 0, 0, None, b"{}", -1, -1, 2, ())]
+        }
 
     monkeypatch.setattr(consumer, "fetch_carefully", with_a_revocation)
     monkeypatch.setattr(source, "_consumer", type("Assigned", (), {"assignment": lambda _: set()})())
