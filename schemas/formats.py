@@ -40,12 +40,43 @@ USUAL = 256
 """Characters within which a text that recurs is remembered: verbs, activities, languages come again and again."""
 
 
-def _matching(pattern: re.Pattern[str], meaning: str, *, recurs: bool = False) -> Callable[[str], str]:
+def _remembering(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    """Return what tells, quickly for what it was asked of before, whether the pattern matches a text as a whole.
+
+    Only for texts shorter than `USUAL`.
+    """
+    return lru_cache(maxsize=4096)(lambda value: pattern.fullmatch(value) is not None)
+
+
+is_iri, is_language_tag, is_version = map(_remembering, (_IRI, _LANGUAGE, _VERSION))
+
+
+def is_uuid(value: str) -> bool:
+    """Tell a UUID."""
+    return _UUID.fullmatch(value) is not None
+
+
+def is_mbox(value: str) -> bool:
+    """Tell a mailto IRI."""
+    return _MBOX.fullmatch(value) is not None
+
+
+def is_timestamp(value: str) -> bool:
+    """Tell a timestamp as statements have it."""
+    try:
+        _timestamp(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _matching(
+    pattern: re.Pattern[str], meaning: str, remembering: Callable[[str], bool] | None = None
+) -> Callable[[str], str]:
     """Return a validator that takes what the pattern matches as a whole, and says what is expected otherwise."""
-    is_match = lru_cache(maxsize=1024)(lambda value: pattern.fullmatch(value) is not None)
 
     def check(value: str) -> str:
-        if not (is_match(value) if recurs and len(value) < USUAL else pattern.fullmatch(value)):
+        if not (remembering(value) if remembering and len(value) < USUAL else pattern.fullmatch(value)):
             raise ValueError(f"{value!r:.60} is not {meaning}")
         return value
 
@@ -69,9 +100,9 @@ def _duration(value: str) -> str:
 
 
 Iri = Annotated[
-    str, AfterValidator(_matching(_IRI, "an absolute IRI", recurs=True)), Field(json_schema_extra={"format": "iri"})
+    str, AfterValidator(_matching(_IRI, "an absolute IRI", is_iri)), Field(json_schema_extra={"format": "iri"})
 ]
-LanguageTag = Annotated[str, AfterValidator(_matching(_LANGUAGE, "an RFC 5646 language tag", recurs=True))]
+LanguageTag = Annotated[str, AfterValidator(_matching(_LANGUAGE, "an RFC 5646 language tag", is_language_tag))]
 LanguageMap = dict[LanguageTag, str]
 TimestampText = Annotated[str, AfterValidator(_timestamp), Field(json_schema_extra={"pattern": "^[0-9]{4}-[0-9]{2}-"})]
 DurationText = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"format": "duration"})]

@@ -14,6 +14,7 @@ from processor.core.index import JourneyIndex, Match
 from processor.core.journey import JourneyRules
 from processor.core.records import Reason, Rejected, StatementRecord
 from schemas.dots import decode_dots, encode_dots
+from schemas.plain import is_plain
 from schemas.statement import first_fault, validate_statement
 
 DOCUMENT_LIMIT = 16_777_216
@@ -110,7 +111,9 @@ def fault_of(record: StatementRecord) -> Rejected | None:
     """Hold a matching statement to the full xAPI model, and what is kept of it to what MongoDB can store."""
     try:
         statement = record.document["statement"]
-        validate_statement(decode_dots(statement) if _may_have_dots(record) else statement)
+        plain = decode_dots(statement) if _may_have_dots(record) else statement
+        if not is_plain(plain):
+            validate_statement(plain)
         _check_writable(record)
     except ValidationError as error:
         return Rejected(record.record, Reason.INVALID_STATEMENT, first_fault(error), record.item)
