@@ -57,8 +57,12 @@ def parse_timestamp(value: Any) -> datetime:
     raise ValueError(f"{value!r:.60} is not a timestamp")
 
 
+@lru_cache(maxsize=4096)
 def format_timestamp(value: datetime) -> str:
-    """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC."""
+    """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC.
+
+    What was written is remembered: a document tells the same instant in several places.
+    """
     if value.utcoffset():
         value = value.astimezone(UTC)
     return value.isoformat(timespec="milliseconds")[:23] + "Z"

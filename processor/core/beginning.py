@@ -5,9 +5,10 @@ together or not at all (P2, I1).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
@@ -15,8 +16,7 @@ from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, promote
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(Struct, frozen=True):
     """A new document as it stands after its first promotion; the store adds the outbox and who publishes it.
 
     `append` is what to do instead when somebody else was first; `promotion` is what was decided, under these `rules`.

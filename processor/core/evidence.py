@@ -1,11 +1,11 @@
 """The nouns between matching and the fold (semantics.md, section 4)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from bson import ObjectId
+from msgspec import Struct
 
 
 class Item(NamedTuple):
@@ -19,8 +19,7 @@ Place = tuple[datetime, int, ObjectId, str]
 """Where an item stands in the total order of evidence: a `fold.Key`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """Whose progress it is (semantics.md, section 2).
 
     `ident` is the full xAPI actor as first seen, or a persona's ObjectId; `identity` is what tells two owners
@@ -32,8 +31,7 @@ class Owner:
     identity: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     """New evidence for one progress document, found under one version of its journey.
 
     `items` has the waypoint id (24 hex digits) as key. Appending it twice is harmless: evidence is a set (I2).
@@ -49,8 +47,7 @@ class Append:
     replay: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retraction:
+class Retraction(Struct, frozen=True):
     """Evidence of one progress document that was read again and does not match `version` of its journey any more.
 
     `statements` has the waypoint id as key. `replay` is the key of the chunk of a recalculation that found it.
@@ -62,8 +59,7 @@ class Retraction:
     replay: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressEvent:
+class ProgressEvent(Struct, frozen=True):
     """One revision of a progress document, as it waits in the outbox (R1, R2).
 
     `data` is the event's data as JSON bytes: the public document after the change, and `changes`. Kept as bytes,
@@ -83,8 +79,7 @@ def has_idle_outbox(document: Mapping[str, Any]) -> bool:
     return not (processing.get("outbox") or "publish" in processing or "relayLease" in processing)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """Completed attempts that leave a progress document (`core/spilling.py`), as they stand in `completions`.
 
     `first` is the position of the first of them among all attempts. Written once, never changed.
@@ -95,8 +90,7 @@ class Segment:
     attempts: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Promotion:
+class Promotion(Struct, frozen=True):
     """What a promoter decided about one claimed document; a store writes it in one update (P2).
 
     - `consumed`: the pending items that were read, by waypoint; exactly these leave `pendingProgress` (trap 1).

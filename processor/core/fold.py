@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bson import ObjectId
+from msgspec import Struct
 
 from processor.core.evidence import Item
 from processor.core.journey import JourneyRules
@@ -68,8 +69,7 @@ class Attempt:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """What the evidence amounts to.
 
     `attempts`: the sealed ones as they were given, then the folded ones; only the last can be open.

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from bson import ObjectId
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One Kafka record, as it lies in the topic; `timestamp` is in milliseconds since 1970.
 
     Of one that is not readable only its place is known.
@@ -80,8 +80,7 @@ class Reason(StrEnum):
     UNWRITABLE = "unwritable"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """A record, or one item of its array, that cannot be used: it goes to the dead letters (I3)."""
 
     record: Record
@@ -90,8 +89,7 @@ class Rejected:
     item: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatementRecord:
+class StatementRecord(Struct, frozen=True):
     """A statement that passed the structural check, in Learning Locker's document shape.
 
     `document` holds ObjectIds under `_id`, `organisation`, `lrs_id`, `client`, `person._id`, UTC datetimes under

@@ -12,10 +12,10 @@ what is too much leaves again, in segments of its own (F1).
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
+from msgspec import Struct
 
 from processor.core.completions import attempts_from, items_from
 from processor.core.evidence import Item, Segment
@@ -34,8 +34,7 @@ Sealed = Callable[[Key], bool]
 """Tells of the last key of an attempt whether late evidence may not change it any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
+class Away(Struct, frozen=True):
     """The attempts that have left a document: how many, and the last item that counted there."""
 
     manifest: Attempts
@@ -48,8 +47,7 @@ class Away:
         return cls(manifest, count_of(manifest), _last(manifest[-1]) if manifest else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Spilling:
+class Spilling(Struct, frozen=True):
     """What stays in the document, what leaves it, and the manifest with that at its end.
 
     `named` are the segments of the manifest before and after, where any leave.

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from bson import ObjectId
+from msgspec.structs import replace
 
 from processor.core.evidence import Append, Item
 from processor.core.matching import Matched

@@ -12,11 +12,12 @@ promoters fold, with the live stream's evidence, under the same lockKey (P1 to P
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from processor.core.evidence import Append, Retraction
 from processor.core.identity import Identification

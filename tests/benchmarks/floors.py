@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from bson import ObjectId
+from msgspec.structs import replace
 from pymongo import MongoClient, UpdateOne
 from pymongo.write_concern import WriteConcern
 

@@ -1,11 +1,12 @@
 """One contract for `ports.ReplayStore`: what a recalculation asks of progress documents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec.structs import replace
 
 from processor.core.evidence import Retraction
 from processor.ports import ProgressReader, ProgressStore, ReplayStore, Waking

@@ -1,10 +1,10 @@
 """One contract for `ports.ProgressStore`: attempts that leave their document, and whoever reads it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from bson import ObjectId
+from msgspec.structs import replace
 
 from processor.core.completions import attempt_to
 from processor.core.evidence import Promotion, Segment

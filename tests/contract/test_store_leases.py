@@ -1,6 +1,6 @@
 """One contract for `ports.ProgressStore`: leases shorter than the work done under them (trap 6)."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tests.builders import a_promotion, an_append, an_item, at
 from tests.contract.stores import Both, pending

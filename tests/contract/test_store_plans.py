@@ -1,10 +1,10 @@
 """No claim reads the whole collection: what MongoDB's profiler says of the store's own operations."""
 
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from processor.core.rereading import Scope
 from processor.store.connect import PROGRESSES, Database

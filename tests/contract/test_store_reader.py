@@ -1,9 +1,9 @@
 """One contract for `ports.ProgressReader`."""
 
-from dataclasses import replace
 from typing import Any
 
 from bson import ObjectId
+from msgspec.structs import replace
 
 from tests.builders import JOURNEY, ORGANISATION, an_append, at
 from tests.contract.stores import Both

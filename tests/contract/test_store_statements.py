@@ -1,10 +1,10 @@
 """One contract for `ports.ProgressStore`: the bare statements that are kept, so that no reference dangles."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from bson.errors import InvalidDocument
+from msgspec.structs import replace
 
 from processor.store.connect import Database
 from processor.store.progress import MongoProgressStore

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
+from msgspec import structs
 
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
@@ -132,7 +133,7 @@ class SpillsLast(WatchedStore):
     async def apply(
         self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
     ) -> Applied:
-        applied = await super().apply(claim, [replace(it, segments=()) for it in promotions], now, lease)
+        applied = await super().apply(claim, [structs.replace(it, segments=()) for it in promotions], now, lease)
         for segment in (segment for promotion in promotions for segment in promotion.segments):
             async with effect(self._faults, "spill"):
                 self._database.attempts[segment.id] = segment.attempts
@@ -152,7 +153,7 @@ class WritesTheOutboxApart(WatchedStore):
     async def apply(
         self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
     ) -> Applied:
-        applied = await super().apply(claim, [replace(it, event=None) for it in promotions], now)
+        applied = await super().apply(claim, [structs.replace(it, event=None) for it in promotions], now)
         for event in [it.event for it in promotions if it.event]:
             async with effect(self._faults, "apply"):
                 processing = self._database.progresses[event.progress]["processing"]
@@ -165,7 +166,7 @@ class LeavesPending(WatchedStore):
     """P2: what was folded stays pending."""
 
     def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
-        super()._write(document, replace(promotion, consumed={}), now)
+        super()._write(document, structs.replace(promotion, consumed={}), now)
 
 
 class ResetsPending(WatchedStore):
@@ -295,7 +296,8 @@ class SkipsRevisions(WatchedStore):
 
     def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
         if promotion.event:
-            promotion = replace(promotion, event=replace(promotion.event, revision=promotion.event.revision + 1))
+            event = structs.replace(promotion.event, revision=promotion.event.revision + 1)
+            promotion = structs.replace(promotion, event=event)
         super()._write(document, promotion, now)
 
 

@@ -1,10 +1,10 @@
 """Why a record is refused: every reason of the closed list, its sentence, and the way it is told (I3)."""
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from processor.core.decode import DEPTH_LIMIT, decode
 from processor.core.index import JourneyIndex

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from bson import ObjectId
+from msgspec import structs
 
 from processor.core.completions import items_to
 from processor.core.explain import Explaining, Place, Standing, explain, progress_ids
@@ -37,7 +38,7 @@ def obstacles(journey: JourneyRules, record: StatementRecord) -> list[str]:
 
 
 def changed(record: StatementRecord, **fields: Any) -> StatementRecord:
-    return replace(record, document={**record.document, **fields})
+    return structs.replace(record, document={**record.document, **fields})
 
 
 def test_evidence_has_no_obstacle() -> None:
@@ -138,7 +139,7 @@ class World:
         self.document["processing"] |= done.processing
 
     def standing(self, number: int, position: int = 0, **changes: Any) -> Standing:
-        record = replace(a_statement_record(number, **changes), timestamp=at(number))
+        record = structs.replace(a_statement_record(number, **changes), timestamp=at(number))
         explanation = explain(self.rules, record, Explaining(START, progresses={self.key: self.document}))
         [standing] = explanation.waypoints[position].standings
         return standing

@@ -1,8 +1,7 @@
 """Reading dead letters, and choosing among them."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from processor.core.letters import (
     DeadLetter,

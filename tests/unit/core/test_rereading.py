@@ -1,10 +1,10 @@
 """What a recalculation decides about statements that it has read again (semantics.md, sections 3 and 4)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec.structs import replace
 
 from processor.core.decode import stored_statement
 from processor.core.evidence import Append, Retraction

@@ -1,11 +1,11 @@
 """The writes as values: what no server has to be asked for."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from bson import decode, encode
 from bson.codec_options import CodecOptions
+from msgspec.structs import replace
 from pymongo import UpdateMany, UpdateOne
 
 from processor.core.evidence import ProgressEvent
