@@ -57,14 +57,14 @@ def parse_timestamp(value: Any) -> datetime:
     raise ValueError(f"{value!r:.60} is not a timestamp")
 
 
-@lru_cache(maxsize=4096)
 def format_timestamp(value: datetime) -> str:
-    """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC.
+    """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC."""
+    return _written(value.astimezone(UTC) if value.utcoffset() else value)
 
-    What was written is remembered: a document tells the same instant in several places.
-    """
-    if value.utcoffset():
-        value = value.astimezone(UTC)
+
+@lru_cache(maxsize=4096)
+def _written(value: datetime) -> str:
+    """Remember what was written: a document tells the same instant in several places."""
     return value.isoformat(timespec="milliseconds")[:23] + "Z"
 
 

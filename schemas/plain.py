@@ -6,7 +6,7 @@ Nearly all that match are agents who did something with an activity. To see that
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert
 
@@ -96,18 +96,18 @@ class _Statement(_Part):
     version: Text | UnsetType = UNSET
 
 
-_NONE: Final[Mapping[str, Any]] = {}
-
-
 def is_plain(statement: Mapping[str, Any]) -> bool:
     """Tell whether a decoded statement (plain dots in its keys) is one that the full model takes without a doubt.
 
-    False says nothing about it.
+    Decoded from JSON or from BSON. False says nothing about it.
     """
     try:
-        plain = convert(statement, _Statement)
-    except ValidationError:
+        return _holds(convert(statement, _Statement))
+    except (ValidationError, TypeError, ValueError):  # what BSON has besides JSON: code for a text, say
         return False
+
+
+def _holds(plain: _Statement) -> bool:
     context = plain.context or None
     around = (context and context.contextActivities) or None
     activities = [plain.object, *(_all_of(around) if around else ())]

@@ -134,13 +134,14 @@ async def stop_within(stopping: Coroutine[Any, Any, None], name: str, seconds: f
     """
     task = asyncio.create_task(stopping)
     try:
-        _, late = await asyncio.wait([task], timeout=seconds)
+        await asyncio.wait([task], timeout=seconds)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=seconds)
         raise
-    if late:
-        task.cancel()
-        await asyncio.wait([task], timeout=STOP_TIMEOUT)
-    (outcome,) = await asyncio.gather(task, return_exceptions=True) if task.done() else (TimeoutError(),)
-    if late or outcome:
-        structlog.get_logger(__name__).warning("not stopped cleanly", client=name, error=repr(outcome))
+    finally:
+        if late := not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=STOP_TIMEOUT)
+        (outcome,) = await asyncio.gather(task, return_exceptions=True) if task.done() else (TimeoutError(),)
+        if late or outcome:
+            structlog.get_logger(__name__).warning("not stopped cleanly", client=name, error=repr(outcome))

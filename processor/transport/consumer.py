@@ -25,6 +25,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka import errors as kafka
 
 from processor.core.records import Batch
+from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.careful import fetch_carefully, has_unreadable
 from processor.transport.commits import Commits, Offsets
@@ -169,18 +170,22 @@ class KafkaRecordSource:
 
     async def close(self) -> None:
         """Commit, leave the group and disconnect; if that takes too long, the group waits for the session timeout."""
-        await stop_within(self._commits.settle(), "commits")
-        await self._commits.drop()
+        try:
+            await stop_within(self._commits.settle(), "commits")
+        finally:
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
         polling, self._polling = self._polling, None
-        if polling:
-            polling.cancel()
-            await asyncio.gather(polling, return_exceptions=True)
-        if consumer:
-            try:
-                await stop_within(consumer.stop(), "consumer")
-            finally:  # what a stop that took too long has left open
-                await stop_within(consumer._client.close(), "consumer")  # noqa: SLF001
+        try:
+            await self._commits.drop()
+            if polling:
+                polling.cancel()
+                await asyncio.gather(polling, return_exceptions=True)
+        finally:
+            if consumer:
+                await stop_within(_stopped(consumer), "consumer")
 
     async def _poll(self) -> _Polled | None:
         """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again.
@@ -218,16 +223,18 @@ class KafkaRecordSource:
     async def _fetch(self) -> _Polled:
         assert self._consumer is not None
         if self._is_careful:
-            generation = self.gate.generation  # before, as it polls several times
+            generation = self.gate.generation
             messages = await fetch_carefully(self._consumer, self._assigned(), self._settings.batch_records)
+            if generation != self.gate.generation:  # it polls several times: what it has need not be in a row
+                raise BrokerUnavailable("partitions went while an unreadable record was looked for: it is begun anew")
             self._is_careful = not has_unreadable(messages)
             if not messages:
                 await asyncio.sleep(self._settings.poll_timeout)
         else:
             timeout_ms = int(self._settings.poll_timeout * 1000)
             messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
-            generation = self.gate.generation  # after it, with no await between: the records are of this instant
-        return _Polled(generation, messages)
+        # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
+        return _Polled(self.gate.generation, messages)
 
     def _assigned(self) -> frozenset[TopicPartition]:
         return frozenset(self._consumer.assignment()) if self._consumer else frozenset()
@@ -245,6 +252,13 @@ class KafkaRecordSource:
             first = messages[partition][0].offset
             self._consumer.seek(partition, first)
             self._positions[partition] = first
+
+
+async def _stopped(consumer: AIOKafkaConsumer) -> None:
+    try:
+        await consumer.stop()
+    finally:
+        await consumer._client.close()  # noqa: SLF001 - what a stop that was cut short has left open
 
 
 def _consumer(settings: Settings) -> AIOKafkaConsumer:

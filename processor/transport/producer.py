@@ -95,7 +95,7 @@ class Producer:
                         async with asyncio.timeout(self._deadline):
                             await client.start()
                 except BaseException:
-                    await stop_within(client.stop(), "producer")
+                    await stop_within(_stopped(client), "producer")
                     raise
                 self._client = client
             return self._client
@@ -105,10 +105,14 @@ class Producer:
         if self._client is client:
             self._client = None
         _drop_buffered(client)
-        try:
-            await stop_within(client.stop(), "producer")
-        finally:
-            await stop_within(client.client.close(), "producer")  # what a stop that took too long has left open
+        await stop_within(_stopped(client), "producer")
+
+
+async def _stopped(client: AIOKafkaProducer) -> None:
+    try:
+        await client.stop()
+    finally:
+        await client.client.close()  # what a stop that was cut short has left open
 
 
 @asynccontextmanager

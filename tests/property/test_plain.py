@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from bson import Code
 from pydantic import ValidationError
 
 from schemas.plain import is_plain
@@ -66,6 +67,16 @@ def holds(statement: Any) -> bool:
     return not is_plain(statement) or is_valid(statement)
 
 
+def with_a_part(path: str, value: Any) -> Any:
+    statement = copy.deepcopy(FULL)
+    *parents, last = path.split(".")
+    part = statement
+    for parent in parents:
+        part = part[parent]
+    part[last] = value
+    return statement
+
+
 def test_all_that_is_looked_at_may_be_there() -> None:
     assert is_plain(FULL)
     assert is_valid(FULL)
@@ -112,14 +123,14 @@ BROKEN: dict[str, Any] = {
 
 @pytest.mark.parametrize(("path", "value"), [(path, value) for path, values in BROKEN.items() for value in values])
 def test_each_of_its_rules_is_one_of_the_models(path: str, value: Any) -> None:
-    statement = copy.deepcopy(FULL)
-    *parents, last = path.split(".")
-    part = statement
-    for parent in parents:
-        part = part[parent]
-    part[last] = value
+    statement = with_a_part(path, value)
     assert not is_valid(statement)
     assert not is_plain(statement)
+
+
+@pytest.mark.parametrize("path", ["verb.id", "object.id", "context.language", "timestamp", "version"])
+def test_what_bson_has_besides_json_is_left_to_the_model(path: str) -> None:
+    assert not is_plain(with_a_part(path, Code("en")))
 
 
 @needs(CONFORMANCE)
