@@ -70,7 +70,7 @@ app.command("demo")(demo.demo)
 def main() -> None:
     """Run a command; an error of ours is one sentence on stderr and its exit code, never a traceback."""
     try:
-        app()
+        app(prog_name="journey-progress")
     except JourneyProgressError as error:
         typer.secho(f"journey-progress: {error}", err=True, fg=typer.colors.RED)
         sys.exit(error.exit_code)
