@@ -23,6 +23,12 @@ hypothesis_settings.register_profile("local", deadline=None)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_collection_finish() -> None:
+    """Let no full collection look through what was collected, 0.14 s long, while a test times a pause."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs servers, so that `-m 'not servers'` runs everywhere."""
     for item in items:
