@@ -275,6 +275,7 @@ def _consumer(settings: Settings) -> AIOKafkaConsumer:
         heartbeat_interval_ms=int(settings.session_timeout * 1000 / 10),
         rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
         max_poll_interval_ms=int(settings.max_poll_interval * 1000),
+        # aiokafka's default, or the largest record there may be.
         max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, 1_048_576),
         fetch_max_wait_ms=100,
         metadata_max_age_ms=int(METADATA_AGE * 1000),
