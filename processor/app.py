@@ -243,7 +243,8 @@ class _Assembly:
             worker = Promoter(
                 stores.progress, known, folding_policy(settings), around, leasing, hints.handover, hints.finished
             )
-            loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended))
+            full = settings.promote_batch if Part.INGEST in parts else 1
+            loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended, full))
         if Part.RECALCULATION in parts:
             loops.append(await self._recalculation_loop(stores, known))
         if Part.INGEST in parts or Part.RELAY in parts:
@@ -258,7 +259,8 @@ class _Assembly:
             sink = KafkaEventSink(producer, settings.progress_topic)
             publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch), hints.handover)
             self.stack.push_async_callback(publisher.give_back)
-            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given))
+            full = settings.relay_batch if Part.PROMOTE in parts else 1
+            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given, full))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
             self.vitals.follow(lambda: consumer_standings(source))

@@ -17,6 +17,9 @@ from processor.errors import EmbeddedUnavailable
 REPLICA_SET = "embedded"
 ALREADY_INITIALIZED = 23
 
+HISTORY = 5
+"""Seconds for which mongod keeps the past, which nothing of ours reads; by itself five minutes (DECISIONS.md, 85)."""
+
 SMALL_CACHE = 0.5
 """Gigabytes that mongod keeps in memory at most: little, but documents of 16 MB are written."""
 
@@ -55,6 +58,7 @@ def embedded_mongo(
             str(mongod),
             *("--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
             *("--replSet", REPLICA_SET, "--oplogSize", "128"),
+            *("--setParameter", f"minSnapshotHistoryWindowInSeconds={HISTORY}"),
             *(("--wiredTigerCacheSizeGB", str(cache)) if cache else ()),
         ]
         process = ServerProcess("mongod", command, directory, lambda: _is_primary(port))

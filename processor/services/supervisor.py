@@ -16,15 +16,18 @@ GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A named step that is repeated; when it found nothing to do it rests until `wake` is set or `rest` is over.
+    """A named step that is repeated; when it did less than `full` it rests until `wake` is set or `rest` is over.
 
-    `step` returns how much it did, 0 for nothing. A step that waits by itself has `rest` 0.
+    `step` returns how much it did, 0 for nothing. A step that waits by itself has `rest` 0. Where `wake` tells of all
+    that comes from this process, `full` may be a batch: to look again when there was less finds nothing, and that is
+    what takes mongod longest (`store/queues.py`).
     """
 
     name: str
     step: Callable[[], Awaitable[int]]
     rest: float = 0.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    full: int = 1
 
 
 async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: float) -> None:
@@ -80,6 +83,6 @@ async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
             raise
         progressed.set_to_current_time()
         surroundings.liveness.came_round(loop.name)
-        if not done and loop.rest:
+        if done < loop.full and loop.rest:
             await surroundings.pause(loop.rest, loop.wake)
     surroundings.liveness.ended(loop.name)

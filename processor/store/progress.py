@@ -1,12 +1,12 @@
 """Progress documents in MongoDB: `ports.ProgressStore`. The writes themselves stand in `updates.py`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from processor.core.beginning import Beginning
@@ -18,6 +18,7 @@ from processor.store import updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
 from processor.store.locks import read_locks
+from processor.store.queues import Look, Queue, instants, is_held
 from schemas.dots import encode_dots
 
 CHUNK = 1_000
@@ -35,6 +36,8 @@ class MongoProgressStore:
         self._progresses = database[PROGRESSES]
         self._statements = database[STATEMENTS]
         self._attempts = database[ATTEMPTS]
+        self._due = Queue("processing.due", "processing.lease")
+        self._outbox = Queue("processing.publish", "processing.relayLease")
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -42,7 +45,8 @@ class MongoProgressStore:
             if statements:
                 await self._keep(statements)
             if appends:
-                await self._upsert(appends, now)
+                with self._due.marking(now):
+                    await self._upsert(appends, now)
         return len(appends)
 
     async def _keep(self, statements: Sequence[StatementRecord]) -> None:
@@ -85,7 +89,7 @@ class MongoProgressStore:
         """Insert new documents, promoted; see `ports.ProgressStore.begin` (P1, P2)."""
         holder = self._holder(now)
         documents = [updates.begun_document(beginning, lease, holder, now) for beginning in beginnings]
-        with translated():
+        with translated(), self._outbox.marking(now):
             try:
                 await self._progresses.insert_many(documents, ordered=False)
             except BulkWriteError as error:
@@ -98,25 +102,53 @@ class MongoProgressStore:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
         update = updates.claim_update(lock_key, until, self._holder(now))
         with translated():
-            ids = await self._claim("processing.due", "processing.lease", update, now, limit)
+            ids = await self._claim(self._due, update, now, until, limit)
             found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
             documents = await found.to_list() if found else []
         return Claim(lock_key, until, tuple(documents))
 
-    async def _claim(self, mark: str, lease: str, update: Document, now: datetime, limit: int) -> list[ObjectId]:
+    async def _claim(
+        self, queue: Queue, update: Document, now: datetime, until: datetime, limit: int
+    ) -> list[ObjectId]:
         """Claim marked documents, oldest mark first, and those left behind by a worker that died.
 
         Candidates are found through the mark's index; whether each is still free is decided by the update.
         """
-        free = {mark: {"$exists": True}, **updates.is_free(lease, now)}
-        ids = [found["_id"] async for found in self._progresses.find(free, {"_id": 1}).sort(mark).limit(limit)]
-        if len(ids) < limit:
-            expired = self._progresses.find({lease: {"$lt": now}}, {"_id": 1}).sort(lease).limit(limit - len(ids))
-            ids += [found["_id"] async for found in expired]
-        if ids:
-            # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
-            await self._progresses.update_many(updates.claimable(mark, lease, ids, now), update, hint=updates.BY_ID)
+        with queue.look(now, until) as look:
+            ids = await self._marked(queue, look, now, limit)
+            if look.leases and len(ids) < limit:
+                ids += await self._expired(queue, look.leases, now, until, limit - len(ids))
+            if ids:
+                # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
+                free = updates.claimable(queue.mark, queue.lease, ids, now)
+                await self._progresses.update_many(free, update, hint=updates.BY_ID)
         return ids
+
+    async def _marked(self, queue: Queue, look: Look, now: datetime, limit: int) -> list[ObjectId]:
+        """Find marked documents that nobody holds; tell the look what there was."""
+        condition = {queue.mark: look.marks}
+        found = self._progresses.find(condition, (queue.mark, queue.lease)).sort(queue.mark)
+        page = await found.limit(limit).to_list()
+        held = [document for document in page if is_held(document, queue.lease, now)]
+        look.saw(instants(page, queue.mark), instants(held, queue.mark), now, is_all=len(page) < limit)
+        if held and len(page) == limit:  # there may be more behind what is held
+            free = {**condition, **updates.is_free(queue.lease, now)}
+            return [it["_id"] async for it in self._progresses.find(free, {"_id": 1}).sort(queue.mark).limit(limit)]
+        return [document["_id"] for document in page if not is_held(document, queue.lease, now)]
+
+    async def _expired(
+        self, queue: Queue, leases: Document, now: datetime, until: datetime, limit: int
+    ) -> list[ObjectId]:
+        """Find documents whose lease ran out; tell the queue when the next one may. Nearly always there is none."""
+        condition = {queue.lease: leases}
+        first = instants(
+            await self._progresses.find(condition, (queue.lease,)).sort(queue.lease).limit(1).to_list(), queue.lease
+        )
+        if not first or first[0] >= now:
+            queue.none_expired(now, min(first, default=until))
+            return []
+        found = self._progresses.find({queue.lease: {"$lt": now}}, {"_id": 1}).sort(queue.lease).limit(limit)
+        return [document["_id"] async for document in found]
 
     def _holder(self, now: datetime) -> Document:
         return {"worker": self._worker, "since": now}
@@ -134,7 +166,7 @@ class MongoProgressStore:
             for it in promotions
         ]
         spilled = [promotion for promotion in promotions if promotion.segments]
-        with translated():
+        with translated(), self._due.marking(now), self._outbox.marking(now):
             if spilled:
                 await self._keep_segments(spilled, now)
             landed = await self._apply(writes)
@@ -180,7 +212,7 @@ class MongoProgressStore:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
         update = updates.claim_events_update(lock_key, until, self._holder(now))
         with translated():
-            ids = await self._claim("processing.publish", "processing.relayLease", update, now, limit)
+            ids = await self._claim(self._outbox, update, now, until, limit)
             outboxes = await self._outboxes(ids, lock_key)
         return OutboxClaim(lock_key, until, outboxes)
 
@@ -196,13 +228,14 @@ class MongoProgressStore:
 
     async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
-        writes = [
-            write
-            for claim, published in claims
-            for write in updates.forget_updates(claim.outboxes, published, claim.lock_key)
-        ]
+        writes: list[UpdateMany] = []
+        left: list[datetime] = []
+        for claim, published in claims:
+            forgets = updates.forget_updates(claim.outboxes, published, claim.lock_key)
+            writes += [it.write for it in forgets]
+            left += [it.left_since for it in forgets if it.left_since]
         if writes:
-            with translated():
+            with translated(), self._outbox.marking(min(left, default=datetime.max.replace(tzinfo=UTC))):
                 await self._progresses.bulk_write(writes, ordered=False)
 
     async def mark_due(self, versions: Mapping[ObjectId, int], now: datetime) -> int:
@@ -216,7 +249,8 @@ class MongoProgressStore:
                 async with self._progresses.find(condition, {"_id": 1}, batch_size=CHUNK) as found:
                     while documents := await found.to_list(CHUNK):
                         ids = [document["_id"] for document in documents]
-                        result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
+                        with self._due.marking(now):
+                            result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
                         marked += result.modified_count
         return marked
 

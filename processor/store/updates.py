@@ -16,7 +16,7 @@ The marks under `processing`:
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
@@ -217,9 +217,16 @@ def claim_events_update(relay_key: str, until: datetime, holder: Mapping[str, An
     }
 
 
+class Forget(NamedTuple):
+    """Removes published events. The documents are marked again, with an old instant, if there are events left."""
+
+    write: UpdateMany
+    left_since: datetime | None
+
+
 def forget_updates(
     outboxes: Mapping[ObjectId, Sequence[ProgressEvent]], published: Mapping[ObjectId, int], relay_key: str
-) -> list[UpdateMany]:
+) -> list[Forget]:
     """Remove the events up to each revision, never a later one, and give the lease back, under the relay's own key.
 
     Claimed events that are left were not published. The claim has cleared their mark: it has to come back with the
@@ -231,8 +238,13 @@ def forget_updates(
         left = [event.time for event in outboxes[progress] if event.revision > revision]
         alike[revision, min(left, default=None)].append(progress)
     return [
-        UpdateMany({"_id": {"$in": ids}, "processing.relayKey": relay_key}, _forgetting(*what), hint=BY_ID)
-        for what, ids in alike.items()
+        Forget(
+            UpdateMany(
+                {"_id": {"$in": ids}, "processing.relayKey": relay_key}, _forgetting(revision, left), hint=BY_ID
+            ),
+            left,
+        )
+        for (revision, left), ids in alike.items()
     ]
 
 

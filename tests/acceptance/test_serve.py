@@ -53,8 +53,12 @@ async def served(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
         await database.client.drop_database(database.name)
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 async def test_the_openapi_document_is_true(served: Served) -> None:
-    """No 500, and nothing that the document does not say."""
+    """No 500, and nothing that the document does not say.
+
+    The drawing is in a thread beside PyMongo's, which take random numbers, too: Hypothesis may take those for its own.
+    """
     await served.database[PROGRESSES].insert_many([a_progress(number * 2 + 1) for number in range(20)])
     await served.database[JOURNEYS].insert_one(a_stored_journey())
     await asyncio.to_thread(drive, str(served.http.base_url), await a_login(served.database))

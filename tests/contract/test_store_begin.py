@@ -83,3 +83,10 @@ async def test_r1_a_fenced_apply_hands_nothing_over(both: Both) -> None:
     assert len(applied.outboxes) == 1
     repeated = await both.store.apply(late, [a_promotion(it) for it in late.documents], at(5), LEASE)
     assert (repeated.landed, repeated.outboxes) == (0, applied.outboxes)  # landed before, and is still held
+
+
+async def test_r1_an_insert_that_took_long_is_found_by_the_next_look_of_its_process(both: Both) -> None:
+    assert not (await both.store.claim_events("none", at(100), at(160), 10)).outboxes
+    late = a_beginning(1)
+    await both.store.begin([late], None, at(1))
+    assert list((await both.store.claim_events("late", at(100.1), at(160), 10)).outboxes) == [late.append.progress]

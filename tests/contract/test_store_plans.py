@@ -11,6 +11,7 @@ from processor.store.connect import PROGRESSES, Database
 from processor.store.history import MongoHistory
 from processor.store.indexes import INDEXES, ensure_indexes
 from processor.store.progress import MongoProgressStore
+from processor.store.queues import SLACK
 from processor.store.replays import MongoReplayStore
 from tests.builders import JOURNEY, a_promotion, an_append, at, journey_rules
 
@@ -55,6 +56,19 @@ async def test_a_claim_finds_its_documents_by_due_and_lease(
     operations = await profiled(mongo_database, store.claim("key", at(20), at(80), 10))
     assert plans(operations)[:2] == ["IXSCAN { processing.due: 1 }", "IXSCAN { processing.lease: 1 }"]
     assert max(operation.get("docsExamined", 0) for operation in operations) <= 3
+
+
+async def test_a_claim_after_another_passes_over_what_is_long_at_rest(
+    store: MongoProgressStore, mongo_database: Database
+) -> None:
+    """Not from the start of the index, where entries lie that are deleted; and not through the leases that last."""
+    await store.claim("key", at(20), at(80), 10)
+    await store.append([an_append(owner="next")], [], at(21))
+    await mongo_database.command("profile", 2)
+    assert len((await store.claim("next", at(21), at(81), 10)).documents) == 1
+    await mongo_database.command("profile", 0)
+    looks = await mongo_database["system.profile"].find({"command.sort": {"$exists": True}}).to_list()
+    assert [look["command"]["filter"] for look in looks] == [{"processing.due": {"$gte": at(20) - SLACK}}]
 
 
 async def test_a_claim_reads_what_it_takes_and_not_the_backlog(

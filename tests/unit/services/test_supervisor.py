@@ -91,6 +91,29 @@ async def test_an_idle_loop_rests_until_it_is_woken() -> None:
     assert not wake.is_set()
 
 
+async def test_a_loop_that_takes_batches_goes_on_only_after_a_full_one() -> None:
+    """What a step left over is a batch at least; after less there is nothing until it is woken."""
+    world, wake = World(), asyncio.Event()
+    batches, told = [3, 3, 2, 0], list[str]()
+
+    def awake() -> None:
+        told.append("woken")
+        wake.set()
+
+    async def step() -> int:
+        done = batches.pop(0)
+        told.append(f"did {done}")
+        if done == 2:
+            asyncio.get_running_loop().call_later(0.05, awake)
+        if not done:
+            world.around.stop.set()
+        return done
+
+    async with asyncio.timeout(10):
+        await supervise([Loop("batches", step, LONG, wake, full=3)], world.around, LONG)
+    assert told == ["did 3", "did 3", "did 2", "woken", "did 0"]
+
+
 async def test_a_bug_in_a_loop_stops_all_and_leaves_its_traceback_in_the_log() -> None:
     world, other = World(), Step()
     other.may_end.set()

@@ -125,7 +125,7 @@ def test_a_none_under_processing_and_a_removed_field_are_unset() -> None:
 
 def test_r1_a_forget_marks_the_outbox_again_when_claimed_events_are_left() -> None:
     claimed = [an_event(1), an_event(2), an_event(3)]
-    [write] = updates.forget_updates({PROGRESS: claimed}, {PROGRESS: 1}, LOCK)
+    [(write, _)] = updates.forget_updates({PROGRESS: claimed}, {PROGRESS: 1}, LOCK)
     condition, update = parts(write)
     assert condition == {"_id": {"$in": [PROGRESS]}, "processing.relayKey": LOCK}
     assert update["$pull"] == {"processing.outbox": {"revision": {"$lte": 1}}}
@@ -133,15 +133,16 @@ def test_r1_a_forget_marks_the_outbox_again_when_claimed_events_are_left() -> No
 
 
 def test_a_forget_of_all_that_was_claimed_leaves_the_publish_mark_to_later_promotions() -> None:
-    [write] = updates.forget_updates({PROGRESS: [an_event(1), an_event(2)]}, {PROGRESS: 2}, LOCK)
+    [(write, _)] = updates.forget_updates({PROGRESS: [an_event(1), an_event(2)]}, {PROGRESS: 2}, LOCK)
     assert "processing.publish" not in touched(parts(write)[1])
 
 
 def test_documents_that_need_the_same_forget_share_one_and_the_others_have_their_own() -> None:
     same, other, left = map(a_reference, (1, 2, 3))
     outboxes = {same: [an_event(1)], PROGRESS: [an_event(1)], other: [an_event(2)], left: [an_event(1), an_event(2)]}
-    writes = updates.forget_updates(outboxes, {same: 1, PROGRESS: 1, other: 2, left: 1}, LOCK)
-    assert [parts(write)[0]["_id"]["$in"] for write in writes] == [[same, PROGRESS], [other], [left]]
+    forgets = updates.forget_updates(outboxes, {same: 1, PROGRESS: 1, other: 2, left: 1}, LOCK)
+    assert [parts(it.write)[0]["_id"]["$in"] for it in forgets] == [[same, PROGRESS], [other], [left]]
+    assert [it.left_since for it in forgets] == [None, None, at(2)]
 
 
 @pytest.mark.parametrize("replay", [False, True])
@@ -156,7 +157,7 @@ def test_r1_an_event_comes_back_from_the_outbox_to_the_letter(replay: bool) -> N
     [
         updates.append_update(an_append(an_item(1)), at(0)),
         updates.apply_update(a_promotion(DOCUMENT, an_item(1)), LOCK, at(60), at(5)),
-        *updates.forget_updates({PROGRESS: [ProgressEvent(PROGRESS, 2, at(2), b"{}")]}, {PROGRESS: 1}, LOCK),
+        updates.forget_updates({PROGRESS: [ProgressEvent(PROGRESS, 2, at(2), b"{}")]}, {PROGRESS: 1}, LOCK)[0].write,
     ],
     ids=["append", "apply", "forget"],
 )
