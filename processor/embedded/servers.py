@@ -20,6 +20,9 @@ ALREADY_INITIALIZED = 23
 HISTORY = 5
 """Seconds for which mongod keeps the past, which nothing of ours reads; by itself five minutes (DECISIONS.md, 85)."""
 
+EVICTION = "eviction=(threads_min=1,threads_max=1)"
+"""What writes out of mongod's cache: one thread, not four, which would push all others from a small machine's cores."""
+
 SMALL_CACHE = 0.5
 """Gigabytes that mongod keeps in memory at most: little, but documents of 16 MB are written."""
 
@@ -59,6 +62,7 @@ def embedded_mongo(
             *("--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"),
             *("--replSet", REPLICA_SET, "--oplogSize", "128"),
             *("--setParameter", f"minSnapshotHistoryWindowInSeconds={HISTORY}"),
+            *("--wiredTigerEngineConfigString", EVICTION),
             *(("--wiredTigerCacheSizeGB", str(cache)) if cache else ()),
         ]
         process = ServerProcess("mongod", command, directory, lambda: _is_primary(port))
