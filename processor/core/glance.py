@@ -119,7 +119,8 @@ class Glance:
         if are_over is None:
             return [number for number, _ in held]
         asked = [(things, _who(seen[number].statement.actor), seen[number].timestamp) for number, things in held]
-        return [number for (number, _), is_over in zip(held, are_over(asked), strict=True) if not is_over]
+        over = are_over(asked)
+        return () if all(over) else [number for (number, _), is_over in zip(held, over, strict=True) if not is_over]
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""

@@ -6,16 +6,17 @@ over when it is longer than one since the recalculations were looked at. So from
 nothing of its journey is passed over, and what was before is among what it reads.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
 from processor.core.glance import AreOver, Asked
 from processor.core.identity import Identification, Who, owner_again, progress_id, who_is
+from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.ports import RunningRecalculations
 from processor.services.surroundings import Surroundings
@@ -34,19 +35,17 @@ LATEST = datetime.max.replace(tzinfo=UTC) - MOMENT
 AS_WRITTEN = Identification()
 
 
-class _Completion(NamedTuple):
-    """Where the last item that counted stands, and after when evidence is later however its time was rounded."""
-
-    last: Place
-    later: datetime
-
-
 @dataclass(slots=True)
 class _Completed:
-    """Who has completed a journey under these very rules."""
+    """Who has completed a journey under these very rules.
+
+    `owners` tells where the last item that counted stands, `later` after when evidence is later however its time was
+    rounded.
+    """
 
     rules: JourneyRules
-    owners: dict[Who, _Completion] = field(default_factory=dict)
+    owners: dict[Who, Place] = field(default_factory=dict)
+    later: dict[Who, datetime] = field(default_factory=dict)
 
 
 class Finished:
@@ -94,7 +93,8 @@ class Finished:
                 self._forget(other)
             completed = self._journeys[id(rules)] = _Completed(rules)
         self._owners += who not in completed.owners
-        completed.owners[who] = _Completion(last, last[0] + MOMENT)
+        completed.owners[who] = last
+        completed.later[who] = last[0] + MOMENT
 
     def passes_over(self, append: Append, rules: JourneyRules | None, now: datetime) -> bool:
         """Tell whether all of the evidence comes after the completion, and can change nothing."""
@@ -102,9 +102,9 @@ class Finished:
         if completed is None or rules is None or append.version != rules.version or not self._is_trusted(now):
             return False
         who = who_is(append.owner)
-        known = completed.owners.get(who) if who is not None else None
-        return known is not None and all(
-            (item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > known.last
+        last = completed.owners.get(who) if who is not None else None
+        return last is not None and all(
+            (item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > last
             for waypoint, items in append.items.items()
             for item in items
         )
@@ -115,19 +115,28 @@ class Finished:
 
     def _are_over(self, asked: Sequence[Asked]) -> list[bool]:
         """In one loop without calls: it is most of what a statement costs of a learner who is through."""
-        journeys = self._journeys
+        known: dict[int, Sequence[Mapping[Who, datetime]]] = {}
         over: list[bool] = []
         for matches, who, timestamp in asked:
-            is_over = who is not None and matches is not None
-            for journey, _ in matches or ():
-                completed = journeys.get(id(journey))
-                known = completed.owners.get(who) if completed and who else None
-                if known is None or timestamp <= known.later:
+            owners = known.get(id(matches))  # nearly always the same as the last, a place on a shelf
+            if owners is None:
+                owners = known[id(matches)] = self._owners_of(matches)
+            is_over = who is not None
+            for later in owners:
+                after = later.get(who) if who else None
+                if after is None or timestamp <= after:
                     is_over = False
                     break
             over.append(is_over)
         self.number += sum(over)
         return over
+
+    def _owners_of(self, matches: Sequence[Match] | None) -> Sequence[Mapping[Who, datetime]]:
+        """Return for each thing that may be matched who is through with it, and after when evidence is later."""
+        if matches is None:
+            return ({},)
+        completed = (self._journeys.get(id(journey)) for journey, _ in matches)
+        return [it.later if it else {} for it in completed]
 
     def _is_trusted(self, now: datetime) -> bool:
         return self._until is not None and now < self._until

@@ -57,7 +57,7 @@ def workloads(scale: float) -> dict[str, Workload]:
         Workload("5 % match", 10**7, 2_000, several(80_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
         Workload("everything matches", 2 * 10**7, 500, several(16_000), lambda n: n, lambda _: COUNTED),
         Workload("bursts of 20", 3 * 10**7, 1_000, several(48_000), lambda n: n // BURST, lambda _: COUNTED),
-        Workload("completed", 4 * 10**7, known, several(120_000), lambda n: n % known, lambda _: COMPLETING),
+        Workload("completed", 4 * 10**7, known, several(240_000), lambda n: n % known, lambda _: COMPLETING),
         Workload("10,000 journeys", 0, 2_000, several(60_000), lambda n: n % 5_000, lambda _: None, 10_000),
     ]
     return {workload.name: workload for workload in every}
