@@ -101,12 +101,13 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     async with open_database(settings) as database:
         await check_fit(database)
         await ensure_indexes(database)
+        progress = MongoProgressStore(database, worker=f"{settings.client_id}@{socket.gethostname()}:{os.getpid()}")
         yield Stores(
-            progress=MongoProgressStore(database, worker=f"{settings.client_id}@{socket.gethostname()}:{os.getpid()}"),
+            progress=progress,
             reader=MongoProgressReader(database),
             catalog=MongoJourneyCatalog(database, poll=settings.journeys_poll),
             recalculations=MongoRecalculations(database, SystemClock(), _recalculation_policy(settings)),
-            replays=MongoReplayStore(database),
+            replays=MongoReplayStore(database, progress),
             history=MongoHistory(database),
         )
 
@@ -259,8 +260,7 @@ class _Assembly:
             sink = KafkaEventSink(producer, settings.progress_topic)
             publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch), hints.handover)
             self.stack.push_async_callback(publisher.give_back)
-            full = settings.relay_batch if Part.PROMOTE in parts else 1
-            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given, full))
+            loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
             self.vitals.follow(lambda: consumer_standings(source))

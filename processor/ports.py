@@ -55,11 +55,15 @@ class DeadLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Documents held under one fresh, single-use `lockKey` until `until` (P1)."""
+    """Documents held under one fresh, single-use `lockKey` until `until` (P1).
+
+    `has_more` tells that as many were found as were asked for; others may have been quicker to claim some.
+    """
 
     lock_key: str
     until: datetime
     documents: tuple[Mapping[str, Any], ...]
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

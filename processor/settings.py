@@ -142,7 +142,9 @@ class Settings(BaseSettings):
         60.0, description="Seconds a claim lasts; longer than the slowest batch, or work is repeated (never doubled)."
     )
     backlog_poll: Seconds = Field(15.0, description="Seconds between two counts of what waits, for the metrics.")
-    idle_pause: Seconds = Field(0.25, description="Seconds between two looks of an idle promoter or relay.")
+    idle_pause: Seconds = Field(
+        0.25, description="Seconds that a promoter or relay rests that has found less than a batch, unless it is woken."
+    )
     journeys_poll: Seconds = Field(
         10.0, description="Seconds between two looks at the journeys without a change stream."
     )

@@ -54,7 +54,7 @@ class Promoter:
         self._finished = finished
 
     async def step(self) -> int:
-        """Claim, promote, apply; return how many documents were claimed.
+        """Claim, promote, apply; return how many documents were claimed, a whole batch when there is more to do.
 
         Raises `Unavailable` when the store failed: what was claimed is claimed again when its lease runs out.
         """
@@ -62,7 +62,7 @@ class Promoter:
         # 1. claim
         claim = await self._store.claim(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         if not claim.documents:
-            return 0
+            return leasing.batch if claim.has_more else 0
         with self._around.metrics.promote_seconds.time():
             await self._catch_up(claim)
             found, late = await self._recalled(claim)
@@ -83,7 +83,8 @@ class Promoter:
         if not applied.fenced:
             self._learn(claim, promotions, rules)
         self._account(claim, promotions, applied)
-        return len(claim.documents)
+        has_more = claim.has_more or any(promotion.is_partial for promotion in promotions)
+        return leasing.batch if has_more else len(claim.documents)
 
     def _learn(self, claim: Claim, promotions: Sequence[Promotion], rules: Mapping[ObjectId, JourneyRules]) -> None:
         """Let ingest know whose evidence need not be written any more."""

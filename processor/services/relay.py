@@ -82,7 +82,7 @@ class Relay:
         return sum(len(claim.outboxes) for claim, _ in done)
 
     async def give_back(self) -> None:
-        """At the end of the process, leave what was handed over and is not published to others, at once.
+        """At the end of the process, leave what was handed over and is not published to others, before its lease ends.
 
         A store that is away is not waited for: then the leases run out.
         """

@@ -18,9 +18,9 @@ GRACE = 1.0
 class Loop:
     """A named step that is repeated; when it did less than `full` it rests until `wake` is set or `rest` is over.
 
-    `step` returns how much it did, 0 for nothing. A step that waits by itself has `rest` 0. Where `wake` tells of all
-    that comes from this process, `full` may be a batch: to look again when there was less finds nothing, and that is
-    what takes mongod longest (`store/queues.py`).
+    `step` returns how much it did, 0 for nothing. A step that waits by itself has `rest` 0. Where `wake` tells of
+    nearly all there is to do, `full` may be a batch: who looks again after less finds nothing, mostly, and that is what
+    takes mongod longest (`store/queues.py`).
     """
 
     name: str

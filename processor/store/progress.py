@@ -1,11 +1,13 @@
 """Progress documents in MongoDB: `ports.ProgressStore`. The writes themselves stand in `updates.py`."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from bson import ObjectId
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
@@ -21,6 +23,9 @@ from processor.store.locks import read_locks
 from processor.store.queues import Look, Queue, instants, is_held
 from schemas.dots import encode_dots
 
+READABLE = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""Marks and leases that were set by hand may lie beyond what a `datetime` holds: such a document is held for ever."""
+
 CHUNK = 1_000
 """Documents that `mark_due` touches in one write."""
 
@@ -34,6 +39,7 @@ class MongoProgressStore:
     def __init__(self, database: Database, worker: str = "") -> None:
         self._worker = worker
         self._progresses = database[PROGRESSES]
+        self._marks = self._progresses.with_options(READABLE)
         self._statements = database[STATEMENTS]
         self._attempts = database[ATTEMPTS]
         self._due = Queue("processing.due", "processing.lease")
@@ -105,7 +111,7 @@ class MongoProgressStore:
             ids = await self._claim(self._due, update, now, until, limit)
             found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
             documents = await found.to_list() if found else []
-        return Claim(lock_key, until, tuple(documents))
+        return Claim(lock_key, until, tuple(documents), has_more=len(ids) == limit)
 
     async def _claim(
         self, queue: Queue, update: Document, now: datetime, until: datetime, limit: int
@@ -127,11 +133,12 @@ class MongoProgressStore:
     async def _marked(self, queue: Queue, look: Look, now: datetime, limit: int) -> list[ObjectId]:
         """Find marked documents that nobody holds; tell the look what there was."""
         condition = {queue.mark: look.marks}
-        found = self._progresses.find(condition, (queue.mark, queue.lease)).sort(queue.mark)
+        found = self._marks.find(condition, (queue.mark, queue.lease)).sort(queue.mark)
         page = await found.limit(limit).to_list()
         held = [document for document in page if is_held(document, queue.lease, now)]
-        look.saw(instants(page, queue.mark), instants(held, queue.mark), now, is_all=len(page) < limit)
-        if held and len(page) == limit:  # there may be more behind what is held
+        is_full = len(page) == limit
+        look.saw(page[-1:] if is_full else [], held, now)
+        if held and is_full:  # there may be more behind what is held
             free = {**condition, **updates.is_free(queue.lease, now)}
             return [it["_id"] async for it in self._progresses.find(free, {"_id": 1}).sort(queue.mark).limit(limit)]
         return [document["_id"] for document in page if not is_held(document, queue.lease, now)]
@@ -140,15 +147,13 @@ class MongoProgressStore:
         self, queue: Queue, leases: Document, now: datetime, until: datetime, limit: int
     ) -> list[ObjectId]:
         """Find documents whose lease ran out; tell the queue when the next one may. Nearly always there is none."""
-        condition = {queue.lease: leases}
-        first = instants(
-            await self._progresses.find(condition, (queue.lease,)).sort(queue.lease).limit(1).to_list(), queue.lease
-        )
+        found = self._marks.find({queue.lease: leases}, (queue.lease,)).sort(queue.lease)
+        first = instants(await found.limit(1).to_list(), queue.lease)
         if not first or first[0] >= now:
             queue.none_expired(now, min(first, default=until))
             return []
-        found = self._progresses.find({queue.lease: {"$lt": now}}, {"_id": 1}).sort(queue.lease).limit(limit)
-        return [document["_id"] async for document in found]
+        expired = self._progresses.find({queue.lease: {"$lt": now}}, {"_id": 1}).sort(queue.lease).limit(limit)
+        return [document["_id"] async for document in expired]
 
     def _holder(self, now: datetime) -> Document:
         return {"worker": self._worker, "since": now}
@@ -253,6 +258,10 @@ class MongoProgressStore:
                             result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
                         marked += result.modified_count
         return marked
+
+    def marking_due(self, now: datetime) -> AbstractContextManager[None]:
+        """Let the next claim of this process find what somebody else marks due with this instant meanwhile."""
+        return self._due.marking(now)
 
     async def backlog(self, now: datetime) -> Backlog:
         """Count what waits."""

@@ -22,10 +22,11 @@ HELD = {"completions": 1, "pendingProgress": 1, "processing": 1}
 class MongoReplayStore:
     """One database's progress documents, for whoever recalculates."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: MongoProgressStore | None = None) -> None:
+        """`store` is that of the promoter of this process, which looks where it knows of marks (`store/queues.py`)."""
         self._database = database
         self._progresses = database[PROGRESSES]
-        self._store = MongoProgressStore(database)
+        self._store = store or MongoProgressStore(database)
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Add evidence; see `ports.ReplayStore.append`."""
@@ -46,7 +47,7 @@ class MongoReplayStore:
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
         asked = updates.replayed(journey)
-        with translated():
+        with translated(), self._store.marking_due(now):
             waiting = await self._progresses.count_documents(asked | updates.IN_WORK, limit=limit)
             ids: list[ObjectId] = []
             if waiting < limit:

@@ -118,7 +118,8 @@ class MemoryProgressStore:
                 if self._claimable([document], "due", "lease", now):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        return Claim(lock_key, until, tuple(_as_stored(it) for it in found if it.get("lockKey") == lock_key))
+        documents = tuple(_as_stored(it) for it in found if it.get("lockKey") == lock_key)
+        return Claim(lock_key, until, documents, has_more=len(found) == limit)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         document["lockKey"] = lock_key

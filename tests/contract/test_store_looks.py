@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
+import pytest
+from bson.datetime_ms import DatetimeMS
 from msgspec.structs import replace
 
 from processor.ports import OutboxClaim, ProgressStore
-from processor.store.queues import BETWEEN, DEEPER, SLACK
+from processor.store.connect import PROGRESSES, Database
+from processor.store.progress import MongoProgressStore
+from processor.store.queues import BETWEEN, DEEPER, SLACK, START
 from tests.builders import JOURNEY, a_promotion, an_append, an_item, at
 from tests.contract.stores import Both
 
@@ -56,9 +60,9 @@ async def test_i1_an_append_that_took_long_is_found_by_the_next_look_of_its_proc
     assert await claimed(both.store, "two", 100.5) == 1
 
 
-async def test_i1_what_another_process_marked_late_is_found_at_once_soon_or_within_a_lease(both: Both) -> None:
+async def test_i1_what_another_process_marked_late_is_found_at_once_soon_or_within_ten_seconds(both: Both) -> None:
     lateness = {"bit": SLACK, "deeper": DEEPER, "far": timedelta(seconds=2 * LEASE)}
-    looks = {"bit": 100.0, "deeper": 100 + BETWEEN.total_seconds(), "far": 100.0 + LEASE}
+    looks = {"bit": 100.0, "deeper": 100 + BETWEEN.total_seconds(), "far": 100 + START.total_seconds()}
     assert await claimed(both.store, "none", 100) == 0
     for owner, late in lateness.items():
         await both.other.append([an_append(owner=owner)], [], at(looks[owner]) - late)
@@ -77,7 +81,9 @@ async def test_p1_more_leases_than_a_look_takes_at_once_are_found_by_the_next_on
     await both.append(*(an_append(owner=owner) for owner in "abcde"), at_second=0)
     assert await claimed(both.store, "lost", 1) == 5
     assert await claimed(both.other, "none", 2) == 0
-    assert [await claimed(both.other, f"key-{number}", 62 + number, limit=2) for number in range(4)] == [2, 2, 1, 0]
+    assert await claimed(both.other, "none", 60.9) == 0
+    seconds = (61.1, 61.2, 61.3, 61.4)
+    assert [await claimed(both.other, f"key-{second}", second, limit=2) for second in seconds] == [2, 2, 1, 0]
 
 
 async def test_r1_events_that_were_claimed_and_not_published_are_found_again_at_once(both: Both) -> None:
@@ -123,3 +129,38 @@ async def test_what_a_changed_journey_woke_is_found_by_the_next_look_of_its_proc
     assert await claimed(both.store, "none", 50) == 0
     assert await both.store.mark_due({JOURNEY: 2}, at(2)) == 1
     assert await claimed(both.store, "woken", 50.1) == 1
+
+
+BEYOND = DatetimeMS(8_640_000_000_000_000)
+"""An instant that MongoDB holds, and Python does not."""
+
+
+@pytest.mark.parametrize("by_hand", [None, 7, "for ever", False, BEYOND])
+async def test_p1_a_lease_that_somebody_put_there_hides_none_that_runs_out(
+    by_hand: object, mongo_database: Database
+) -> None:
+    store, other = MongoProgressStore(mongo_database), MongoProgressStore(mongo_database)
+    await store.append([an_append(owner="odd")], [], at(0))
+    assert await claimed(store, "odd", 1) == 1
+    await mongo_database[PROGRESSES].update_one({}, {"$set": {"processing.lease": by_hand}})
+    assert await claimed(other, "none", 2) == 0
+    await store.append([an_append(owner="lost")], [], at(3))
+    assert await claimed(store, "lost", 4) == 1
+    assert await claimed(other, "taken", 65) == 1
+
+
+@pytest.mark.parametrize("by_hand", ["now", BEYOND])
+async def test_marks_that_somebody_put_there_hold_up_none_behind_them(
+    by_hand: object, mongo_database: Database
+) -> None:
+    store = MongoProgressStore(mongo_database)
+    await store.append([an_append(owner=owner) for owner in "abcde"], [], at(0))
+    odd = {"_id": {"$in": [an_append(owner=owner).progress for owner in "abcd"]}}
+    await mongo_database[PROGRESSES].update_many(odd, {"$set": {"processing.due": by_hand}})
+    assert [await claimed(store, f"key-{number}", 100 + number, limit=2) for number in range(4)] == [2, 2, 1, 0]
+
+
+async def test_a_claim_tells_whether_there_may_be_more(both: Both) -> None:
+    await both.append(*(an_append(owner=owner) for owner in "abc"))
+    claims = [await both.store.claim(f"key-{number}", at(1), at(61), 2) for number in range(2)]
+    assert [claim.has_more for claim in claims] == [True, False]

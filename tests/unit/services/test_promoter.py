@@ -1,10 +1,13 @@
 """The promoter: claim, promote, apply; fenced, up to date, and one broken document harms no other (P1, P2, P3)."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from structlog.testing import capture_logs
 
+from processor.core.promotion import FoldingPolicy
+from processor.ports import Claim
 from processor.services.surroundings import Leasing
 from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
 from tests.unit.services.promoting import LEASE, a_promoter
@@ -67,6 +70,24 @@ async def test_p1_a_claim_takes_no_more_than_a_batch() -> None:
     await world.append(*(an_append(owner=name) for name in "abc"))
     promoter = await a_promoter(world, leasing=Leasing(batch=2))
     assert [await promoter.step() for _ in range(3)] == [2, 1, 0]
+
+
+async def test_a_step_that_leaves_something_to_do_tells_of_a_whole_batch() -> None:
+    """So that its loop does not rest: more is pending than one fold takes, or others were quicker to claim."""
+    world = World(a_journey(**REPEATABLE))
+    many = FoldingPolicy().pending_limit + 1
+    await world.append(an_append(*map(an_item, range(1, many + 1))))
+    promoter = await a_promoter(world, leasing=Leasing(batch=3))
+    assert [await promoter.step() for _ in range(3)] == [3, 1, 0]
+
+    await world.append(*(an_append(owner=name) for name in "abcd"))
+    claim = world.store.claim
+
+    async def overtaken(*arguments: Any) -> Claim:
+        return dataclasses.replace(await claim(*arguments), documents=())
+
+    world.store.claim = overtaken  # type: ignore[assignment, method-assign]
+    assert await promoter.step() == 3
 
 
 def an_overtaking(world: World) -> Callable[[], None]:
