@@ -83,7 +83,8 @@ class Promoter:
         if not applied.fenced:
             self._learn(claim, promotions, rules)
         self._account(claim, promotions, applied)
-        has_more = claim.has_more or any(promotion.is_partial for promotion in promotions)
+        # What was left over comes next; not at once if this changed nothing, as it may have been edited by hand.
+        has_more = claim.has_more or any(it.is_partial and it.event for it in promotions)
         return leasing.batch if has_more else len(claim.documents)
 
     def _learn(self, claim: Claim, promotions: Sequence[Promotion], rules: Mapping[ObjectId, JourneyRules]) -> None:

@@ -20,7 +20,7 @@ from processor.store import updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
 from processor.store.locks import read_locks
-from processor.store.queues import Look, Queue, instants, is_held
+from processor.store.queues import EARLIEST, Look, Queue, instants, is_held
 from schemas.dots import encode_dots
 
 READABLE = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
@@ -109,7 +109,7 @@ class MongoProgressStore:
         update = updates.claim_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._claim(self._due, update, now, until, limit)
-            found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
+            found = self._marks.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
             documents = await found.to_list() if found else []
         return Claim(lock_key, until, tuple(documents), has_more=len(ids) == limit)
 
@@ -286,7 +286,5 @@ class MongoProgressStore:
         return await read_locks(self._progresses, limit)
 
     async def _oldest(self, mark: str) -> datetime | None:
-        found: Any = await self._progresses.find_one({mark: {"$exists": True}}, {mark: 1}, sort=[(mark, 1)])
-        section, name = mark.split(".")
-        oldest: datetime | None = found[section][name] if found else None
-        return oldest
+        found = await self._marks.find_one({mark: {"$gte": EARLIEST}}, {mark: 1}, sort=[(mark, 1)])
+        return next(iter(instants([found], mark)), None) if found else None

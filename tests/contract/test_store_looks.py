@@ -146,6 +146,7 @@ async def test_p1_a_lease_that_somebody_put_there_hides_none_that_runs_out(
     assert await claimed(other, "none", 2) == 0
     await store.append([an_append(owner="lost")], [], at(3))
     assert await claimed(store, "lost", 4) == 1
+    assert (await store.backlog(at(5))).oldest_lease == at(64)
     assert await claimed(other, "taken", 65) == 1
 
 
@@ -157,6 +158,7 @@ async def test_marks_that_somebody_put_there_hold_up_none_behind_them(
     await store.append([an_append(owner=owner) for owner in "abcde"], [], at(0))
     odd = {"_id": {"$in": [an_append(owner=owner).progress for owner in "abcd"]}}
     await mongo_database[PROGRESSES].update_many(odd, {"$set": {"processing.due": by_hand}})
+    assert (await store.backlog(at(5))).oldest_due == at(0)
     assert [await claimed(store, f"key-{number}", 100 + number, limit=2) for number in range(4)] == [2, 2, 1, 0]
 
 
@@ -164,3 +166,10 @@ async def test_a_claim_tells_whether_there_may_be_more(both: Both) -> None:
     await both.append(*(an_append(owner=owner) for owner in "abc"))
     claims = [await both.store.claim(f"key-{number}", at(1), at(61), 2) for number in range(2)]
     assert [claim.has_more for claim in claims] == [True, False]
+
+
+async def test_a_relays_lease_that_somebody_put_there_stops_no_promoter(mongo_database: Database) -> None:
+    store = MongoProgressStore(mongo_database)
+    await store.append([an_append()], [], at(0))
+    await mongo_database[PROGRESSES].update_one({}, {"$set": {"processing.relayLease": BEYOND}})
+    assert await claimed(store, "key", 1) == 1
