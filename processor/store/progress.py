@@ -135,21 +135,25 @@ class MongoProgressStore:
         condition = {queue.mark: look.marks}
         found = self._marks.find(condition, (queue.mark, queue.lease)).sort(queue.mark)
         page = await found.limit(limit).to_list()
-        held = [document for document in page if is_held(document, queue.lease, now)]
+        held: list[Document] = []
+        unheld: list[Document] = []
+        for document in page:
+            (held if is_held(document, queue.lease, now) else unheld).append(document)
         is_full = len(page) == limit
         look.saw(page[-1:] if is_full else [], held, now)
         if held and is_full:  # there may be more behind what is held
             free = {**condition, **updates.is_free(queue.lease, now)}
             return [it["_id"] async for it in self._progresses.find(free, {"_id": 1}).sort(queue.mark).limit(limit)]
-        return [document["_id"] for document in page if not is_held(document, queue.lease, now)]
+        return [document["_id"] for document in unheld]
 
     async def _expired(
         self, queue: Queue, leases: Document, now: datetime, until: datetime, limit: int
     ) -> list[ObjectId]:
         """Find documents whose lease ran out; tell the queue when the next one may. Nearly always there is none."""
         found = self._marks.find({queue.lease: leases}, (queue.lease,)).sort(queue.lease)
-        first = instants(await found.limit(1).to_list(), queue.lease)
-        if not first or first[0] >= now:
+        page = await found.limit(1).to_list()
+        first = instants(page, queue.lease)
+        if not page or (first and first[0] >= now):  # else one ran out, or somebody put there what hides whether
             queue.none_expired(now, min(first, default=until))
             return []
         expired = self._progresses.find({queue.lease: {"$lt": now}}, {"_id": 1}).sort(queue.lease).limit(limit)

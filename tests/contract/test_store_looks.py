@@ -150,6 +150,15 @@ async def test_p1_a_lease_that_somebody_put_there_hides_none_that_runs_out(
     assert await claimed(other, "taken", 65) == 1
 
 
+async def test_p1_leases_that_somebody_put_in_a_list_hide_none_that_runs_out(mongo_database: Database) -> None:
+    store, other = MongoProgressStore(mongo_database), MongoProgressStore(mongo_database)
+    await store.append([an_append(owner=owner) for owner in ("odd", "lost")], [], at(0))
+    assert await claimed(store, "lost", 4) == 2
+    odd = {"_id": an_append(owner="odd").progress}
+    await mongo_database[PROGRESSES].update_one(odd, {"$set": {"processing.lease": [at(0), at(500)]}})
+    assert await claimed(other, "taken", 65) == 2
+
+
 @pytest.mark.parametrize("by_hand", ["now", BEYOND])
 async def test_marks_that_somebody_put_there_hold_up_none_behind_them(
     by_hand: object, mongo_database: Database
