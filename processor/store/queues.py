@@ -6,7 +6,8 @@ half a microsecond apiece, up to the first entry that is left: at 500 promotions
 a minute, and learners waited 150 ms where 30 are usual (DECISIONS.md, 84). So a look begins where the last one has
 left nothing, and leases are looked at when the first of them may run out. Some looks go deeper, and every ten seconds
 one begins at the start: what another process has marked with an earlier instant, because its clock is behind or its
-write took long, waits for that. What a process marks itself, its next look finds.
+write took long, waits for that. What a process marks itself, its next look finds. So nothing is passed over for good:
+neither what was appended during a promotion (P3), nor events that wait (R1), nor what a dead worker held.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from processor.core.promotion import FoldingPolicy
@@ -72,7 +73,7 @@ async def test_p1_a_claim_takes_no_more_than_a_batch() -> None:
     assert [await promoter.step() for _ in range(3)] == [2, 1, 0]
 
 
-async def test_a_step_that_leaves_something_to_do_tells_of_a_whole_batch() -> None:
+async def test_a_step_that_leaves_something_to_do_tells_of_a_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that its loop does not rest: more is pending than one fold takes, or others were quicker to claim."""
     world = World(a_journey(**REPEATABLE))
     many = FoldingPolicy().pending_limit + 1
@@ -86,7 +87,7 @@ async def test_a_step_that_leaves_something_to_do_tells_of_a_whole_batch() -> No
     async def overtaken(*arguments: Any) -> Claim:
         return dataclasses.replace(await claim(*arguments), documents=())
 
-    world.store.claim = overtaken  # type: ignore[assignment, method-assign]
+    monkeypatch.setattr(world.store, "claim", overtaken)
     assert await promoter.step() == 3
 
 
