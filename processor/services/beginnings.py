@@ -27,7 +27,8 @@ class Beginnings:
     """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the others appended to.
 
     P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there appends. I1: all
-    of it is durable when `append` returns.
+    of it is durable when `append` returns. Whether documents are there is only asked while some are: as long as all
+    turn out to be new, they are inserted unasked (DECISIONS 87).
     """
 
     def __init__(
@@ -47,12 +48,13 @@ class Beginnings:
         self._leasing = leasing
         self._handover = handover
         self._finished = finished
+        self._are_new = False
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
         rules = self._journeys.index.journeys
         appends = self._needed(appends, rules, now)
-        missing = await self._store.missing([append.progress for append in appends])
+        missing = await self._missing(appends)
         beginnings, others = self._decide(appends, missing, rules, now)
         if statements or others:  # statements first, so that no reference dangles
             await self._store.append(others, statements, now)
@@ -61,6 +63,15 @@ class Beginnings:
         late = await self._begin(beginnings, now)
         await self._wake_older(beginnings, rules)
         return len(others) + len(late)
+
+    async def _missing(self, appends: Sequence[Append]) -> frozenset[ObjectId]:
+        """Return which documents are to be begun: those that are not there, or all, if the last ones were new."""
+        ids = frozenset(append.progress for append in appends)
+        if self._are_new or not ids:
+            return ids
+        missing = await self._store.missing(ids)
+        self._are_new = missing == ids
+        return missing
 
     def _needed(
         self, appends: Sequence[Append], rules: Mapping[ObjectId, JourneyRules], now: datetime
@@ -96,6 +107,7 @@ class Beginnings:
         """Insert; append for whom somebody else was first, and return those. The rest is handed to the relay."""
         lease = self._handover.lease(now)
         taken = await self._store.begin(beginnings, lease, now)
+        self._are_new = self._are_new and not taken
         landed = [it.promotion for it in beginnings if it.append.progress not in taken]
         self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
         self._learn(beginnings, taken)

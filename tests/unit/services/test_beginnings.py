@@ -64,3 +64,30 @@ async def test_p3_a_journey_that_changed_meanwhile_wakes_what_was_inserted() -> 
     world.effects.at("begin.before", lambda: setattr(world.journeys, "index", other.journeys.index))
     await work.append([an_append()], [], world.clock.now())
     assert "due" in world.documents[0]["processing"]
+
+
+async def appended(work: Beginnings, world: World, *learners: str) -> list[str]:
+    """Add evidence of some learners; return what that did to the store, by kind."""
+    before = len(world.effects.done)
+    await work.append([an_append(owner=learner) for learner in learners], [], world.clock.now())
+    return list(dict.fromkeys(world.effects.done[before:]))
+
+
+async def test_while_all_are_new_nobody_asks_whether_they_are_there() -> None:
+    world = World(a_running_journey())
+    work = await beginnings(world, Handover(Leasing()))
+    assert await appended(work, world, "ana", "ben") == ["missing", "begin"]
+    assert await appended(work, world, "cem", "dan") == ["begin"]
+    assert len(world.documents) == 4
+
+
+async def test_i1_who_was_there_unasked_is_appended_to_and_the_next_are_asked_for() -> None:
+    world = World(a_running_journey())
+    work = await beginnings(world, Handover(Leasing()))
+    await appended(work, world, "ana")
+    assert await appended(work, world, "ana", "ben") == ["begin", "append.progress"]
+    ana = an_append(owner="ana").progress
+    assert [len(pending(it)) for it in world.documents if it["_id"] == ana] == [1]
+    assert await appended(work, world, "ben", "cem") == ["missing", "append.progress", "begin"]
+    assert await appended(work, world, "dan") == ["missing", "begin"]
+    assert await appended(work, world, "eve") == ["begin"]

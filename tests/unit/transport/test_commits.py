@@ -38,7 +38,7 @@ async def given(commits: Commits, offsets: Offsets) -> None:
 
 async def test_nobody_waits_for_the_answer_and_what_comes_meanwhile_goes_together() -> None:
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     await given(commits, {ONE: 1})
     await given(commits, {ONE: 2, OTHER: 7})
     assert group.asked == [{ONE: 1}]
@@ -51,7 +51,7 @@ async def test_nobody_waits_for_the_answer_and_what_comes_meanwhile_goes_togethe
 
 async def test_no_more_than_one_batch_waits() -> None:
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     await given(commits, {ONE: 1})
     await given(commits, {ONE: 2})
     third = asyncio.create_task(given(commits, {ONE: 3}))
@@ -67,7 +67,7 @@ async def test_no_more_than_one_batch_waits() -> None:
 
 async def test_what_failed_is_told_once_and_tried_again_under_what_came_later() -> None:
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     await given(commits, {ONE: 1, OTHER: 1})
     await given(commits, {ONE: 2})
     await group.answer(BrokerUnavailable("away"))
@@ -81,7 +81,7 @@ async def test_what_failed_is_told_once_and_tried_again_under_what_came_later() 
 
 async def test_settling_waits_for_all_and_tells_what_failed() -> None:
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     await commits.settle()
     await given(commits, {ONE: 1})
     settling = asyncio.create_task(commits.settle())
@@ -94,7 +94,7 @@ async def test_settling_waits_for_all_and_tells_what_failed() -> None:
 
 async def test_what_is_dropped_is_never_sent_again() -> None:
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     await given(commits, {ONE: 1})
     await given(commits, {ONE: 2})
     await commits.drop()
@@ -107,7 +107,7 @@ async def test_what_is_dropped_is_never_sent_again() -> None:
 async def test_who_waits_for_room_while_all_is_dropped_sends_nothing_of_it() -> None:
     """What was dropped must not go under the group's next generation."""
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     await given(commits, {ONE: 1})
     await given(commits, {ONE: 2})
     waiting = asyncio.create_task(commits.room())
@@ -115,4 +115,59 @@ async def test_who_waits_for_room_while_all_is_dropped_sends_nothing_of_it() -> 
     await commits.drop()
     await waiting
     await group.answer()
+    assert group.asked == [{ONE: 1}]
+
+
+HOUR = 3600.0
+
+
+async def test_what_comes_within_the_pace_is_one_commit() -> None:
+    group = Group()
+    commits = Commits(group.take, pace=0.05)
+    began = asyncio.get_running_loop().time()
+    for offset in range(1, 6):
+        await given(commits, {ONE: offset})
+        await group.answer()
+    assert group.asked == [{ONE: 1}]
+    async with asyncio.timeout(5):
+        while len(group.asked) < 2:
+            await asyncio.sleep(0.005)
+    assert asyncio.get_running_loop().time() - began >= 0.05
+    assert group.asked == [{ONE: 1}, {ONE: 5}]
+
+
+async def test_who_waits_for_all_waits_for_no_pace() -> None:
+    group = Group()
+    commits = Commits(group.take, pace=HOUR)
+    await given(commits, {ONE: 1})
+    await group.answer()
+    await given(commits, {ONE: 2})
+    settling = asyncio.create_task(commits.settle())
+    await group.answer()
+    async with asyncio.timeout(5):
+        await settling
+    assert group.asked == [{ONE: 1}, {ONE: 2}]
+
+
+async def test_a_failure_is_told_though_the_pace_is_not_over() -> None:
+    group = Group()
+    commits = Commits(group.take, pace=HOUR)
+    await given(commits, {ONE: 1})
+    await group.answer(BrokerUnavailable("away"))
+    with pytest.raises(BrokerUnavailable):
+        await commits.room()
+    await group.answer()
+    async with asyncio.timeout(5):
+        await commits.settle()
+    assert group.asked == [{ONE: 1}, {ONE: 1}]
+
+
+async def test_what_waits_for_the_pace_is_dropped_too() -> None:
+    group = Group()
+    commits = Commits(group.take, pace=HOUR)
+    await given(commits, {ONE: 1})
+    await group.answer()
+    await given(commits, {ONE: 2})
+    await commits.drop()
+    await commits.settle()
     assert group.asked == [{ONE: 1}]

@@ -12,7 +12,7 @@ from tests.unit.transport.test_commits import ONE, Group, given
 
 async def test_trap_5_a_revocation_waits_for_commits_that_are_under_way() -> None:
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     gate = Gate(deadline=10, commits=commits)
     await given(commits, {ONE: 1})
     await given(commits, {ONE: 2})
@@ -30,7 +30,7 @@ async def test_trap_5_a_revocation_waits_for_commits_that_are_under_way() -> Non
 async def test_what_is_not_committed_by_then_is_dropped(error: Exception | None) -> None:
     """Later it would go under the group's next generation, and the partitions may be another's."""
     group = Group()
-    commits = Commits(group.take)
+    commits = Commits(group.take, pace=0)
     gate = Gate(deadline=0.01, commits=commits)
     await given(commits, {ONE: 1})
     await given(commits, {ONE: 2})
