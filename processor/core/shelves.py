@@ -6,7 +6,7 @@ share is divided again by what else they require. What requires nothing is met b
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from processor.core.conditions import Requirement, Requirements, keys_at
 
@@ -38,7 +38,7 @@ class Entry(NamedTuple, Generic[Thing]):
 class Shelves(Generic[Thing]):
     """An immutable index of things. Documents get candidates: all that can match, and a few that do not."""
 
-    __slots__ = ("_by_path", "_unconditional", "paths")
+    __slots__ = ("_by_path", "_only", "_unconditional", "paths")
 
     def __init__(self, entries: Sequence[Entry[Thing]], used: frozenset[str] = frozenset()) -> None:
         """Index the entries by paths other than those that are `used` already."""
@@ -57,6 +57,7 @@ class Shelves(Generic[Thing]):
             (path, keys_at(path), {key: _shelf(crowd, used | {path}) for key, crowd in keys.items()})
             for path, keys in places.items()
         ]
+        self._only = _only([shelf for _, _, shelf in self._by_path])
         self.paths: frozenset[str] = frozenset(places).union(*self._within())
         """Every path that is looked at, on shelves within shelves too."""
 
@@ -85,15 +86,14 @@ class Shelves(Generic[Thing]):
         """Return the positions of what may match, of what was seen of some documents, each with what (see `held`)."""
         if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
             return self._holding(looks, seen, range(len(seen)))
-        places: list[tuple[int, Shelves[Thing] | tuple[Thing, ...]]] = []
+        numbers: dict[int, None] = {}
         for path, _, shelf in self._by_path:
             texts = map(looks.texts[path], seen)
             keys = [text if len(text) != 24 else text.lower() for text in texts]
-            places += [(number, shelf[key]) for number, key in enumerate(keys) if key in shelf]
-        plain = [(number, things) for number, things in places if isinstance(things, tuple)]
-        if len(self._by_path) == 1 and len(plain) == len(places):
-            return plain
-        return self._holding(looks, seen, dict.fromkeys(number for number, _ in places))
+            if (only := self._only) is not None:
+                return [(number, only[key]) for number, key in enumerate(keys) if key in only]
+            numbers.update(dict.fromkeys(number for number, key in enumerate(keys) if key in shelf))
+        return self._holding(looks, seen, numbers)
 
     def _holding(self, looks: Looks, seen: Sequence[Any], numbers: Iterable[int]) -> Sequence[Held[Thing]]:
         held = ((number, self.held(looks, seen[number])) for number in numbers)
@@ -127,6 +127,13 @@ def _shelf(crowd: Sequence[Entry[Thing]], used: frozenset[str]) -> Shelves[Thing
     if len(crowd) > CROWD and any(_is_free(it, used) for entry in crowd for it in entry.requirements):
         return Shelves(crowd, used)
     return tuple(entry.thing for entry in crowd)
+
+
+def _only(shelves: Sequence[Mapping[Any, Shelves[Thing] | Sequence[Thing]]]) -> Mapping[Any, Sequence[Thing]] | None:
+    """Return the one shelf there is, if nothing on it is divided again."""
+    if len(shelves) != 1 or any(isinstance(things, Shelves) for things in shelves[0].values()):
+        return None
+    return cast("Mapping[Any, Sequence[Thing]]", shelves[0])
 
 
 def _is_free(requirement: Requirement, used: frozenset[str]) -> bool:

@@ -40,12 +40,12 @@ class _Completed:
     """Who has completed a journey under these very rules.
 
     `owners` tells where the last item that counted stands, `later` after when evidence is later however its time was
-    rounded.
+    rounded; None, an actor without an identifier, is in neither.
     """
 
     rules: JourneyRules
     owners: dict[Who, Place] = field(default_factory=dict)
-    later: dict[Who, datetime] = field(default_factory=dict)
+    later: dict[Who | None, datetime] = field(default_factory=dict)
 
 
 class Finished:
@@ -114,24 +114,21 @@ class Finished:
         return self._are_over if self._journeys and self._is_trusted(now) else None
 
     def _are_over(self, asked: Sequence[Asked]) -> list[bool]:
-        """In one loop without calls: it is most of what a statement costs of a learner who is through."""
-        known: dict[int, Sequence[Mapping[Who, datetime]]] = {}
-        over: list[bool] = []
-        for matches, who, timestamp in asked:
-            owners = known.get(id(matches))  # nearly always the same as the last, a place on a shelf
-            if owners is None:
-                owners = known[id(matches)] = self._owners_of(matches)
-            is_over = who is not None
-            for later in owners:
-                after = later.get(who) if who else None
-                if after is None or timestamp <= after:
-                    is_over = False
-                    break
-            over.append(is_over)
+        """In loops without calls: it is most of what a statement costs of a learner who is through."""
+        places = {id(matches): matches for matches, _, _ in asked}  # nearly always one, a place on a shelf
+        owners = {place: self._owners_of(matches) for place, matches in places.items()}
+        if len(owners) == 1 and len(only := next(iter(owners.values()))) == 1:
+            later = only[0].get
+            over = [(after := later(who)) is not None and timestamp > after for _, who, timestamp in asked]
+        else:
+            over = [
+                all((after := it.get(who)) is not None and timestamp > after for it in owners[id(matches)])
+                for matches, who, timestamp in asked
+            ]
         self.number += sum(over)
         return over
 
-    def _owners_of(self, matches: Sequence[Match] | None) -> Sequence[Mapping[Who, datetime]]:
+    def _owners_of(self, matches: Sequence[Match] | None) -> Sequence[Mapping[Who | None, datetime]]:
         """Return for each thing that may be matched who is through with it, and after when evidence is later."""
         if matches is None:
             return ({},)

@@ -107,6 +107,8 @@ def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     finished.learn(other, progress_id(ORGANISATION, other.id, an_owner()), an_owner().ident, place(5))
     assert are_over(asked) == [True, *5 * [False], True]
     assert finished.number == 3
+    assert [are_over([one]) for one in asked] == [[True], *5 * [[False]], [True]]
+    assert are_over([]) == []
     assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
 
 

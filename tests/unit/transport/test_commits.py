@@ -16,9 +16,12 @@ class Group:
 
     def __init__(self) -> None:
         self.asked: list[Offsets] = []
+        self.asked_again = asyncio.Event()
         self.answers: asyncio.Queue[Exception | None] = asyncio.Queue()
 
     async def take(self, offsets: Offsets) -> None:
+        if self.asked:
+            self.asked_again.set()
         self.asked.append(offsets)
         if error := await self.answers.get():
             raise error
@@ -129,9 +132,7 @@ async def test_what_comes_within_the_pace_is_one_commit() -> None:
         await given(commits, {ONE: offset})
         await group.answer()
     assert group.asked == [{ONE: 1}]
-    async with asyncio.timeout(5):
-        while len(group.asked) < 2:
-            await asyncio.sleep(0.005)
+    await asyncio.wait_for(group.asked_again.wait(), 5)
     assert asyncio.get_running_loop().time() - began >= 0.05
     assert group.asked == [{ONE: 1}, {ONE: 5}]
 
