@@ -7,9 +7,11 @@ from when it was: so a stall is counted for every statement that it held up.
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -27,12 +29,17 @@ SETTLING = 3.0
 """Seconds at the rate before anything is timed."""
 
 
+Name = tuple[str, int]
+"""A learner, and the how manieth statement of theirs it is."""
+
+
 async def latencies(
     workload: Workload, rate: float, seconds: float, servers: Servers, cores: Cores, folder: Path
-) -> dict[str, float]:
-    """Measure a workload whose every statement is another learner's; return percentiles in milliseconds.
+) -> dict[str, Any]:
+    """Measure a workload whose every statement counts; return percentiles in milliseconds.
 
-    What saturated runs before it have left to `mongod` to write is written first: this rate leaves no such heap.
+    Those of the first and of the last third are told besides: of what becomes slower, they differ. What saturated runs
+    before it have left to `mongod` to write is written first: this rate leaves no such heap.
     """
     settings = settings_for(servers, uuid4().hex[:12])
     await prepare(settings, workload)
@@ -48,12 +55,23 @@ async def latencies(
         await watch.until_warm(first)
         async with _events(settings) as consumer:
             began = time.perf_counter() + 0.1
-            due = {str(number): began + (number - numbers[first]) / rate for number in numbers[first:]}
-            sending = asyncio.create_task(_send(settings, values[first:], list(due.values())))
+            times = [began + number / rate for number in range(several)]
+            due = dict(zip(list(_names(workload, numbers))[first:], times, strict=True))
+            sending = asyncio.create_task(_send(settings, values[first:], times))
             seen = await _arrivals(consumer, set(due))
             await sending
     waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
-    return {"rate": rate, "statements": len(waits), **_percentiles(waits)}
+    third = len(waits) // 3
+    thirds = {"first": _percentiles(waits[:third]), "last": _percentiles(waits[-third:])}
+    return {"rate": rate, "statements": len(waits), **_percentiles(waits), "thirds": thirds}
+
+
+def _names(workload: Workload, numbers: Iterable[int]) -> Iterator[Name]:
+    several: Counter[str] = Counter()
+    for number in numbers:
+        learner = str(workload.learner(number))
+        several[learner] += 1
+        yield learner, several[learner]
 
 
 @asynccontextmanager
@@ -83,19 +101,26 @@ async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float
         await producer.stop()
 
 
-async def _arrivals(consumer: AIOKafkaConsumer, learners: set[str]) -> dict[str, float]:
-    """Return when the first event of each learner arrived."""
-    seen: dict[str, float] = {}
+async def _arrivals(consumer: AIOKafkaConsumer, names: set[Name]) -> dict[Name, float]:
+    """Return when the first event arrived that tells of each statement; one may tell of several."""
+    seen: dict[Name, float] = {}
     async with asyncio.timeout(DEADLINE):
-        while len(seen) < len(learners):
+        while len(seen) < len(names):
             fetched = await consumer.getmany(timeout_ms=1_000)
             now = time.perf_counter()
             for records in fetched.values():
                 for record in records:
-                    learner = orjson.loads(record.value)["owner"]["ident"]["account"]["name"]
-                    if learner in learners:
-                        seen.setdefault(learner, now)
+                    learner, counted = _counted(orjson.loads(record.value))
+                    while counted and (name := (learner, counted)) in names and name not in seen:
+                        seen[name] = now
+                        counted -= 1
     return seen
+
+
+def _counted(progress: dict[str, Any]) -> Name:
+    """Return whose progress it is, and how many statements of theirs it counts."""
+    counts = (len(it["statements"]) for attempt in progress["completions"] for it in attempt["waypoints"].values())
+    return progress["owner"]["ident"]["account"]["name"], sum(counts)
 
 
 def _percentiles(waits: Sequence[float]) -> dict[str, float]:

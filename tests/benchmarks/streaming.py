@@ -23,7 +23,7 @@ from tests.benchmarks.scaling import scaling
 from tests.benchmarks.subjects import OURS, Subject, peers
 from tests.benchmarks.surroundings import Outcome, Stalled
 from tests.benchmarks.tables import tell
-from tests.benchmarks.workloads import Workload, workloads
+from tests.benchmarks.workloads import RETURNING, Workload, workloads
 from tests.servers import Servers, found_servers
 
 FLOORS = {
@@ -103,6 +103,7 @@ class _Rounds:
             for name, it in found.items():
                 if isinstance(it, Run):
                     runs[name].append(it)
+        rate, seconds = median(run.rate for run in runs["everything matches"]) / 3, self._options.latency_seconds
         several = {
             "servers": self._servers.kind,
             "statements": statements.source(),
@@ -114,7 +115,9 @@ class _Rounds:
                 **{name: _medians(_by_workload(every)) for name, every in self._peers.items()},
             },
             "failed": self._failed,
-            "latency": self._latency(median(run.rate for run in runs["everything matches"]) / 3),
+            "latency": self._latency(self._workloads["everything matches"], rate, seconds),
+            # Each is written four times, where a first one is written twice, and with little to coalesce.
+            "returning": self._latency(RETURNING, rate / 5, 2 * seconds),
             "scaling": self._scaling(),
             "flatness": self._flatness(),
         }
@@ -167,8 +170,7 @@ class _Rounds:
         self._peers[peer.name].append(runs)
         _say(_line(number, peer.name, runs))
 
-    def _latency(self, rate: float) -> dict[str, float]:
-        workload, seconds = self._workloads["everything matches"], self._options.latency_seconds
+    def _latency(self, workload: Workload, rate: float, seconds: float) -> dict[str, Any]:
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))
 
     def _scaling(self) -> dict[str, float]:

@@ -47,16 +47,20 @@ def _numbers(found: Figures, ratio: str, floors: Mapping[str, float], workload: 
 def _others(figures: Figures) -> Iterator[str]:
     yield from (f"{name:<32}{rate:>9,.0f}/s" for name, rate in figures["floors"].items())
     latency, scaling, flat = figures["latency"], figures["scaling"], figures["flatness"]
-    yield (
-        f"produce to event at {latency['rate']:,.0f}/s: p50 {latency['p50']} ms, p99 {latency['p99']} ms, "
-        f"p999 {latency['p999']} ms, most {latency['most']} ms (broker: {figures['servers']})"
-    )
+    yield f"produce to event at {latency['rate']:,.0f}/s: {_waits(latency)} (broker: {figures['servers']})"
+    returning = figures["returning"]
+    thirds = ", ".join(f"{name} third {it['p50']} / {it['p99']}" for name, it in returning["thirds"].items())
+    yield f"where documents exist, at {returning['rate']:,.0f}/s: {_waits(returning)} (p50 / p99: {thirds})"
     yield (
         f"one process on two partitions {scaling['one']:,.0f}/s and {scaling['cpu_one']:.1f} CPU s/M, two "
         f"{scaling['two']:,.0f}/s and {scaling['cpu_two']:.1f}"
         + ("" if scaling["has_cores"] else "; a core each is not to be had here, so CPU decides")
     )
     yield f"memory over {flat['statements']:,} statements: {', '.join(f'{it:.0f}' for it in flat['resident'])} MB"
+
+
+def _waits(latency: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {latency[name]} ms" for name in ("p50", "p99", "p999", "most"))
 
 
 def _goals(figures: Figures) -> Iterator[str]:

@@ -38,6 +38,10 @@ class Workload:
         return self.warm_up + self.measured
 
 
+RETURNING = Workload("documents that exist", 0, 2_500, 0, lambda n: n % 2_500, lambda _: COUNTED)
+"""Learners who have begun, and go on: each statement is appended, claimed, promoted and forgotten."""
+
+
 @cache
 def values(workload: Workload) -> Sequence[bytes]:
     """Return the workload's statements, as every subject and floor gets them."""
