@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
@@ -20,11 +19,9 @@ from processor.store import updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
 from processor.store.locks import read_locks
-from processor.store.queues import EARLIEST, Look, Queue, instants, is_held
+from processor.store.queues import EARLIEST, instants
+from processor.store.waiting import READABLE, Waiting
 from schemas.dots import encode_dots
-
-READABLE = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-"""Marks and leases that were set by hand may lie beyond what a `datetime` holds: such a document is held for ever."""
 
 CHUNK = 1_000
 """Documents that `mark_due` touches in one write."""
@@ -42,8 +39,8 @@ class MongoProgressStore:
         self._marks = self._progresses.with_options(READABLE)
         self._statements = database[STATEMENTS]
         self._attempts = database[ATTEMPTS]
-        self._due = Queue("processing.due", "processing.lease")
-        self._outbox = Queue("processing.publish", "processing.relayLease")
+        self._due = Waiting(self._progresses, "processing.due", "processing.lease")
+        self._outbox = Waiting(self._progresses, "processing.publish", "processing.relayLease")
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -108,56 +105,10 @@ class MongoProgressStore:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
         update = updates.claim_update(lock_key, until, self._holder(now))
         with translated():
-            ids = await self._claim(self._due, update, now, until, limit)
+            ids = await self._due.claim(update, now, until, limit)
             found = self._marks.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
             documents = await found.to_list() if found else []
         return Claim(lock_key, until, tuple(documents), has_more=len(ids) == limit)
-
-    async def _claim(
-        self, queue: Queue, update: Document, now: datetime, until: datetime, limit: int
-    ) -> list[ObjectId]:
-        """Claim marked documents, oldest mark first, and those left behind by a worker that died.
-
-        Candidates are found through the mark's index; whether each is still free is decided by the update.
-        """
-        with queue.look(now, until) as look:
-            ids = await self._marked(queue, look, now, limit)
-            if look.leases and len(ids) < limit:
-                ids += await self._expired(queue, look.leases, now, until, limit - len(ids))
-            if ids:
-                # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
-                free = updates.claimable(queue.mark, queue.lease, ids, now)
-                await self._progresses.update_many(free, update, hint=updates.BY_ID)
-        return ids
-
-    async def _marked(self, queue: Queue, look: Look, now: datetime, limit: int) -> list[ObjectId]:
-        """Find marked documents that nobody holds; tell the look what there was."""
-        condition = {queue.mark: look.marks}
-        found = self._marks.find(condition, (queue.mark, queue.lease)).sort(queue.mark)
-        page = await found.limit(limit).to_list()
-        held: list[Document] = []
-        unheld: list[Document] = []
-        for document in page:
-            (held if is_held(document, queue.lease, now) else unheld).append(document)
-        is_full = len(page) == limit
-        look.saw(page[-1:] if is_full else [], held, now)
-        if held and is_full:  # there may be more behind what is held
-            free = {**condition, **updates.is_free(queue.lease, now)}
-            return [it["_id"] async for it in self._progresses.find(free, {"_id": 1}).sort(queue.mark).limit(limit)]
-        return [document["_id"] for document in unheld]
-
-    async def _expired(
-        self, queue: Queue, leases: Document, now: datetime, until: datetime, limit: int
-    ) -> list[ObjectId]:
-        """Find documents whose lease ran out; tell the queue when the next one may. Nearly always there is none."""
-        found = self._marks.find({queue.lease: leases}, (queue.lease,)).sort(queue.lease)
-        page = await found.limit(1).to_list()
-        first = instants(page, queue.lease)
-        if not page or (first and first[0] >= now):  # else one ran out, or somebody put there what hides whether
-            queue.none_expired(now, min(first, default=until))
-            return []
-        expired = self._progresses.find({queue.lease: {"$lt": now}}, {"_id": 1}).sort(queue.lease).limit(limit)
-        return [document["_id"] async for document in expired]
 
     def _holder(self, now: datetime) -> Document:
         return {"worker": self._worker, "since": now}
@@ -221,7 +172,7 @@ class MongoProgressStore:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
         update = updates.claim_events_update(lock_key, until, self._holder(now))
         with translated():
-            ids = await self._claim(self._outbox, update, now, until, limit)
+            ids = await self._outbox.claim(update, now, until, limit)
             outboxes = await self._outboxes(ids, lock_key)
         return OutboxClaim(lock_key, until, outboxes)
 
