@@ -1,66 +1,42 @@
-"""The composition root: settings to running loops. It and `operating.py` above it alone know stores and transports."""
+"""The composition root: settings to running loops.
+
+It, `opening.py` and `policies.py` below it, and `operating.py` above alone know stores and transports.
+"""
 
 import asyncio
-import os
-import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from bson import ObjectId
 from prometheus_client import start_http_server
 
 from processor.clock import SystemClock
-from processor.core.decode import Tenancy
-from processor.core.identity import Identification
-from processor.core.promotion import FoldingPolicy
-from processor.core.rejections import RejectionBudget
 from processor.errors import InvalidSettings, Unavailable
 from processor.metrics import Metrics
-from processor.ports import (
-    Clients,
-    Clock,
-    Evidence,
-    History,
-    JourneyCatalog,
-    JourneyWriter,
-    ProgressReader,
-    ProgressStore,
-    QueryReader,
-    Recalculations,
-)
+from processor.opening import Interfaces, Stores, open_history, open_interfaces, open_stores
+from processor.policies import folding_policy, ingest_policy, recalculating_policy
+from processor.ports import Evidence
 from processor.services import backlog, finished, ingest, journeys, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
 from processor.services.finished import Finished, RecalculationWatch
 from processor.services.handover import Handover
-from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
+from processor.services.ingest import Ingest, PromoterBeside
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.liveness import Liveness, Standing, Standings, Vitals
 from processor.services.promoter import Promoter
-from processor.services.recalculation import RecalculatingPolicy, Recalculator
+from processor.services.recalculation import Recalculator
 from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import PREFIX, Settings
-from processor.store.clients import MongoClients
-from processor.store.connect import check_fit, open_database
-from processor.store.history import MongoHistory
-from processor.store.indexes import ensure_indexes
-from processor.store.journeys import MongoJourneyCatalog, MongoJourneyWriter
-from processor.store.progress import MongoProgressStore
-from processor.store.queries import MongoQueryReader
-from processor.store.reader import MongoProgressReader
-from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
-from processor.store.replays import MongoReplayStore
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.dead_letters import KafkaDeadLetters
 from processor.transport.events import KafkaEventSink
-from processor.transport.history import open_history as open_topic
 from processor.transport.producer import open_producer
 from processor.transport.topics import check_topics, create_topics
 
@@ -80,72 +56,11 @@ class Part(StrEnum):
     RECALCULATION = "recalculation"
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """The MongoDB side."""
-
-    progress: ProgressStore
-    reader: ProgressReader
-    catalog: JourneyCatalog
-    recalculations: MongoRecalculations
-    replays: MongoReplayStore
-    history: MongoHistory
-
-
-@asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """Connect to MongoDB, hold it to what the processor needs and make the indexes.
-
-    Raises `Misfit` (standalone server, wrong credentials) or `StoreUnavailable`.
-    """
-    async with open_database(settings) as database:
-        await check_fit(database)
-        await ensure_indexes(database)
-        progress = MongoProgressStore(database, worker=f"{settings.client_id}@{socket.gethostname()}:{os.getpid()}")
-        yield Stores(
-            progress=progress,
-            reader=MongoProgressReader(database),
-            catalog=MongoJourneyCatalog(database, poll=settings.journeys_poll),
-            recalculations=MongoRecalculations(database, SystemClock(), _recalculation_policy(settings)),
-            replays=MongoReplayStore(database, progress),
-            history=MongoHistory(database),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Interfaces:
-    """What the HTTP interfaces are made of: the MongoDB side, and how this process is."""
-
-    queries: QueryReader
-    journeys: JourneyWriter
-    clients: Clients
-    recalculations: Recalculations
-    clock: Clock
-    metrics: Metrics
-    vitals: Vitals
-
-
 Outside = Callable[[Interfaces], AbstractAsyncContextManager[None]]
 """Serves the interfaces of a process while it is open; handed in, as the loops do not need it."""
 
 Beside = Callable[[Vitals], AbstractAsyncContextManager[None]]
 """Goes on beside the loops while it is open: how a process tells how it is, and hears how its siblings are."""
-
-
-@asynccontextmanager
-async def open_interfaces(settings: Settings, metrics: Metrics, vitals: Vitals) -> AsyncIterator[Interfaces]:
-    """Open what the interfaces need, with a connection of their own; nothing is sent before the first request."""
-    async with open_database(settings) as database:
-        clock = SystemClock()
-        yield Interfaces(
-            queries=MongoQueryReader(database, settings.http_query_timeout, clock),
-            journeys=MongoJourneyWriter(database),
-            clients=MongoClients(database),
-            recalculations=MongoRecalculations(database, clock, _recalculation_policy(settings)),
-            clock=clock,
-            metrics=metrics,
-            vitals=vitals,
-        )
 
 
 async def serve_interfaces(settings: Settings, outside: Outside, stop: asyncio.Event) -> None:
@@ -287,7 +202,7 @@ class _Assembly:
     async def _recalculation_loop(self, stores: Stores, known: Journeys) -> Loop:
         settings = self.settings
         history = await self._open(lambda: open_history(settings, stores))
-        policy = _recalculating_policy(settings)
+        policy = recalculating_policy(settings)
         leasing = self._leasing(settings.promote_batch)
         worker = Recalculator(stores.recalculations, stores.replays, history, known, policy, self.around, leasing)
         return Loop(recalculation.LOOP, worker.step, settings.idle_pause)
@@ -297,41 +212,6 @@ class _Assembly:
 
     async def _open(self, opened: Callable[[], AbstractAsyncContextManager[Thing]]) -> Thing:
         return await self.around.outlast(START, lambda: self.stack.enter_async_context(opened()))
-
-
-@asynccontextmanager
-async def open_history(settings: Settings, stores: Stores) -> AsyncIterator[History]:
-    """Yield what RECALCULATE_FROM names."""
-    if settings.recalculate_from == "statements":
-        yield stores.history
-        return
-    async with open_topic(settings, ingest_policy(settings).tenancy) as history:
-        yield history
-
-
-def folding_policy(settings: Settings) -> FoldingPolicy:
-    """Return the settings that the fold depends on."""
-    return FoldingPolicy(
-        settings.surplus_limit, settings.lateness_horizon, settings.duration_unit, settings.document_bytes
-    )
-
-
-def _recalculation_policy(settings: Settings) -> RecalculationPolicy:
-    return RecalculationPolicy(timedelta(seconds=settings.lease), _known_after(settings))
-
-
-def _recalculating_policy(settings: Settings) -> RecalculatingPolicy:
-    return RecalculatingPolicy(
-        identification=ingest_policy(settings).identification,
-        rate=settings.recalculate_rate,
-        known_after=_known_after(settings),
-        patience=timedelta(seconds=settings.lease) * 3,
-    )
-
-
-def _known_after(settings: Settings) -> timedelta:
-    """A saved journey is known everywhere after one polling interval; twice as long, as a batch may be in hand."""
-    return timedelta(seconds=settings.journeys_poll) * 2
 
 
 def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Callable[[], Awaitable[int]]:
@@ -357,19 +237,6 @@ async def _stopping(stop: asyncio.Event) -> str | None:
 
 async def _has_its_place(source: KafkaRecordSource) -> str | None:
     return None if source.gate.is_settled else "the consumer group has not settled: no partitions are assigned"
-
-
-def ingest_policy(settings: Settings) -> IngestPolicy:
-    """Return the settings that reading a statement depends on."""
-    return IngestPolicy(
-        tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
-        identification=Identification(settings.lowercase_actors, settings.count_group_members),
-        budget=RejectionBudget(settings.rejection_budget, settings.rejection_window),
-    )
-
-
-def _object_id(text: str | None) -> ObjectId | None:
-    return ObjectId(text) if text else None
 
 
 async def _check_stores(settings: Settings) -> None:

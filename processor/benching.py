@@ -14,12 +14,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from processor.app import Part, Stores, open_stores, run_processor
+from processor.app import Part, run_processor
 from processor.clock import SystemClock
 from processor.core.sample import Sample
 from processor.core.sizing import Measured
 from processor.errors import BrokerUnavailable, InvalidInput
 from processor.metrics import Metrics
+from processor.opening import Stores, open_stores
 from processor.operating import apply_journeys, create_all_topics, open_events
 from processor.settings import Settings
 from processor.store.connect import Database, check_fit, open_database

@@ -13,11 +13,11 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.app import open_stores
 from processor.clock import SystemClock
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.errors import BrokerUnavailable
+from processor.opening import open_stores
 from processor.ports import Backlog, Lock
 from processor.services import replay
 from processor.services.replay import Replayed

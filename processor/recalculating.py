@@ -6,12 +6,13 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.app import Stores, folding_policy, ingest_policy, open_history, open_stores
 from processor.clock import SystemClock
 from processor.core.identity import owner_from, progress_id
 from processor.core.index import index_journeys
 from processor.core.rereading import Scope
 from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NotFound
+from processor.opening import Stores, open_history, open_stores
+from processor.policies import folding_policy, ingest_policy
 from processor.services.foresight import Foreseen, Foresight, Looked
 from processor.services.recalculation import Rereading
 from processor.settings import Settings

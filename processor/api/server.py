@@ -12,8 +12,10 @@ from processor.api.application import Application, create_application
 from processor.api.logins import Logins
 from processor.api.rates import Rates
 from processor.api.within import Within
-from processor.app import Interfaces, Outside, folding_policy, ingest_policy
+from processor.app import Outside
 from processor.errors import InvalidSettings
+from processor.opening import Interfaces
+from processor.policies import folding_policy, ingest_policy
 from processor.services.authoring import Authoring
 from processor.settings import PREFIX, Settings
 

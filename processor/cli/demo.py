@@ -11,7 +11,7 @@ import yaml
 from rich.console import Console
 from rich.live import Live
 
-from processor.app import Part, Stores, open_stores, run_processor
+from processor.app import Part, run_processor
 from processor.cli.console import print_json, run
 from processor.cli.demo_learners import ORGANISATION, statements
 from processor.cli.demo_view import View
@@ -19,6 +19,7 @@ from processor.cli.interrupting import cancelled_by_signals
 from processor.cli.statements import key_of
 from processor.embedded import Servers, embedded_servers
 from processor.log import configure_logs
+from processor.opening import Stores, open_stores
 from processor.operating import apply_journeys, create_all_topics, open_events
 from processor.operating import publish_statements as publish
 from processor.settings import PREFIX, Settings

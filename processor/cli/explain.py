@@ -8,7 +8,6 @@ import orjson
 import typer
 from bson import ObjectId
 
-from processor.app import folding_policy, ingest_policy
 from processor.cli.console import AsJson, Branch, print_json, print_tree, run, settings_of
 from processor.cli.journeys import Organisation, journeys_in
 from processor.clock import SystemClock
@@ -22,6 +21,7 @@ from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.core.records import Record, Rejected, StatementRecord
 from processor.errors import InvalidInput
 from processor.operating import find_journey, find_progress
+from processor.policies import folding_policy, ingest_policy
 from processor.settings import Settings
 from schemas.rendering import rendered
 

@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from processor.app import Part, open_stores, run_processor
+from processor.app import Part, run_processor
 from processor.core.journey import JourneyRules, compile_journey
+from processor.opening import open_stores
 from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, STATEMENTS, Database

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from bson import ObjectId
 
-from processor.app import Part, open_stores, run_processor
+from processor.app import Part, run_processor
 from processor.core.completions import attempt_to
 from processor.core.decode import stored_statement
 from processor.core.fold import fold
@@ -20,6 +20,7 @@ from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NotFound
+from processor.opening import open_stores
 from processor.operating import apply_journeys, create_all_topics
 from processor.recalculating import foresee_recalculation, start_recalculation, watch_recalculation
 from processor.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from processor.app import open_stores
 from processor.core.journey import compile_journey
+from processor.opening import open_stores
 from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import Database

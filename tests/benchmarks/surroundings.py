@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from processor.app import open_stores
+from processor.opening import open_stores
 from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database, open_database

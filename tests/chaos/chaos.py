@@ -13,9 +13,9 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from pydantic import SecretStr
 
-from processor.app import open_stores
 from processor.core.journey import compile_journey
 from processor.embedded import ServerProcess
+from processor.opening import open_stores
 from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import open_database

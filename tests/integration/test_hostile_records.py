@@ -10,11 +10,12 @@ import orjson
 import pytest
 from bson.codec_options import CodecOptions
 
-from processor.app import Part, open_stores, run_processor
+from processor.app import Part, run_processor
 from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification, statement_reference
 from processor.core.matching import match
 from processor.core.records import Record, Rejected
+from processor.opening import open_stores
 from processor.operating import apply_journeys, create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, STATEMENTS, Database

@@ -7,8 +7,9 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from processor.app import Part, open_stores, run_processor
+from processor.app import Part, run_processor
 from processor.embedded import ServerProcess
+from processor.opening import open_stores
 from processor.operating import apply_journeys, create_all_topics
 from processor.settings import Settings
 from schemas.journey import with_ids

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 
-from processor.app import Part, open_stores, run_processor
+from processor.app import Part, run_processor
+from processor.opening import open_stores
 from processor.operating import apply_journeys, create_all_topics
 from processor.settings import Settings
 from processor.store.connect import Database

@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from processor.app import Interfaces
 from processor.metrics import Metrics
+from processor.opening import Interfaces
 from processor.services.liveness import Vitals
 from processor.services.surroundings import Surroundings
 from processor.settings import Settings

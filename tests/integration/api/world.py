@@ -14,7 +14,7 @@ from bson import ObjectId
 from processor.api.application import Application
 from processor.api.secrets import hashed
 from processor.api.server import application_of
-from processor.app import Interfaces
+from processor.opening import Interfaces
 from processor.settings import Settings
 from processor.store.connect import JOURNEYS, PROGRESSES, Database
 from schemas.journey import journey_document, journey_from
