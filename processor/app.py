@@ -1,6 +1,7 @@
 """The composition root: settings to running loops.
 
-It, `opening.py` and `policies.py` below it, and `operating.py` above alone know stores and transports.
+It, `opening.py` and `policies.py` below it, and `operating.py` and `benching.py` above know stores and transports by
+name (pyproject.toml holds the rest to it).
 """
 
 import asyncio

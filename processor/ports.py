@@ -40,7 +40,7 @@ class RecordSource(Protocol):
     async def commit(self, batch: Batch) -> bool:
         """Commit the offsets of exactly this batch, the last step of ingest (I1).
 
-        The group may know of it only later, beside the next batch, and at the latest before a rebalance goes on.
+        The group may know of it only later, beside the next batches, and at the latest before a rebalance goes on.
         Returns False when the group has moved on and this batch, or one before it, was not committed: another member
         gets the records again, which is harmless (I2).
         """

@@ -38,7 +38,7 @@ class Entry(NamedTuple, Generic[Thing]):
 class Shelves(Generic[Thing]):
     """An immutable index of things. Documents get candidates: all that can match, and a few that do not."""
 
-    __slots__ = ("_by_path", "_only", "_unconditional", "paths")
+    __slots__ = ("_by_path", "_is_divided", "_unconditional", "paths")
 
     def __init__(self, entries: Sequence[Entry[Thing]], used: frozenset[str] = frozenset()) -> None:
         """Index the entries by paths other than those that are `used` already."""
@@ -57,8 +57,10 @@ class Shelves(Generic[Thing]):
             (path, keys_at(path), {key: _shelf(crowd, used | {path}) for key, crowd in keys.items()})
             for path, keys in places.items()
         ]
-        self._only = _only([shelf for _, _, shelf in self._by_path])
-        self.paths: frozenset[str] = frozenset(places).union(*self._within())
+        all_there = [things for *_, shelf in self._by_path for things in shelf.values()]
+        divided = [things for things in all_there if isinstance(things, Shelves)]
+        self._is_divided = bool(divided)
+        self.paths: frozenset[str] = frozenset(places).union(*(it.paths for it in divided))
         """Every path that is looked at, on shelves within shelves too."""
 
     def candidates(self, document: Mapping[str, Any]) -> Iterable[Thing]:
@@ -86,14 +88,17 @@ class Shelves(Generic[Thing]):
         """Return the positions of what may match, of what was seen of some documents, each with what (see `held`)."""
         if self._unconditional or not all(path in looks.texts for path, _, _ in self._by_path):
             return self._holding(looks, seen, range(len(seen)))
-        numbers: dict[int, None] = {}
+        places: list[tuple[int, Shelves[Thing] | tuple[Thing, ...]]] = []
         for path, _, shelf in self._by_path:
             texts = map(looks.texts[path], seen)
             keys = [text if len(text) != 24 else text.lower() for text in texts]
-            if (only := self._only) is not None:
-                return [(number, only[key]) for number, key in enumerate(keys) if key in only]
-            numbers.update(dict.fromkeys(number for number, key in enumerate(keys) if key in shelf))
-        return self._holding(looks, seen, numbers)
+            places += [(number, shelf[key]) for number, key in enumerate(keys) if key in shelf]
+        if len(self._by_path) > 1:
+            return self._holding(looks, seen, dict.fromkeys(number for number, _ in places))
+        if not self._is_divided:
+            return cast("Sequence[Held[Thing]]", places)
+        held = ((it, place.held(looks, seen[it]) if isinstance(place, Shelves) else place) for it, place in places)
+        return [(number, things) for number, things in held if things is None or things]
 
     def _holding(self, looks: Looks, seen: Sequence[Any], numbers: Iterable[int]) -> Sequence[Held[Thing]]:
         held = ((number, self.held(looks, seen[number])) for number in numbers)
@@ -116,24 +121,11 @@ class Shelves(Generic[Thing]):
                 held += within
         return held
 
-    def _within(self) -> Iterable[frozenset[str]]:
-        for _, _, shelf in self._by_path:
-            for things in shelf.values():
-                if isinstance(things, Shelves):
-                    yield things.paths
-
 
 def _shelf(crowd: Sequence[Entry[Thing]], used: frozenset[str]) -> Shelves[Thing] | tuple[Thing, ...]:
     if len(crowd) > CROWD and any(_is_free(it, used) for entry in crowd for it in entry.requirements):
         return Shelves(crowd, used)
     return tuple(entry.thing for entry in crowd)
-
-
-def _only(shelves: Sequence[Mapping[Any, Shelves[Thing] | Sequence[Thing]]]) -> Mapping[Any, Sequence[Thing]] | None:
-    """Return the one shelf there is, if nothing on it is divided again."""
-    if len(shelves) != 1 or any(isinstance(things, Shelves) for things in shelves[0].values()):
-        return None
-    return cast("Mapping[Any, Sequence[Thing]]", shelves[0])
 
 
 def _is_free(requirement: Requirement, used: frozenset[str]) -> bool:

@@ -22,13 +22,16 @@ from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
 
+UNASKED = 500
+"""New documents in a row that let the next count as new: what is guessed wrong is promoted and refused in vain."""
+
 
 class Beginnings:
     """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the others appended to.
 
     P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there appends. I1: all
-    of it is durable when `append` returns. Whether documents are there is only asked while some are: as long as all
-    turn out to be new, they are inserted unasked (DECISIONS 87).
+    of it is durable when `append` returns. After `UNASKED` documents in a row that were new, the next are inserted
+    without asking whether they are there, until one is (DECISIONS 87).
     """
 
     def __init__(
@@ -48,7 +51,7 @@ class Beginnings:
         self._leasing = leasing
         self._handover = handover
         self._finished = finished
-        self._are_new = False
+        self._new_in_a_row = 0
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
@@ -67,10 +70,10 @@ class Beginnings:
     async def _missing(self, appends: Sequence[Append]) -> frozenset[ObjectId]:
         """Return which documents are to be begun: those that are not there, or all, if the last ones were new."""
         ids = frozenset(append.progress for append in appends)
-        if self._are_new or not ids:
+        if self._new_in_a_row >= UNASKED:
             return ids
         missing = await self._store.missing(ids)
-        self._are_new = missing == ids
+        self._new_in_a_row = self._new_in_a_row + len(missing) if missing == ids else 0
         return missing
 
     def _needed(
@@ -107,7 +110,8 @@ class Beginnings:
         """Insert; append for whom somebody else was first, and return those. The rest is handed to the relay."""
         lease = self._handover.lease(now)
         taken = await self._store.begin(beginnings, lease, now)
-        self._are_new = self._are_new and not taken
+        if taken:
+            self._new_in_a_row = 0
         landed = [it.promotion for it in beginnings if it.append.progress not in taken]
         self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
         self._learn(beginnings, taken)

@@ -16,9 +16,9 @@ class Commits:
     """One request at a time, `pace` seconds apart; what is given meanwhile goes with the next.
 
     Offsets are given once all that they cover is durable (I1). The group does not know of the batches done within the
-    last `pace`, of those that a request carries, and of one more that may be done until it is answered: what a crash
-    then brings again is harmless (I2). `send` commits; a commit that the group does not take any more has to be told
-    there, not raised.
+    last `pace`, of those that a request carries, and of two more that may be done until it is answered, one given and
+    one that waits for room: what a crash then brings again is harmless (I2). `send` commits; a commit that the group
+    does not take any more has to be told there, not raised.
     """
 
     def __init__(self, send: Callable[[Offsets], Awaitable[None]], pace: float = PACE) -> None:
@@ -89,9 +89,9 @@ class Commits:
 
     async def _pause(self) -> None:
         """Wait until `pace` is over since the last request, or somebody waits for all."""
-        now = asyncio.get_running_loop().time()
-        if now < self._next:
+        clock = asyncio.get_running_loop().time
+        if clock() < self._next:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._next):
                     await self._at_once.wait()
-        self._next = max(now, self._next) + self._pace
+        self._next = clock() + self._pace

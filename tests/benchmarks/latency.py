@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ from processor.settings import Settings
 from processor.store.connect import open_database
 from tests.benchmarks.machine import Cores
 from tests.benchmarks.statements import documents
-from tests.benchmarks.surroundings import DEADLINE, prepare, publish, under_test, watching
+from tests.benchmarks.surroundings import DEADLINE, Stalled, Watch, prepare, publish, under_test, watching
 from tests.benchmarks.workloads import Workload, settings_for
 from tests.servers import Servers
 
@@ -39,7 +40,7 @@ async def latencies(
     """Measure a workload whose every statement counts; return percentiles in milliseconds.
 
     Those of the first and of the last third are told besides: of what becomes slower, they differ. What saturated runs
-    before it have left to `mongod` to write is written first: this rate leaves no such heap.
+    before it have left to `mongod` to write is written first: this rate leaves no such heap. Raises `Stalled`.
     """
     settings = settings_for(servers, uuid4().hex[:12])
     await prepare(settings, workload)
@@ -58,7 +59,7 @@ async def latencies(
             times = [began + number / rate for number in range(several)]
             due = dict(zip(list(_names(workload, numbers))[first:], times, strict=True))
             sending = asyncio.create_task(_send(settings, values[first:], times))
-            seen = await _arrivals(consumer, set(due))
+            seen = await _arrivals(consumer, set(due), watch)
             await sending
     waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
     third = len(waits) // 3
@@ -101,19 +102,23 @@ async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float
         await producer.stop()
 
 
-async def _arrivals(consumer: AIOKafkaConsumer, names: set[Name]) -> dict[Name, float]:
-    """Return when the first event arrived that tells of each statement; one may tell of several."""
+async def _arrivals(consumer: AIOKafkaConsumer, names: set[Name], watch: Watch) -> dict[Name, float]:
+    """Return when the first event arrived that tells of each statement; one may tell of several. Raises `Stalled`."""
     seen: dict[Name, float] = {}
-    async with asyncio.timeout(DEADLINE):
-        while len(seen) < len(names):
-            fetched = await consumer.getmany(timeout_ms=1_000)
-            now = time.perf_counter()
-            for records in fetched.values():
-                for record in records:
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while len(seen) < len(names):
+                fetched = await consumer.getmany(timeout_ms=1_000)
+                now = time.perf_counter()
+                if not fetched:
+                    watch.check_alive()
+                for record in chain.from_iterable(fetched.values()):
                     learner, counted = _counted(orjson.loads(record.value))
                     while counted and (name := (learner, counted)) in names and name not in seen:
                         seen[name] = now
                         counted -= 1
+    except TimeoutError:
+        raise Stalled(f"events of {len(seen):,} of {len(names):,} statements in {DEADLINE:.0f} s") from None
     return seen
 
 

@@ -113,7 +113,7 @@ class Watch:
         try:
             async with asyncio.timeout(DEADLINE):
                 while await self._committed() < total or await self._is_busy():
-                    self._check_alive()
+                    self.check_alive()
                     await asyncio.sleep(LOOK)
         except TimeoutError:
             raise Stalled(f"{await self._committed():,} of {total:,} in {DEADLINE:.0f} s; {self._ends()}") from None
@@ -127,7 +127,8 @@ class Watch:
         spans = await spans_of(self._settings, self._settings.progress_topic)
         return Outcome(documents, digest.hexdigest(), sum(span.end - span.begin for span in spans.values()))
 
-    def _check_alive(self) -> None:
+    def check_alive(self) -> None:
+        """Raise `Stalled` when one of `watched` has died."""
         for running in self.watched:
             if (status := running.process.poll()) is not None:
                 raise Stalled(f"it ended with status {status}; {self._ends()}")

@@ -38,7 +38,11 @@ class Workload:
         return self.warm_up + self.measured
 
 
-RETURNING = Workload("documents that exist", 0, 2_500, 0, lambda n: n % 2_500, lambda _: COUNTED)
+RETURNING_LEARNERS = 2_500
+
+RETURNING = Workload(
+    "documents that exist", 0, RETURNING_LEARNERS, 0, lambda n: n % RETURNING_LEARNERS, lambda _: COUNTED
+)
 """Learners who have begun, and go on: each statement is appended, claimed, promoted and forgotten."""
 
 

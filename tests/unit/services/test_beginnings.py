@@ -1,6 +1,11 @@
 """New documents land promoted; the others, and who comes second, take the usual way (I1, P1, R1)."""
 
+import asyncio
+
+import pytest
+
 from processor.core.promotion import FoldingPolicy
+from processor.errors import StoreUnavailable
 from processor.services.beginnings import Beginnings
 from processor.services.handover import Handover
 from processor.services.surroundings import Leasing
@@ -73,21 +78,58 @@ async def appended(work: Beginnings, world: World, *learners: str) -> list[str]:
     return list(dict.fromkeys(world.effects.done[before:]))
 
 
-async def test_while_all_are_new_nobody_asks_whether_they_are_there() -> None:
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three new documents in a row are enough to guess."""
+    monkeypatch.setattr("processor.services.beginnings.UNASKED", 3)
+
+
+@pytest.mark.usefixtures("few")
+async def test_after_enough_that_were_new_nobody_asks_whether_the_next_are_there() -> None:
     world = World(a_running_journey())
     work = await beginnings(world, Handover(Leasing()))
     assert await appended(work, world, "ana", "ben") == ["missing", "begin"]
-    assert await appended(work, world, "cem", "dan") == ["begin"]
-    assert len(world.documents) == 4
+    assert await appended(work, world, "cem", "dan") == ["missing", "begin"]
+    assert await appended(work, world, "eve", "fay") == ["begin"]
+    assert len(world.documents) == 6
 
 
+@pytest.mark.usefixtures("few")
 async def test_i1_who_was_there_unasked_is_appended_to_and_the_next_are_asked_for() -> None:
     world = World(a_running_journey())
     work = await beginnings(world, Handover(Leasing()))
-    await appended(work, world, "ana")
-    assert await appended(work, world, "ana", "ben") == ["begin", "append.progress"]
-    ana = an_append(owner="ana").progress
-    assert [len(pending(it)) for it in world.documents if it["_id"] == ana] == [1]
-    assert await appended(work, world, "ben", "cem") == ["missing", "append.progress", "begin"]
-    assert await appended(work, world, "dan") == ["missing", "begin"]
-    assert await appended(work, world, "eve") == ["begin"]
+    await appended(work, world, "ana", "ben", "cem")
+    assert await appended(work, world, "ana", "dan") == ["begin", "append.progress"]
+    assert pending_of(world, "ana") == 1
+    assert await appended(work, world, "ben", "eve") == ["missing", "append.progress", "begin"]
+    assert await appended(work, world, "fay", "gil") == ["missing", "begin"]  # one that was there: counted anew
+    assert await appended(work, world, "hal") == ["missing", "begin"]
+    assert await appended(work, world, "ian") == ["begin"]
+
+
+@pytest.mark.usefixtures("few")
+async def test_i1_i2_a_guess_that_fails_comes_again_and_nothing_is_lost() -> None:
+    world = World(a_running_journey())
+    work = await beginnings(world, Handover(Leasing()))
+    await appended(work, world, "ana", "ben", "cem")
+    world.effects.fail("begin.after", StoreUnavailable("away"))
+    with pytest.raises(StoreUnavailable):
+        await appended(work, world, "dan", "ana")
+    assert await appended(work, world, "dan", "ana") == ["begin", "append.progress"]
+    assert len(world.documents) == 4
+    assert pending_of(world, "ana") == 1
+
+
+@pytest.mark.usefixtures("few")
+async def test_i1_pieces_at_once_may_guess_and_ask() -> None:
+    """One asks while the other's guess fails: each piece of evidence is counted or pending."""
+    world = World(a_running_journey())
+    work = await beginnings(world, Handover(Leasing()))
+    await appended(work, world, "ana", "ben", "cem")
+    await asyncio.gather(appended(work, world, "ana", "dan"), appended(work, world, "ben", "eve"))
+    assert len(world.documents) == 5
+    assert [pending_of(world, it) for it in ("ana", "ben", "dan", "eve")] == [1, 1, 0, 0]
+
+
+def pending_of(world: World, learner: str) -> int:
+    return len(pending(world.document(an_append(owner=learner).progress)))

@@ -1,6 +1,7 @@
-"""Commits beside the next batch: in order, one request at a time, and nothing is forgotten that failed (I1)."""
+"""Commits beside the next batches: in order, one request at a time, and nothing is forgotten that failed (I1)."""
 
 import asyncio
+import time
 
 import pytest
 from aiokafka import TopicPartition
@@ -126,28 +127,52 @@ HOUR = 3600.0
 
 async def test_what_comes_within_the_pace_is_one_commit() -> None:
     group = Group()
-    commits = Commits(group.take, pace=0.05)
+    commits = Commits(group.take, pace=0.5)
     began = asyncio.get_running_loop().time()
     for offset in range(1, 6):
         await given(commits, {ONE: offset})
         await group.answer()
     assert group.asked == [{ONE: 1}]
     await asyncio.wait_for(group.asked_again.wait(), 5)
-    assert asyncio.get_running_loop().time() - began >= 0.05
+    assert asyncio.get_running_loop().time() - began >= 0.5
     assert group.asked == [{ONE: 1}, {ONE: 5}]
 
 
-async def test_who_waits_for_all_waits_for_no_pace() -> None:
+async def test_the_pace_is_kept_after_a_request_that_came_late() -> None:
+    """Its own time counts, not when it should have been sent."""
+    group = Group()
+    commits = Commits(group.take, pace=0.2)
+    await given(commits, {ONE: 1})
+    await group.answer()
+    await given(commits, {ONE: 2})
+    time.sleep(0.3)  # noqa: ASYNC251 - the loop is busy with something else
+    await asyncio.wait_for(group.asked_again.wait(), 5)
+    await group.answer()
+    await given(commits, {ONE: 3})
+    await asyncio.sleep(0.05)
+    assert group.asked == [{ONE: 1}, {ONE: 2}]
+    await group.answer()
+    await settled(commits)
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+async def test_who_waits_for_all_waits_for_no_pace_which_counts_again_afterwards(is_given_up: bool) -> None:
     group = Group()
     commits = Commits(group.take, pace=HOUR)
     await given(commits, {ONE: 1})
     await group.answer()
     await given(commits, {ONE: 2})
-    settling = asyncio.create_task(commits.settle())
+    settling = asyncio.create_task(settled(commits))
+    await asyncio.sleep(0)
+    if is_given_up:
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
     await group.answer()
-    async with asyncio.timeout(5):
-        await settling
+    await asyncio.gather(settling, return_exceptions=True)
     assert group.asked == [{ONE: 1}, {ONE: 2}]
+    await given(commits, {ONE: 3})
+    await asyncio.sleep(0.01)
+    assert len(group.asked) == 2
 
 
 async def test_a_failure_is_told_though_the_pace_is_not_over() -> None:
@@ -158,17 +183,27 @@ async def test_a_failure_is_told_though_the_pace_is_not_over() -> None:
     with pytest.raises(BrokerUnavailable):
         await commits.room()
     await group.answer()
-    async with asyncio.timeout(5):
-        await commits.settle()
+    await settled(commits)
     assert group.asked == [{ONE: 1}, {ONE: 1}]
 
 
-async def test_what_waits_for_the_pace_is_dropped_too() -> None:
+async def test_what_waits_for_the_pace_is_dropped_and_nobody_goes_on_with_it() -> None:
+    tasks = asyncio.all_tasks()
     group = Group()
     commits = Commits(group.take, pace=HOUR)
     await given(commits, {ONE: 1})
     await group.answer()
     await given(commits, {ONE: 2})
     await commits.drop()
-    await commits.settle()
+    assert asyncio.all_tasks() == tasks
+    await settled(commits)
     assert group.asked == [{ONE: 1}]
+    await given(commits, {ONE: 3})
+    await group.answer()
+    await settled(commits)
+    assert group.asked == [{ONE: 1}, {ONE: 3}]
+
+
+async def settled(commits: Commits) -> None:
+    async with asyncio.timeout(5):
+        await commits.settle()
