@@ -33,7 +33,7 @@ FLOORS = {
 }
 """What is measured right after our workloads, on the same topic."""
 
-IN_TIME = 400.0
+IN_TIME = 450.0
 """Seconds for all rounds, so that a whole run ends within ten minutes."""
 
 Found = dict[str, Run | Floor]
@@ -56,7 +56,7 @@ class Options:
     @property
     def latency_seconds(self) -> float:
         """How long the steady rate is held."""
-        return 5.0 if self.is_quick else 15.0
+        return 5.0 if self.is_quick else 10.0
 
     @property
     def flat_over(self) -> int:
@@ -91,6 +91,8 @@ class _Rounds:
         self._workloads = workloads(options.scale)
         self._peers: dict[str, list[dict[str, Run]]] = {peer.name: [] for peer in peers()}
         self._failed: dict[str, str] = {}
+        self._latencies: list[dict[str, Any]] = []
+        self._scalings: list[dict[str, Any]] = []
 
     def measured(self) -> dict[str, Any]:
         """Return rates of every round, medians of costs, peers, latencies, and the goals."""
@@ -103,7 +105,7 @@ class _Rounds:
             for name, it in found.items():
                 if isinstance(it, Run):
                     runs[name].append(it)
-        rate, seconds = median(run.rate for run in runs["everything matches"]) / 3, self._options.latency_seconds
+        latency = _median(self._latencies, ("rate", "p50", "p99", "p999", "most"))
         several = {
             "servers": self._servers.kind,
             "statements": statements.source(),
@@ -115,9 +117,10 @@ class _Rounds:
                 **{name: _medians(_by_workload(every)) for name, every in self._peers.items()},
             },
             "failed": self._failed,
-            "latency": self._latency(self._workloads["everything matches"], rate, seconds),
-            "returning": self._returning(rate, 2 * seconds),
-            "scaling": self._scaling(),
+            "latency": latency,
+            "latencies": self._latencies,
+            "returning": self._returning(latency["rate"]),
+            "scaling": _median(self._scalings, ("one", "cpu_one", "two", "cpu_two")),
             "flatness": self._flatness(),
         }
         return {**several, "goals": judged(several)}
@@ -134,7 +137,7 @@ class _Rounds:
             yield self._round(number)
 
     def _round(self, number: int) -> Found:
-        """Measure our workloads, the floors on the same topic, and then each peer on the same statements."""
+        """Measure ours: workloads, floors on the same topic, latency, scaling; then every peer on these statements."""
         usual = [workload for name, workload in self._workloads.items() if name != MEMORY]
         runs: dict[str, Run] = {}
         settings, outcome = self._run(OURS, usual, runs)
@@ -147,6 +150,9 @@ class _Rounds:
             self._run(OURS, [self._workloads[MEMORY]], runs)
             found |= runs
         _say(_line(number, OURS.name, found))
+        everything = self._workloads["everything matches"]
+        self._latencies.append(self._latency(everything, runs[everything.name].rate / 3, self._options.latency_seconds))
+        self._scalings.append(self._scaling())
         for peer in peers():
             if peer.name not in self._failed:
                 self._peer(number, peer, usual, outcome)
@@ -172,22 +178,17 @@ class _Rounds:
     def _latency(self, workload: Workload, rate: float, seconds: float) -> dict[str, Any]:
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))
 
-    def _returning(self, rate: float, seconds: float) -> dict[str, Any]:
+    def _returning(self, rate: float) -> dict[str, Any]:
         """Measure documents that exist at a fifth of the rate: each is written four times, a new one twice.
 
         No faster than that the last statement of each learner still counts.
         """
+        seconds = 3 * self._options.latency_seconds
         most = RETURNING_LEARNERS * (BURST - 2) / (SETTLING + seconds)
         return self._latency(RETURNING, min(rate / 5, most), seconds)
 
     def _scaling(self) -> dict[str, Any]:
-        workload = self._workloads["nothing matches"]
-        several = [
-            asyncio.run(scaling(workload, self._servers, self._cores, self._folder))
-            for _ in range(self._options.rounds)
-        ]
-        medians = {key: median(it[key] for it in several) for key in ("one", "cpu_one", "two", "cpu_two")}
-        return {**several[0], **medians}
+        return asyncio.run(scaling(self._workloads["nothing matches"], self._servers, self._cores, self._folder))
 
     def _flatness(self) -> dict[str, Any]:
         workload, total = self._workloads["nothing matches"], self._options.flat_over
@@ -197,6 +198,11 @@ class _Rounds:
 def _by_workload(every: Sequence[Mapping[str, Run]]) -> Mapping[str, Sequence[Run]]:
     names = dict.fromkeys(name for runs in every for name in runs)
     return {name: [runs[name] for runs in every if name in runs] for name in names}
+
+
+def _median(several: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
+    """Return the medians of some figures of several rounds; what else there is is the first round's."""
+    return {**several[0], **{key: median(it[key] for it in several) for key in keys}}
 
 
 def _medians(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
