@@ -202,7 +202,7 @@ def _by_workload(every: Sequence[Mapping[str, Run]]) -> Mapping[str, Sequence[Ru
 
 def _median(several: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
     """Return the medians of some figures of several rounds; what else there is is the first round's."""
-    return {**several[0], **{key: median(it[key] for it in several) for key in keys}}
+    return {**several[0], **{key: round(median(it[key] for it in several), 3) for key in keys}}
 
 
 def _medians(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
