@@ -1,7 +1,6 @@
 """The documents that wait for one kind of worker, for a promoter or for a relay, and how it claims some of them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from bson import ObjectId
@@ -41,11 +40,9 @@ class Waiting:
                 await self._progresses.update_many(free, update, hint=updates.BY_ID)
         return ids
 
-    @contextmanager
-    def marking(self, instant: datetime) -> Iterator[None]:
+    def marking(self, instant: datetime) -> AbstractContextManager[None]:
         """Mark documents with an instant: however long that takes, the next claim finds them."""
-        with self._queue.marking(instant):
-            yield
+        return self._queue.marking(instant)
 
     async def _marked(self, look: Look, now: datetime, limit: int) -> list[ObjectId]:
         """Find marked documents that nobody holds; tell the look what there was."""
