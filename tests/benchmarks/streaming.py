@@ -36,9 +36,6 @@ FLOORS = {
 IN_TIME = 470.0
 """Seconds for all rounds, so that a whole run ends within ten minutes."""
 
-SHORTER = 4
-"""Peers get a quarter of the statements of learners who are through, as they take a tenth of our rate at them."""
-
 Found = dict[str, Run | Floor]
 """What one round found of ours, by workload or floor."""
 
@@ -167,9 +164,8 @@ class _Rounds:
     def _peer(self, number: int, peer: Subject, several: Sequence[Workload], ours: Outcome) -> None:
         """Measure a peer; one that fails, or does not do the same job, is told and left out from then on."""
         runs: dict[str, Run] = {}
-        shorter = [replace(it, measured=it.measured // SHORTER) if it.name == "completed" else it for it in several]
         try:
-            _, outcome = self._run(peer, shorter, runs)
+            _, outcome = self._run(peer, [replace(it, measured=it.measured // it.shorter) for it in several], runs)
             fault = None if ours.is_of_the_same_job(outcome) else f"it did another job: {outcome}, and ours is {ours}"
         except (Stalled, OSError) as error:
             fault = str(error)

@@ -21,6 +21,7 @@ COMPLETED_LEARNERS = 500
 class Workload:
     """`journeys` of which are loaded beside those that can match; the first `warm_up` statements are not measured.
 
+    Peers get one in `shorter` of the statements, where they are so slow that all would take too long.
     Statements are numbered from `first` on, so that the workloads of one database concern different learners.
     """
 
@@ -31,6 +32,7 @@ class Workload:
     learner: Learner
     activity: Activity
     journeys: int = 1_000
+    shorter: int = 1
 
     @property
     def total(self) -> int:
@@ -65,7 +67,7 @@ def workloads(scale: float) -> dict[str, Workload]:
         Workload("5 % match", 10**7, 2_000, several(80_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
         Workload("everything matches", 2 * 10**7, 500, several(16_000), lambda n: n, lambda _: COUNTED),
         Workload("bursts of 20", 3 * 10**7, 1_000, several(48_000), lambda n: n // BURST, lambda _: COUNTED),
-        Workload("completed", 4 * 10**7, known, several(240_000), lambda n: n % known, lambda _: COMPLETING),
+        Workload("completed", 4 * 10**7, known, several(240_000), lambda n: n % known, lambda _: COMPLETING, shorter=4),
         Workload("10,000 journeys", 0, 2_000, several(60_000), lambda n: n % 5_000, lambda _: None, 10_000),
     ]
     return {workload.name: workload for workload in every}
