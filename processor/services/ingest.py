@@ -14,7 +14,7 @@ nothing is not judged beyond its structure (DECISIONS 67, 71): so it is not bad.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -40,13 +40,15 @@ LOOP = "ingest"
 class IngestPolicy:
     """What statements without a tenant belong to, how actors are told apart, and how much may be rejected.
 
-    `piece` is how many records are read whole and written together: enough to make a round trip cheap, few enough to
-    overlap with the next.
+    `stride` is how many records are glanced at before those among them that may match are read whole, and written
+    while the next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
+    cheap, few enough to overlap with the next.
     """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
     identification: Identification = field(default_factory=Identification)
     budget: RejectionBudget = field(default_factory=RejectionBudget)
+    stride: int = 1_000
     piece: int = 500
 
 
@@ -94,13 +96,11 @@ class Ingest:
                 return 0
             with self._around.metrics.ingest_seconds.time():
                 index = self._journeys.index
-                unsettled = self._unsettled(batch, index)
-
                 # 1. append
                 read = _Read()
                 async with Landing(self._store, self._around.clock) as landing:
-                    for start in range(0, len(unsettled), self._policy.piece):
-                        piece = self._read(batch, unsettled[start : start + self._policy.piece], index)
+                    for positions in self._unsettled(batch.values, index):
+                        piece = self._read(batch, positions, index)
                         read.add(piece)
                         self._check_budget(batch, read.rejected)
                         await landing.take(piece.matched)
@@ -112,25 +112,34 @@ class Ingest:
                 # 3. commit
                 is_committed = await self._source.commit(batch)
             self._rejections = self._check_budget(batch, read.rejected)
-            settled = len(batch.values) - len(unsettled)
-            self._account(batch, settled + read.statements, read, is_committed)
+            self._account(batch, len(batch.records) - read.records + read.statements, read, is_committed)
             return len(batch.records)
 
-    def _unsettled(self, batch: Batch, index: JourneyIndex) -> Sequence[int]:
-        """Return the positions of the records that have to be read whole."""
+    def _unsettled(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[int]]:
+        """Yield the positions of the records that have to be read whole, a piece at a time.
+
+        Where few match, the first are yielded long before the last are glanced at.
+        """
+        for start in range(0, len(values), self._policy.stride):
+            glanced = self._glance(values[start : start + self._policy.stride], index)
+            unsettled = [start + position for position in glanced]
+            for first in range(0, len(unsettled), self._policy.piece):
+                yield unsettled[first : first + self._policy.piece]
+
+    def _glance(self, values: Sequence[bytes | None], index: JourneyIndex) -> Sequence[int]:
         finished = self._promoter.finished
         if finished is None:
-            return index.glance.unsettled(batch.values)
+            return index.glance.unsettled(values)
         before = finished.number
-        unsettled = index.glance.unsettled(batch.values, finished.over(self._around.clock.now()))
+        unsettled = index.glance.unsettled(values, finished.over(self._around.clock.now()))
         self._around.metrics.passed_over.inc(finished.number - before)
         return unsettled
 
-    def _read(self, batch: Batch, positions: Iterable[int], index: JourneyIndex) -> "_Read":
+    def _read(self, batch: Batch, positions: Sequence[int], index: JourneyIndex) -> "_Read":
         """Read some records whole, and match what they hold."""
         statements, rejected = self._decode(batch.records[position] for position in positions)
         matched = match(statements, index, self._policy.identification)
-        return _Read(len(statements), matched, rejected + matched.rejected)
+        return _Read(len(positions), len(statements), matched, rejected + matched.rejected)
 
     def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []
@@ -191,11 +200,13 @@ class Ingest:
 class _Read:
     """What the records come to that were read whole; `rejected` are those of the matching, too."""
 
+    records: int = 0
     statements: int = 0
     matched: Matched = field(default_factory=Matched)
     rejected: list[Rejected] = field(default_factory=list)
 
     def add(self, other: "_Read") -> None:
+        self.records += other.records
         self.statements += other.statements
         self.matched.add(other.matched)
         self.rejected += other.rejected

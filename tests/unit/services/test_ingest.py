@@ -1,10 +1,12 @@
 """Ingest: append, park, commit, in this order, whatever fails in between (I1, I2, I3)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from processor.core.glance import AreOver, Glance
 from processor.core.identity import Identification
 from processor.errors import BrokerUnavailable, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
@@ -97,6 +99,32 @@ async def test_i3_a_bad_record_neither_blocks_nor_disappears() -> None:
     assert len(pending(world.documents[0])) == 2
     reasons = {"empty": 1, "not-json": 1, "wrong-shape": 2}
     assert {reason: world.count("dead_letters_total", reason=reason) for reason in reasons} == reasons
+
+
+async def test_what_the_first_records_hold_is_written_while_the_next_are_glanced_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And still it is one batch: every record in its place, and one commit when all of it is durable."""
+    world = World()
+    world.send(
+        a_statement(1), a_statement(2, verb={"id": "http://example.org/other"}), a_statement(3), b"not json", b"[]"
+    )
+    ingest, _ = await an_ingest(world, stride=2)
+    glance, glanced = Glance.unsettled, list[tuple[int, int]]()
+
+    def spy(self: Glance, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[int]:
+        glanced.append((len(values), world.effects.done.count("append.progress")))
+        return glance(self, values, are_over)
+
+    monkeypatch.setattr(Glance, "unsettled", spy)
+    assert await ingest.step() == 5
+    assert glanced == [(2, 0), (2, 1), (1, 1)]  # what a document gets later goes in one write at the end
+    assert world.effects.done[-2:] == ["park", "commit"]
+    assert world.letters == [b"not json"]
+    [document] = world.documents
+    assert len(pending(document)) == 2
+    assert world.count("statements_total") == 3
+    assert world.committed == 5
 
 
 async def test_a_batch_that_moved_on_meanwhile_is_left_to_the_next_member() -> None:
