@@ -147,8 +147,10 @@ def _summary(
     return summary(attempts, policy.duration_unit)
 
 
-def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> dict[str, int]:
+def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> Mapping[str, int]:
     """Add the surplus that only attempts that are away and sealed could have used, and what is beyond its limit."""
+    if not (obsolete or cut):
+        return dropped
     sealed = dropped.get(Outcome.SEALED, 0) + sum(map(len, obsolete.values()))
     more = {Outcome.SEALED: sealed, "surplus-cut": cut}
     return {**dropped, **{reason: number for reason, number in more.items() if number}}
@@ -195,13 +197,15 @@ def _sealed(
 
     `attempts` come after those that are away; the second value is the last key of the sealed ones among these.
     """
+    known: int = processing.get("sealed", 0)
+    manifest = processing.get("spilled", ())
+    if not (attempts or manifest):
+        return known, None
     is_older_version = processing.get("folded", version) != version
 
     def is_sealed(completed_at: datetime) -> bool:
         return is_older_version or (newest is not None and newest - completed_at > horizon)
 
-    known: int = processing.get("sealed", 0)
-    manifest = processing.get("spilled", ())
     number, frontier = sealed_part(manifest, lambda key: is_sealed(key.timestamp), known)
     sealed = max(known, number)
     if number < count_of(manifest):
@@ -215,6 +219,8 @@ def _sealed(
 
 def _cut(surplus: Mapping[str, list[Item]], rules: JourneyRules, limit: int) -> tuple[dict[str, list[Item]], int]:
     """Keep the earliest `limit` items per waypoint; an inactive waypoint keeps all of its evidence and waits."""
+    if not surplus:
+        return {}, 0
     kept = {key: items[:limit] if key in rules.active_waypoints else items for key, items in surplus.items()}
     return {key: items for key, items in kept.items() if items}, sum(
         len(items) - len(kept[key]) for key, items in surplus.items()

@@ -65,6 +65,8 @@ def spill(attempts: Attempts, manifest: Attempts, document: Document, limit: int
     The last completed one stays, and so does an open one. A segment takes up to the limit, or one attempt that is
     larger. The document's `lockKey`, which is used once, makes the ids of its segments: nobody else's are the same.
     """
+    if len(attempts) < 2:
+        return Spilling(attempts, manifest)
     sizes = [size_of(attempt) for attempt in attempts if attempt["isCompleted"]]
     left = sum(sizes)
     number = 0
@@ -105,6 +107,8 @@ def split(evidence: Evidence, rules: JourneyRules, last: Key | None) -> tuple[Ev
 
 def joined(early: Evidence, later: Mapping[str, list[Item]]) -> dict[str, list[Item]]:
     """Put together again what was split: ascending, where both are."""
+    if not early:
+        return dict(later)
     return {key: [*early.get(key, ()), *later.get(key, ())] for key in {**early, **later}}
 
 
