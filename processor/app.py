@@ -24,12 +24,14 @@ from processor.ports import Evidence
 from processor.services import backlog, finished, ingest, journeys, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
+from processor.services.continuations import Continuations
 from processor.services.finished import Finished, RecalculationWatch
 from processor.services.handover import Handover
 from processor.services.ingest import Ingest, PromoterBeside
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.liveness import Liveness, Standing, Standings, Vitals
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.recalculation import Recalculator
 from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
@@ -156,10 +158,7 @@ class _Assembly:
         if Part.PROMOTE in parts or Part.RELAY in parts:
             loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:
-            leasing = self._leasing(settings.promote_batch)
-            worker = Promoter(
-                stores.progress, known, folding_policy(settings), around, leasing, hints.handover, hints.finished
-            )
+            worker = Promoter(self._promoting(stores, known, hints))
             full = settings.promote_batch if Part.INGEST in parts else 1
             loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended, full))
         if Part.RECALCULATION in parts:
@@ -192,13 +191,15 @@ class _Assembly:
         return loops
 
     def _evidence(self, parts: Sequence[Part], stores: Stores, known: Journeys, hints: _Hints) -> Evidence:
-        """Return where ingest puts what it found; only with a promoter beside it may it promote what is new."""
+        """Return where ingest puts what it found; only with a promoter beside it may it promote in passing."""
         if Part.PROMOTE not in parts:
             return stores.progress
-        leasing = self._leasing(self.settings.promote_batch)
-        return Beginnings(
-            stores.progress, known, folding_policy(self.settings), self.around, leasing, hints.handover, hints.finished
-        )
+        promoting = self._promoting(stores, known, hints)
+        return Beginnings(promoting, rest=Continuations(promoting))
+
+    def _promoting(self, stores: Stores, known: Journeys, hints: _Hints) -> Promoting:
+        policy, leasing = folding_policy(self.settings), self._leasing(self.settings.promote_batch)
+        return Promoting(stores.progress, known, policy, self.around, leasing, hints.handover, hints.finished)
 
     async def _recalculation_loop(self, stores: Stores, known: Journeys) -> Loop:
         settings = self.settings

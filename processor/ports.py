@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from bson import ObjectId
 
 from processor.core.beginning import Beginning
+from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction
 from processor.core.queries import Found, Model, Projection, Query
 from processor.core.recalculation import Recalculation
@@ -154,6 +155,21 @@ class ProgressStore(Protocol):
 
         A document that is there is never touched: the `_id` is the lock (P1). With a `lease` the outboxes are claimed
         under it, else they are marked for any relay (R1). Durable when it returns (I1).
+        """
+
+    async def documents(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Return those of `ids` that are there, whole as stored; without the attempts that have left them."""
+
+    async def go_on(
+        self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
+    ) -> frozenset[ObjectId]:
+        """Write the next promotion of documents at rest, each in one update (P2); return the ids of which none landed.
+
+        It lands only while the document has the lock that it was read with, and leaves `lock_key`, which must be fresh:
+        whoever claims or promotes changes the lock (P1, trap 3). A due mark stays (P3). Of one that somebody claimed
+        right after, it may be told that it did not land: its evidence can be appended all the same (I2). With a `lease`
+        the outboxes that were idle are claimed under it, else they are marked for any relay (R1). Durable when it
+        returns (I1).
         """
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:

@@ -14,43 +14,31 @@ from processor.core.beginning import Beginning, begin
 from processor.core.evidence import Append
 from processor.core.fold import Outcome
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy
 from processor.core.records import StatementRecord
-from processor.ports import ProgressStore
-from processor.services.finished import Finished
-from processor.services.handover import Handover
-from processor.services.journeys import Journeys
-from processor.services.surroundings import Leasing, Surroundings
+from processor.ports import Evidence
+from processor.services.promoting import Promoting
 
 UNASKED = 500
 """New documents in a row that let the next count as new: what is guessed wrong is promoted and refused in vain."""
 
 
 class Beginnings:
-    """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the others appended to.
+    """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the rest is `rest`'s.
 
-    P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there appends. I1: all
+    P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there adds to it. I1: all
     of it is durable when `append` returns. After `UNASKED` documents in a row that were new, the next are inserted
     without asking whether they are there, until one is (DECISIONS 87).
     """
 
-    def __init__(
-        self,
-        store: ProgressStore,
-        journeys: Journeys,
-        policy: FoldingPolicy,
-        surroundings: Surroundings,
-        leasing: Leasing,
-        handover: Handover,
-        finished: Finished | None = None,
-    ) -> None:
-        self._store = store
-        self._journeys = journeys
-        self._policy = policy
-        self._around = surroundings
-        self._leasing = leasing
-        self._handover = handover
-        self._finished = finished
+    def __init__(self, promoting: Promoting, rest: Evidence | None = None) -> None:
+        self._rest = rest or promoting.store
+        self._store = promoting.store
+        self._journeys = promoting.journeys
+        self._policy = promoting.policy
+        self._around = promoting.around
+        self._leasing = promoting.leasing
+        self._handover = promoting.handover
+        self._finished = promoting.finished
         self._new_in_a_row = 0
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
@@ -59,13 +47,13 @@ class Beginnings:
         appends = self._needed(appends, rules, now)
         missing = await self._missing(appends)
         beginnings, others = self._decide(appends, missing, rules, now)
+        waiting = 0
         if statements or others:  # statements first, so that no reference dangles
-            await self._store.append(others, statements, now)
-        if not beginnings:
-            return len(others)
-        late = await self._begin(beginnings, now)
-        await self._wake_older(beginnings, rules)
-        return len(others) + len(late)
+            waiting = await self._rest.append(others, statements, now)
+        if beginnings:
+            waiting += await self._begin(beginnings, now)
+            await self._wake_older(beginnings, rules)
+        return waiting
 
     async def _missing(self, appends: Sequence[Append]) -> frozenset[ObjectId]:
         """Return which documents are to be begun: those that are not there, or all, if the last ones were new."""
@@ -106,8 +94,8 @@ class Beginnings:
                 others.append(append)
         return beginnings, others
 
-    async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> list[Append]:
-        """Insert; append for whom somebody else was first, and return those. The rest is handed to the relay."""
+    async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> int:
+        """Insert, and hand over to the relay; add to what somebody else has inserted. Return how many of it wait."""
         lease = self._handover.lease(now)
         taken = await self._store.begin(beginnings, lease, now)
         if taken:
@@ -116,8 +104,6 @@ class Beginnings:
         self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
         self._learn(beginnings, taken)
         late = [it.append for it in beginnings if it.append.progress in taken]
-        if late:
-            await self._store.append(late, [], now)
         metrics = self._around.metrics
         metrics.promotions.inc(len(landed))
         dropped: Counter[str] = Counter()
@@ -125,7 +111,7 @@ class Beginnings:
             dropped.update(promotion.dropped)
         for reason, number in dropped.items():
             metrics.dropped.labels(reason).inc(number)
-        return late
+        return await self._rest.append(late, [], now) if late else 0
 
     def _learn(self, beginnings: Sequence[Beginning], taken: frozenset[ObjectId]) -> None:
         for it in beginnings:

@@ -17,13 +17,10 @@ from bson import ObjectId
 
 from processor.core.evidence import Promotion
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
+from processor.core.promotion import is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
-from processor.ports import Applied, Claim, ProgressStore
-from processor.services.finished import Finished
-from processor.services.handover import Handover
-from processor.services.journeys import Journeys
-from processor.services.surroundings import Leasing, Surroundings
+from processor.ports import Applied, Claim
+from processor.services.promoting import Promoting
 
 LOOP = "promote"
 
@@ -33,25 +30,16 @@ Found = Mapping[ObjectId, Sequence[Mapping[str, Any]]]
 
 
 class Promoter:
-    """One worker of any number. The relay of its process, if there is one, gets what it has to publish handed over."""
+    """One worker of any number."""
 
-    def __init__(
-        self,
-        store: ProgressStore,
-        journeys: Journeys,
-        policy: FoldingPolicy,
-        surroundings: Surroundings,
-        leasing: Leasing,
-        handover: Handover,
-        finished: Finished | None = None,
-    ) -> None:
-        self._store = store
-        self._journeys = journeys
-        self._policy = policy
-        self._around = surroundings
-        self._leasing = leasing
-        self._handover = handover
-        self._finished = finished
+    def __init__(self, promoting: Promoting) -> None:
+        self._store = promoting.store
+        self._journeys = promoting.journeys
+        self._policy = promoting.policy
+        self._around = promoting.around
+        self._leasing = promoting.leasing
+        self._handover = promoting.handover
+        self._finished = promoting.finished
 
     async def step(self) -> int:
         """Claim, promote, apply; return how many documents were claimed, a whole batch when there is more to do.

@@ -11,6 +11,7 @@ from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from processor.core.beginning import Beginning
+from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
 from processor.errors import DocumentFull
@@ -100,6 +101,32 @@ class MongoProgressStore:
                     raise
                 return frozenset(documents[number]["_id"] for number in refused(error))
         return frozenset()
+
+    async def documents(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Read documents whole; see `ports.ProgressStore.documents`."""
+        if not ids:
+            return {}
+        with translated():
+            found = await self._marks.find({"_id": {"$in": list(ids)}}).to_list()
+        return {document["_id"]: document for document in found}
+
+    async def go_on(
+        self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
+    ) -> frozenset[ObjectId]:
+        """Write the next promotion of documents at rest; see `ports.ProgressStore.go_on` (P1, P2)."""
+        if not continuations:
+            return frozenset()
+        relaying = updates.relay_claim(lease, self._holder(now)) if lease else None
+        writes = [updates.continue_update(it, lock_key, now, relaying) for it in continuations]
+        with translated(), self._outbox.marking(now):
+            if await self._apply(writes) == len(writes):
+                return frozenset()
+            keys: list[Document] = [{"lockKey": lock_key}]
+            if lease:  # a promoter may have claimed it since, the outbox nobody
+                keys.append({"processing.relayKey": lease.lock_key})
+            ids = [it.progress for it in continuations]
+            landed = await self._progresses.find({"_id": {"$in": ids}, "$or": keys}, {"_id": 1}).to_list()
+        return frozenset(ids) - {document["_id"] for document in landed}
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""

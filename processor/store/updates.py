@@ -23,6 +23,7 @@ from pymongo import UpdateMany, UpdateOne
 
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
+from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction, Segment
 from processor.core.retraction import replay_entry, retraction_entry
 from processor.ports import RelayLease
@@ -145,17 +146,45 @@ def apply_update(
     are pulled (trap 1), and the due mark is left alone: an append that came in between has set it again (P3).
     `relaying` is a relay's claim (`relay_claim`) in the place of the publish mark.
     """
-    processing = {f"processing.{key}": value for key, value in promotion.processing.items()}
-    sets: Update = {key: value for key, value in processing.items() if value is not None}
-    sets.update(promotion.changed)
-    unsets = {"processing.lease": "", "processing.holder": "", **dict.fromkeys(promotion.removed, "")}
-    unsets.update({key: "" for key, value in processing.items() if value is None})
+    update = _decided(promotion, now, relaying)
     pulled: Update = {
         f"pendingProgress.{waypoint}.statements": items_to(items) for waypoint, items in promotion.consumed.items()
     }
     if promotion.replayed:
         pulled[REPLAY] = list(promotion.replayed)
-    update: Update = {"$pullAll": pulled} if pulled else {}
+    if pulled:
+        update["$pullAll"] = pulled
+    if promotion.is_partial:
+        update.setdefault("$min", {})["processing.due"] = now
+    update.setdefault("$unset", {}).update({"processing.lease": "", "processing.holder": ""})
+    condition = {"_id": promotion.progress, "lockKey": lock_key, "processing.lease": until}
+    return UpdateOne(condition, update, hint=BY_ID)
+
+
+def continue_update(
+    continuation: Continuation, lock_key: str, now: datetime, relaying: Mapping[str, Any] | None
+) -> UpdateOne:
+    """Write the next promotion of a document at rest, all or nothing (P2), only under the lock it was read with (P1).
+
+    Whoever claims or promotes leaves another lock; so does this, a fresh one: the same write again matches nothing
+    (trap 3). Nothing is pulled, as the evidence never was pending; and the due mark is left alone: an append that came
+    in between has set it (P3).
+    """
+    update = _decided(continuation.promotion, now, relaying if continuation.is_idle else None)
+    opened: Update = {f"pendingProgress.{waypoint}.statements": [] for waypoint in continuation.opened}
+    sets = {"lockKey": lock_key, "processing.version": continuation.version, **opened}
+    update.setdefault("$set", {}).update(sets)
+    condition = {"_id": continuation.progress, "lockKey": continuation.lock_key}
+    return UpdateOne(condition, update, hint=BY_ID)
+
+
+def _decided(promotion: Promotion, now: datetime, relaying: Mapping[str, Any] | None) -> Update:
+    """Write what a promotion decided; not what it consumed, nor anything about its lock."""
+    processing = {f"processing.{key}": value for key, value in promotion.processing.items()}
+    sets: Update = {key: value for key, value in processing.items() if value is not None}
+    sets.update(promotion.changed)
+    unsets = dict.fromkeys(promotion.removed, "") | {key: "" for key, value in processing.items() if value is None}
+    update: Update = {}
     if promotion.consumed or promotion.event:
         sets["updatedAt"] = now
     if promotion.event:
@@ -165,13 +194,11 @@ def apply_update(
             update["$min"] = {"processing.publish": now}
         else:
             sets.update({f"processing.{key}": value for key, value in relaying.items()})
-    if promotion.is_partial:
-        update["$min"] = {**update.get("$min", {}), "processing.due": now}
     if sets:
         update["$set"] = sets
-    update["$unset"] = unsets
-    condition = {"_id": promotion.progress, "lockKey": lock_key, "processing.lease": until}
-    return UpdateOne(condition, update, hint=BY_ID)
+    if unsets:
+        update["$unset"] = unsets
+    return update
 
 
 def segment_document(segment: Segment, progress: ObjectId, now: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from bson import ObjectId
 
 from processor.core.beginning import Beginning, new_document
 from processor.core.completions import items_to
+from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
@@ -109,6 +110,44 @@ class MemoryProgressStore:
             processing.pop("publish", None)
             processing |= {"relayKey": lease.lock_key, "relayLease": lease.until}
             processing["relayHolder"] = {"worker": self._worker, "since": now}
+
+    async def documents(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Read documents whole; see `ports.ProgressStore.documents`."""
+        async with effect(self._faults, "documents"):
+            found = self._database.progresses
+            return {progress: _as_stored(found[progress]) for progress in ids if progress in found}
+
+    async def go_on(
+        self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
+    ) -> frozenset[ObjectId]:
+        """Write the next promotion of documents at rest; see `ports.ProgressStore.go_on` (P1, P2)."""
+        for continuation in continuations:
+            async with effect(self._faults, "go_on"):
+                document = self._database.progresses.get(continuation.progress)
+                if document and self._is_unchanged(document, continuation):
+                    self._go_on(document, continuation, lock_key, lease, now)
+        keys = {it.progress: self._database.progresses.get(it.progress, {}) for it in continuations}
+        return frozenset(
+            progress
+            for progress, document in keys.items()
+            if document.get("lockKey") != lock_key
+            and not (lease and document["processing"].get("relayKey") == lease.lock_key)
+        )
+
+    def _is_unchanged(self, document: Document, continuation: Continuation) -> bool:
+        return document.get("lockKey") == continuation.lock_key
+
+    def _go_on(
+        self, document: Document, continuation: Continuation, lock_key: str, lease: RelayLease | None, now: datetime
+    ) -> None:
+        promotion = continuation.promotion
+        for waypoint in continuation.append.items:
+            document["pendingProgress"].setdefault(waypoint, {"statements": []})
+        apply_promotion(document, promotion, now)
+        document["lockKey"] = lock_key
+        document["processing"]["version"] = continuation.version
+        if lease and promotion.event and continuation.is_idle:
+            self._mark_outbox(document["processing"], lease, now)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""

@@ -25,6 +25,7 @@ from processor.metrics import Metrics
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.surroundings import Leasing, Surroundings
 from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, Database, open_database
 from processor.store.indexes import ensure_indexes
@@ -71,7 +72,7 @@ async def costs(database: Database, statements: int) -> list[Cost]:
     journeys = Journeys(MongoJourneyCatalog(database), around)
     await journeys.refresh()
     store = MongoProgressStore(database)
-    promoter = Promoter(store, journeys, FoldingPolicy(), around, leasing, Handover(leasing))
+    promoter = Promoter(Promoting(store, journeys, FoldingPolicy(), around, leasing, Handover(leasing)))
     mongod = servers_here().get("mongod")
     found: list[Cost] = []
     for first in range(0, statements, BATCH):

@@ -44,7 +44,7 @@ Spent = tuple[float, float]
 """Seconds on the clock, and of CPU."""
 
 POLLED = 2_000
-"""Most records that a floor takes at once, whatever our batches are. Up to a tenth faster with 500, slower with more."""
+"""Most records that a floor takes at once, whatever our batches are: a tenth faster with 500, slower with more."""
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

@@ -18,6 +18,7 @@ from processor.metrics import Metrics
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.surroundings import Leasing, Surroundings
 from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, STATEMENTS, Database
 from processor.store.history import MongoHistory
@@ -50,7 +51,9 @@ class Learner:
         self.journeys = Journeys(MongoJourneyCatalog(database, poll=10), around)
         policy = FoldingPolicy(document_bytes=LIMIT, lateness_horizon=timedelta(days=3650))
         leasing = Leasing(timedelta(seconds=60))
-        self.promoter = Promoter(self.store, self.journeys, policy, around, leasing, Handover(leasing, room=0))
+        self.promoter = Promoter(
+            Promoting(self.store, self.journeys, policy, around, leasing, Handover(leasing, room=0))
+        )
 
     async def does(self, evidence: Sequence[Item]) -> None:
         await self.store.append([an_append(*evidence)], [], at(0))

@@ -15,6 +15,7 @@ from processor.ports import Applied, Claim, RelayLease
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import Settings
 from processor.store.connect import open_database
@@ -40,7 +41,7 @@ async def main(is_freezing: bool) -> None:
         await journeys.refresh()
         store = FreezingStore(database) if is_freezing else MongoProgressStore(database)
         leasing = Leasing(timedelta(seconds=settings.lease))
-        worker = Promoter(store, journeys, FoldingPolicy(), around, leasing, Handover(leasing))
+        worker = Promoter(Promoting(store, journeys, FoldingPolicy(), around, leasing, Handover(leasing)))
         while not await worker.step():
             await around.pause(0.1)
         await catalog.close()

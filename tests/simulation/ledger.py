@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from processor.core.beginning import Beginning
 from processor.core.completions import attempts_from
+from processor.core.continuation import Continuation
 from processor.core.evidence import Append, Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt
 from processor.core.glance import Asked
@@ -72,6 +73,18 @@ class Ledger:
         if self.holders.get(key) != claim.lock_key:
             holder = self.holders.get(key) or "nobody any more"
             self.broken("P1", f"a promotion of {key} landed under {claim.lock_key}, the lock was {holder}'s")
+        self._on_promoted(before, document, promotion)
+
+    def on_continued(self, before: "Before", document: Document, promotion: Promotion) -> None:
+        key = document["_id"]
+        if holder := self.holders.get(key):
+            self.broken("P1", f"{key} was promoted in passing, while the lock was {holder}'s")
+        if promotion.event and promotion.event.revision != before.revision + 1:
+            self.broken("P1", f"a promotion of {key} landed that was decided before revision {before.revision}")
+        self._on_promoted(before, document, promotion)
+
+    def _on_promoted(self, before: "Before", document: Document, promotion: Promotion) -> None:
+        key = document["_id"]
         self.holders[key] = None
         self._judge_pending(before, document, promotion)
         self._judge_event(before, document)
@@ -156,6 +169,14 @@ class WatchedStore(MemoryProgressStore):
         document = self._database.progresses[beginning.append.progress]
         self.ledger.on_append(beginning.append, document)
         self.ledger.on_begun(document, before)
+
+    def _go_on(
+        self, document: Document, continuation: Continuation, lock_key: str, lease: RelayLease | None, now: datetime
+    ) -> None:
+        before = Before.of(document)
+        super()._go_on(document, continuation, lock_key, lease, now)
+        self.ledger.on_append(continuation.append, document)
+        self.ledger.on_continued(before, document, continuation.promotion)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         super()._take(document, lock_key, now, until)

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
+from processor.core.continuation import Continuation
 from processor.core.evidence import Append, Place, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
@@ -17,6 +18,7 @@ from processor.core.matching import match
 from processor.core.records import Record, Rejected, StatementRecord
 from processor.ports import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
 from processor.services.beginnings import Beginnings
+from processor.services.continuations import Continuations
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Found, Promoter
@@ -101,9 +103,34 @@ class PassesOverTooMuch(WatchedFinished):
 class LosesTheRace(Beginnings):
     """I1: who finds the document there when it inserts leaves it at that."""
 
-    async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> list[Append]:
+    async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> int:
         await self._store.begin(beginnings, None, now)
+        return 0
+
+
+class GoesOnAnyway(WatchedStore):
+    """P1: what was decided on a document lands, whoever has it by then."""
+
+    def _is_unchanged(self, document: Document, continuation: Continuation) -> bool:
+        return True
+
+
+class LeavesTheOvertaken(Continuations):
+    """I1: whose document somebody else was at, leaves it at that."""
+
+    async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
+        await super()._go_on(continuations, now)
         return []
+
+
+class ContinuesUnseen(Continuations):
+    """R1: what was decided in passing is handed to the relay, whether it landed or not."""
+
+    async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
+        lease = self._handover.lease(now)
+        overtaken = await self._store.go_on(continuations, self._leasing.new_key(), lease, now)
+        self._handover.give(lease, {it.progress: (it.promotion.event,) for it in continuations if it.promotion.event})
+        return [it.append for it in continuations if it.progress in overtaken]
 
 
 class HandsOverUnseen(Promoter):

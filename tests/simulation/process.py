@@ -12,11 +12,13 @@ from processor.errors import Unavailable
 from processor.metrics import Metrics
 from processor.ports import Evidence
 from processor.services.beginnings import Beginnings
+from processor.services.continuations import Continuations
 from processor.services.finished import Finished
 from processor.services.handover import Handover
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.services.journeys import Journeys, JourneyWatch
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
@@ -63,6 +65,7 @@ class Parts:
     source: type[MemoryRecordSource] = MemoryRecordSource
     ingest: type[Ingest] = Ingest
     beginnings: type[Beginnings] = Beginnings
+    continuations: type[Continuations] = Continuations
     promoter: type[Promoter] = Promoter
     relay: type[Relay] = Relay
     watch: type[JourneyWatch] = JourneyWatch
@@ -156,9 +159,7 @@ class Process:
         finished.look((), self.around.clock.now())  # nothing is recalculated in these worlds
         loops = [Loop("journeys", self._watch().step, self.rests.watch, self.edited)]
         if "promote" in self.loops:
-            worker = self.parts.promoter(
-                self.store, self.journeys, POLICY, self.around, self._leasing(), handover, finished
-            )
+            worker = self.parts.promoter(self._promoting(handover, finished))
             loops.append(Loop("promote", worker.step, self.rests.other, appended))
         if "relay" in self.loops:
             sink = self.parts.sink(self.servers.broker, PROGRESS, self.faults)
@@ -188,9 +189,11 @@ class Process:
     def _evidence(self, handover: Handover, finished: Finished) -> Evidence:
         if "promote" not in self.loops:
             return self.store
-        return self.parts.beginnings(
-            self.store, self.journeys, POLICY, self.around, self._leasing(), handover, finished
-        )
+        promoting = self._promoting(handover, finished)
+        return self.parts.beginnings(promoting, rest=self.parts.continuations(promoting))
+
+    def _promoting(self, handover: Handover, finished: Finished) -> Promoting:
+        return Promoting(self.store, self.journeys, POLICY, self.around, self._leasing(), handover, finished)
 
     def _watch(self) -> JourneyWatch:
         woken = self.store if "promote" in self.loops else None

@@ -21,6 +21,7 @@ from processor.ports import History
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
 from processor.services.surroundings import Leasing, Surroundings
 from processor.testing.recalculations import MemoryHistory, MemoryRecalculationWork, MemoryReplayStore
@@ -124,7 +125,9 @@ class World:
     async def promote(self, limit: int = 100) -> int:
         store = MemoryProgressStore(self.database, self._faults)
         leasing = Leasing(LEASE, limit)
-        return await Promoter(store, self.promoter_known, POLICY, self._around(), leasing, Handover(leasing)).step()
+        return await Promoter(
+            Promoting(store, self.promoter_known, POLICY, self._around(), leasing, Handover(leasing))
+        ).step()
 
     async def claim_slowly(self) -> Callable[[], Awaitable[object]]:
         """Claim and decide as a promoter does; return what writes it, however late."""

@@ -3,6 +3,7 @@
 from processor.core.promotion import FoldingPolicy
 from processor.services.handover import Handover
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.surroundings import Leasing
 from tests.unit.services.world import World
 
@@ -14,4 +15,6 @@ async def a_promoter(world: World, is_refreshed: bool = True, leasing: Leasing |
     if is_refreshed:
         await world.journeys.refresh()
     around = world.around
-    return Promoter(world.store, world.journeys, FoldingPolicy(), around, leasing or Leasing(), Handover(Leasing()))
+    return Promoter(
+        Promoting(world.store, world.journeys, FoldingPolicy(), around, leasing or Leasing(), Handover(Leasing()))
+    )

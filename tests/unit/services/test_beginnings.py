@@ -8,6 +8,7 @@ from processor.core.promotion import FoldingPolicy
 from processor.errors import StoreUnavailable
 from processor.services.beginnings import Beginnings
 from processor.services.handover import Handover
+from processor.services.promoting import Promoting
 from processor.services.surroundings import Leasing
 from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
 from tests.unit.services.test_relay import a_relay, published
@@ -23,7 +24,7 @@ def a_running_journey(version: int = 1) -> dict[str, object]:
 
 async def beginnings(world: World, handover: Handover) -> Beginnings:
     await world.journeys.refresh()
-    return Beginnings(world.store, world.journeys, FoldingPolicy(), world.around, Leasing(), handover)
+    return Beginnings(Promoting(world.store, world.journeys, FoldingPolicy(), world.around, Leasing(), handover))
 
 
 async def test_a_new_document_is_one_insert_and_its_event_is_handed_over() -> None:

@@ -17,6 +17,7 @@ from processor.services.beginnings import Beginnings
 from processor.services.finished import MOST, Finished, RecalculationWatch
 from processor.services.handover import Handover
 from processor.services.promoter import Promoter
+from processor.services.promoting import Promoting
 from processor.services.surroundings import Leasing
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, an_append, an_item, an_owner, at, journey_rules
 from tests.unit.services.test_beginnings import a_running_journey
@@ -151,8 +152,12 @@ async def test_what_was_promoted_here_is_known_and_its_later_evidence_costs_no_w
     await world.journeys.refresh()
     finished, handover, leasing = Finished(TRUST), Handover(Leasing()), Leasing()
     finished.look((), world.clock.now())
-    ingest = Beginnings(world.store, world.journeys, FoldingPolicy(), world.around, leasing, handover, finished)
-    promoter = Promoter(world.store, world.journeys, FoldingPolicy(), world.around, leasing, handover, finished)
+    ingest = Beginnings(
+        Promoting(world.store, world.journeys, FoldingPolicy(), world.around, leasing, handover, finished)
+    )
+    promoter = Promoter(
+        Promoting(world.store, world.journeys, FoldingPolicy(), world.around, leasing, handover, finished)
+    )
 
     async def appended(append: Append) -> int:
         return await ingest.append([append], [], world.clock.now())

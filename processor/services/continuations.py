@@ -1,0 +1,92 @@
+"""The next promotions, of documents at rest: their evidence lands promoted, in one write after one look.
+
+For a process that ingests and promotes. Of most documents all evidence is folded when the next comes; to append,
+claim (a search, an update and a read), promote and apply would be five requests for what two can do.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.continuation import Continuation, go_on
+from processor.core.evidence import Append
+from processor.core.journey import JourneyRules
+from processor.core.records import StatementRecord
+from processor.services.promoting import Promoting
+
+
+class Continuations:
+    """`ports.Evidence` of a process with a promoter: documents at rest are promoted, the others appended to.
+
+    P1, P2: the one write lands only under the lock that was read; whose document has another by then, appends. I1: all
+    of it is durable when `append` returns. P3: who appends meanwhile marks it due, and the mark stays.
+    """
+
+    def __init__(self, promoting: Promoting) -> None:
+        self._store = promoting.store
+        self._journeys = promoting.journeys
+        self._policy = promoting.policy
+        self._around = promoting.around
+        self._leasing = promoting.leasing
+        self._handover = promoting.handover
+        self._finished = promoting.finished
+
+    async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
+        """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
+        documents = await self._store.documents({append.progress for append in appends}) if appends else {}
+        continuations, others = self._decide(appends, documents, self._journeys.index.journeys, now)
+        if statements or others:  # statements first, so that no reference dangles
+            await self._store.append(others, statements, now)
+        overtaken = await self._go_on(continuations, now) if continuations else []
+        if overtaken:
+            await self._store.append(overtaken, [], now)
+        return len(others) + len(overtaken)
+
+    def _decide(
+        self,
+        appends: Sequence[Append],
+        documents: Mapping[ObjectId, Mapping[str, Any]],
+        rules: Mapping[ObjectId, JourneyRules],
+        now: datetime,
+    ) -> tuple[list[Continuation], list[Append]]:
+        """Promote those at rest (pure); return them, and the appends that take the usual way."""
+        continuations: list[Continuation] = []
+        others: list[Append] = []
+        for append in appends:
+            document = documents.get(append.progress)
+            found = self._continued(append, rules.get(append.journey), document, now) if document else None
+            if found:
+                continuations.append(found)
+            else:
+                others.append(append)
+        return continuations, others
+
+    def _continued(
+        self, append: Append, rules: JourneyRules | None, document: Mapping[str, Any], now: datetime
+    ) -> Continuation | None:
+        try:
+            return go_on(append, rules, document, self._policy, now)
+        except Exception:  # noqa: BLE001 - a document edited by hand can break in any way; its promoter tells of it
+            return None
+
+    async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
+        """Write; return the appends of documents that somebody else was at. The rest is handed to the relay."""
+        lease = self._handover.lease(now)
+        overtaken = await self._store.go_on(continuations, self._leasing.new_key(), lease, now)
+        landed = [it for it in continuations if it.progress not in overtaken]
+        events = {it.progress: (it.promotion.event,) for it in landed if it.promotion.event and it.is_idle}
+        if any(it.promotion.event for it in landed):
+            self._handover.give(lease, events)
+        dropped: Counter[str] = Counter()
+        for it in landed:
+            dropped.update(it.promotion.dropped)
+            if self._finished and it.promotion.finished:
+                self._finished.learn(it.rules, it.progress, it.ident, it.promotion.finished)
+        metrics = self._around.metrics
+        metrics.promotions.inc(len(landed))
+        for reason, number in dropped.items():
+            metrics.dropped.labels(reason).inc(number)
+        return [it.append for it in continuations if it.progress in overtaken]

@@ -1,0 +1,134 @@
+"""One contract for `ports.ProgressStore`: the next promotions of documents at rest, each one update."""
+
+from typing import Any
+
+from bson import ObjectId
+
+from processor.core.beginning import begin
+from processor.core.continuation import Continuation, go_on
+from processor.core.promotion import FoldingPolicy
+from processor.ports import RelayLease
+from tests.builders import WAYPOINTS, an_append, an_item, at, journey_rules
+from tests.contract.stores import Both, pending
+
+LEASE = RelayLease("relay-key", at(60))
+RULES = journey_rules((0, 3), (1, 1))
+
+
+async def at_rest(both: Both, owner: str = "ana", *, is_idle: bool = True) -> ObjectId:
+    """Begin a document, and publish its event if nothing is to wait in the outbox."""
+    begun = begin(an_append(an_item(1), owner=owner), RULES, FoldingPolicy(), f"begun-{owner}", at(1))
+    assert begun
+    await both.store.begin([begun], RelayLease(f"first-{owner}", at(61)), at(1))
+    progress = begun.append.progress
+    if is_idle:
+        [claim] = [await both.other.claim_events("published", at(62), at(90), 10)]
+        await both.other.forget([(claim, {progress: 1})])
+    return progress
+
+
+async def continued(both: Both, number: int = 2, owner: str = "ana", waypoint: str = WAYPOINTS[0]) -> Continuation:
+    """Read the document, and decide what becomes of it by one more item."""
+    append = an_append(an_item(number), owner=owner, waypoint=waypoint)
+    documents = await both.store.documents([append.progress])
+    found = go_on(append, RULES, documents[append.progress], FoldingPolicy(), at(number + 1))
+    assert found
+    return found
+
+
+async def test_a_continued_document_is_what_append_claim_and_apply_make(both: Both) -> None:
+    """All but the instants at which something was done."""
+    await at_rest(both, "usual")
+    await at_rest(both, "passing")
+    usual = await continued(both, 2, "usual", WAYPOINTS[1])
+    await both.append(usual.append, at_second=3)
+    claim = await both.store.claim("lock", at(3), at(63), 10)
+    assert (await both.store.apply(claim, [usual.promotion], at(3))).landed == 1
+    passing = await continued(both, 2, "passing", WAYPOINTS[1])
+    assert not await both.store.go_on([passing], "lock", None, at(3))
+    one, other = [comparable(it) for it in await both.all()]
+    assert one == other
+    assert one["lockKey"] == "lock"
+    assert one["processing"]["revision"] == 2
+    assert "lease" not in one["processing"]
+
+
+def comparable(document: Any) -> dict[str, Any]:
+    [entry] = document["processing"]["outbox"]
+    assert entry
+    return {**document, "_id": 0, "owner": 0, "processing": {**document["processing"], "outbox": 0}}
+
+
+async def test_p1_it_lands_only_under_the_lock_that_was_read(both: Both) -> None:
+    await at_rest(both, "ana")
+    await at_rest(both, "ben")
+    mine, theirs, free = await continued(both, 2), await continued(both, 3), await continued(both, 2, "ben")
+    assert not await both.other.go_on([theirs], "theirs", None, at(4))
+    assert await both.store.go_on([mine, free], "mine", None, at(5)) == {mine.progress}
+    documents = {it["_id"]: it for it in await both.all()}
+    assert documents[mine.progress]["lockKey"] == "theirs"
+    assert documents[mine.progress]["processing"]["revision"] == 2
+    assert documents[free.progress]["processing"]["revision"] == 2
+
+
+async def test_p1_it_lands_on_nothing_that_is_claimed_meanwhile(both: Both) -> None:
+    progress = await at_rest(both)
+    late = await continued(both, 2)
+    await both.append(an_append(an_item(3)), at_second=4)
+    claim = await both.other.claim("promoter", at(5), at(65), 10)
+    assert await both.store.go_on([late], "late", None, at(6)) == {progress}
+    [document] = claim.documents
+    assert pending(document) == [an_item(3).statement]
+    assert (await both.only())["processing"]["revision"] == 1
+
+
+async def test_p3_what_is_appended_meanwhile_stays_pending_and_due(both: Both) -> None:
+    await at_rest(both)
+    found = await continued(both, 2)
+    await both.append(an_append(an_item(3)), at_second=4)
+    assert not await both.store.go_on([found], "mine", None, at(5))
+    [document] = (await both.other.claim("promoter", at(6), at(66), 10)).documents
+    assert pending(document) == [an_item(3).statement]
+    assert document["processing"]["revision"] == 2
+
+
+async def test_the_same_again_lands_nothing_twice(both: Both) -> None:
+    await at_rest(both)
+    found = await continued(both, 2)
+    for _time in range(2):
+        assert not await both.store.go_on([found], "mine", LEASE, at(5))
+    claim = await both.other.claim_events("other", at(61), at(121), 10)
+    assert claim.outboxes == {found.progress: (found.promotion.event,)}
+    assert (await both.only())["processing"]["revision"] == 2
+
+
+async def test_r1_an_idle_outbox_is_claimed_and_another_is_marked(both: Both) -> None:
+    await at_rest(both, "idle")
+    busy = await at_rest(both, "busy", is_idle=False)
+    found = [await continued(both, 2, "idle"), await continued(both, 2, "busy")]
+    assert [it.is_idle for it in found] == [True, False]
+    assert not await both.store.go_on(found, "mine", LEASE, at(30))
+    assert not (await both.other.claim_events("none", at(31), at(91), 10)).outboxes  # both are still held
+    held = await both.other.claim_events("held", at(62), at(122), 10)
+    assert {it.revision for it in held.outboxes[busy]} == {1, 2}
+    assert [it.revision for it in held.outboxes[found[0].progress]] == [2]
+
+
+async def test_r1_what_landed_and_was_claimed_by_a_promoter_since_is_known_by_its_outbox(both: Both) -> None:
+    await at_rest(both, "ana")
+    await at_rest(both, "ben")
+    mine, late = await continued(both, 2), await continued(both, 2, "ben")
+    assert not await both.store.go_on([mine], "mine", LEASE, at(5))
+    await both.append(an_append(an_item(3)), an_append(an_item(3), owner="ben"), at_second=6)
+    await both.other.claim("promoter", at(7), at(67), 10)
+    assert await both.store.go_on([mine, late], "mine", LEASE, at(8)) == {late.progress}
+
+
+async def test_documents_are_told_whole_and_those_that_are_not_there_are_left_out(both: Both) -> None:
+    progress = await at_rest(both)
+    documents = await both.store.documents([progress, ObjectId()])
+    assert list(documents) == [progress]
+    assert documents[progress]["processing"]["revision"] == 1
+    assert documents[progress]["lockKey"] == "begun-ana"
+    assert await both.store.documents([]) == {}
+    assert await both.store.go_on([], "nobody", None, at(1)) == frozenset()
