@@ -36,14 +36,17 @@ class Continuations:
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
-        documents = await self._store.documents({append.progress for append in appends}) if appends else {}
+        if statements:  # first, so that no reference dangles
+            await self._store.append([], statements, now)
+        size = self._leasing.batch  # documents that are in memory at a time, as in a promoter
+        return sum([await self._promoted(appends[first : first + size], now) for first in range(0, len(appends), size)])
+
+    async def _promoted(self, appends: Sequence[Append], now: datetime) -> int:
+        documents = await self._store.documents({append.progress for append in appends})
         continuations, others = self._decide(appends, documents, self._journeys.index.journeys, now)
-        if statements or others:  # statements first, so that no reference dangles
-            await self._store.append(others, statements, now)
-        overtaken = await self._go_on(continuations, now) if continuations else []
-        if overtaken:
-            await self._store.append(overtaken, [], now)
-        return len(others) + len(overtaken)
+        if continuations:
+            others += await self._go_on(continuations, now)
+        return await self._store.append(others, [], now) if others else 0
 
     def _decide(
         self,

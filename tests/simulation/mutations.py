@@ -124,7 +124,7 @@ class LeavesTheOvertaken(Continuations):
 
 
 class ContinuesUnseen(Continuations):
-    """R1: what was decided in passing is handed to the relay, whether it landed or not."""
+    """R2: what was decided in passing is handed to the relay, whether it landed or not."""
 
     async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
         lease = self._handover.lease(now)

@@ -96,7 +96,7 @@ async def test_bare_statements_are_kept_before_the_evidence_that_refers_to_them(
     world = World(a_running_journey())
     work = await at_work(world)
     await work.append([an_append(an_item(2))], [a_statement_record(2)], world.clock.now())
-    assert world.effects.done == ["documents", "append.statement", "go_on"]
+    assert world.effects.done == ["append.statement", "documents", "go_on"]
     world.effects.done.clear()
     await work.append([], [a_statement_record(3)], world.clock.now())
     assert world.effects.done == ["append.statement"]
