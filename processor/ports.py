@@ -128,7 +128,7 @@ class Lock:
 
 
 class Evidence(Protocol):
-    """Where ingest puts what it found: a `ProgressStore`, or what promotes new documents at once."""
+    """Where ingest puts what it found: a `ProgressStore`, or what promotes in passing."""
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Add the evidence, durably, see `ProgressStore.append`; return how many documents wait for a promoter."""
@@ -157,19 +157,22 @@ class ProgressStore(Protocol):
         under it, else they are marked for any relay (R1). Durable when it returns (I1).
         """
 
-    async def documents(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
-        """Return those of `ids` that are there, whole as stored; without the attempts that have left them."""
+    async def at_rest(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Return those of `ids` that are there and that nobody is at, as stored: what `go_on` may be decided on.
+
+        Not what is due, claimed, waiting, asked by a recalculation, left by attempts, or has a long outbox.
+        """
 
     async def go_on(
         self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
     ) -> frozenset[ObjectId]:
-        """Write the next promotion of documents at rest, each in one update (P2); return the ids of which none landed.
+        """Write the next promotions of documents at rest, each in one update (P2); return the ids of those not landed.
 
         It lands only while the document has the lock that it was read with, and leaves `lock_key`, which must be fresh:
-        whoever claims or promotes changes the lock (P1, trap 3). A due mark stays (P3). Of one that somebody claimed
-        right after, it may be told that it did not land: its evidence can be appended all the same (I2). With a `lease`
-        the outboxes that were idle are claimed under it, else they are marked for any relay (R1). Durable when it
-        returns (I1).
+        whoever claims or promotes changes the lock (P1, trap 3). Evidence that was appended since stays, with its due
+        mark (P3) and the version it was found under (trap 7). Of one that somebody claimed right after, it may be told
+        that it did not land: its evidence can be appended all the same (I2). With a `lease` the outboxes that were idle
+        are claimed under it, else they are marked for any relay (R1). Durable when it returns (I1).
         """
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:

@@ -16,9 +16,10 @@ from processor.errors import InvalidSettings
 
 PREFIX = "JOURNEY_PROGRESS_"
 
-SLOWEST_WRITES = 8
+SLOWEST_WRITES = 17
 """Answers of MongoDB that a batch of ingest may wait for, one after the other: the missing documents, kept statements,
-evidence, first promotions, evidence for who was first, a changed journey's documents, what came in several pieces."""
+those at rest, their promotions, which of these landed, evidence (twice where two insert at once), first promotions,
+evidence for who was first (twice), a changed journey's documents (twice), and five of these for what came in pieces."""
 
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
         60.0, description="Seconds the group waits in a rebalance for a member to finish its batch."
     )
     max_poll_interval: Seconds = Field(
-        300.0,
+        450.0,
         description="Seconds between two polls after which a member leaves the group by itself; "
         "longer than the slowest batch.",
     )

@@ -20,11 +20,9 @@ from processor.core.promotion import FoldingPolicy, is_held_back, needed_version
 class Continuation(Struct, frozen=True):
     """What becomes of a document at rest by new evidence, decided under these `rules`.
 
-    - `append` is what to do instead when the document is not as it was read any more.
-    - `lock_key`: the one that it was read with. Whoever promotes it meanwhile leaves another.
-    - `version`: that of the journey, which its promoters have to know from then on (trap 7).
+    - `append` is what to do instead when somebody else was at it since; its version is that of the rules.
+    - `lock_key`: the one that it was read with. Whoever claims or promotes it meanwhile leaves another.
     - `ident`: the owner's, as it stands in the document.
-    - `opened`: the waypoints of which nothing was ever pending before.
     - `is_idle`: whether no relay has anything to do with it, so that one may be given it by the same update.
     """
 
@@ -32,9 +30,7 @@ class Continuation(Struct, frozen=True):
     rules: JourneyRules
     promotion: Promotion
     lock_key: str
-    version: int
     ident: Any
-    opened: tuple[str, ...]
     is_idle: bool
 
     @property
@@ -56,9 +52,8 @@ def go_on(
         return None
     if not is_at_rest(document) or needed_version(document) > rules.version:
         return None
-    known = document["pendingProgress"]
     found = {waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()}
-    promotion = promote({**document, "pendingProgress": {**known, **found}}, rules, policy, now)
+    promotion = promote({**document, "pendingProgress": found}, rules, policy, now)
     if promotion.is_partial or promotion.segments or not (promotion.event or promotion.processing):
         return None
     return Continuation(
@@ -66,9 +61,7 @@ def go_on(
         rules=rules,
         promotion=promotion,
         lock_key=document["lockKey"],
-        version=max(document["processing"].get("version", 0), append.version),
         ident=document["owner"]["ident"],
-        opened=tuple(waypoint for waypoint in append.items if waypoint not in known),
         is_idle=has_idle_outbox(document),
     )
 
@@ -83,6 +76,7 @@ def is_at_rest(document: Mapping[str, Any]) -> bool:
         isinstance(document.get("lockKey"), str)
         and not any(key in processing for key in ("due", "lease", "waiting"))
         and not (processing.get("replay") or processing.get("spilled"))
+        and isinstance(processing.get("outbox", []), list)
         and not any(entry["statements"] for entry in document["pendingProgress"].values())
         and not is_held_back(document)
     )

@@ -25,7 +25,7 @@ UNASKED = 500
 class Beginnings:
     """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the rest is `rest`'s.
 
-    P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there adds to it. I1: all
+    P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there appends. I1: all
     of it is durable when `append` returns. After `UNASKED` documents in a row that were new, the next are inserted
     without asking whether they are there, until one is (DECISIONS 87).
     """
@@ -95,7 +95,7 @@ class Beginnings:
         return beginnings, others
 
     async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> int:
-        """Insert, and hand over to the relay; add to what somebody else has inserted. Return how many of it wait."""
+        """Insert, and hand over to the relay; append to what somebody else has inserted. Return how many of it wait."""
         lease = self._handover.lease(now)
         taken = await self._store.begin(beginnings, lease, now)
         if taken:
@@ -111,7 +111,7 @@ class Beginnings:
             dropped.update(promotion.dropped)
         for reason, number in dropped.items():
             metrics.dropped.labels(reason).inc(number)
-        return await self._rest.append(late, [], now) if late else 0
+        return await self._store.append(late, [], self._around.clock.now()) if late else 0
 
     def _learn(self, beginnings: Sequence[Beginning], taken: frozenset[ObjectId]) -> None:
         for it in beginnings:
@@ -123,7 +123,7 @@ class Beginnings:
         """Wake what was inserted under a journey that has changed meanwhile.
 
         The waking of that change could not find it. Whoever dies before this has not committed: the evidence comes
-        again, and its append marks the document due.
+        again, and marks the document due, or is folded under the new version.
         """
         current = self._journeys.index.journeys
         changed = {

@@ -2,6 +2,9 @@
 
 For a process that ingests and promotes. Of most documents all evidence is folded when the next comes; to append,
 claim (a search, an update and a read), promote and apply would be five requests for what two can do.
+
+Whether a write landed that failed in an outage is not known: it comes again, and is appended if it did; its event waits
+for the relay's lease to run out then, as nobody was handed it (R1).
 """
 
 from collections import Counter
@@ -9,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from bson import ObjectId
 
 from processor.core.continuation import Continuation, go_on
@@ -39,14 +43,17 @@ class Continuations:
         if statements:  # first, so that no reference dangles
             await self._store.append([], statements, now)
         size = self._leasing.batch  # documents that are in memory at a time, as in a promoter
-        return sum([await self._promoted(appends[first : first + size], now) for first in range(0, len(appends), size)])
+        return sum([await self._promoted(appends[first : first + size]) for first in range(0, len(appends), size)])
 
-    async def _promoted(self, appends: Sequence[Append], now: datetime) -> int:
-        documents = await self._store.documents({append.progress for append in appends})
-        continuations, others = self._decide(appends, documents, self._journeys.index.journeys, now)
+    async def _promoted(self, appends: Sequence[Append]) -> int:
+        documents = await self._store.at_rest({append.progress for append in appends})
+        # Not before: no promotion that was read may be later than what is decided on it.
+        continuations, others = self._decide(
+            appends, documents, self._journeys.index.journeys, self._around.clock.now()
+        )
         if continuations:
-            others += await self._go_on(continuations, now)
-        return await self._store.append(others, [], now) if others else 0
+            others += await self._go_on(continuations, self._around.clock.now())
+        return await self._store.append(others, [], self._around.clock.now()) if others else 0
 
     def _decide(
         self,
@@ -77,8 +84,8 @@ class Continuations:
 
     async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
         """Write; return the appends of documents that somebody else was at. The rest is handed to the relay."""
-        lease = self._handover.lease(now)
-        overtaken = await self._store.go_on(continuations, self._leasing.new_key(), lease, now)
+        lease, key = self._handover.lease(now), self._leasing.new_key()
+        overtaken = await self._store.go_on(continuations, key, lease, now)
         landed = [it for it in continuations if it.progress not in overtaken]
         events = {it.progress: (it.promotion.event,) for it in landed if it.promotion.event and it.is_idle}
         if any(it.promotion.event for it in landed):
@@ -90,6 +97,14 @@ class Continuations:
                 self._finished.learn(it.rules, it.progress, it.ident, it.promotion.finished)
         metrics = self._around.metrics
         metrics.promotions.inc(len(landed))
+        metrics.fenced.inc(len(overtaken))
         for reason, number in dropped.items():
             metrics.dropped.labels(reason).inc(number)
+        structlog.get_logger(__name__).info(
+            "batch continued",
+            lockKey=key,
+            documents=len(landed),
+            events=sum(it.promotion.event is not None for it in landed),
+            **({"fenced": len(overtaken)} if overtaken else {}),
+        )
         return [it.append for it in continuations if it.progress in overtaken]

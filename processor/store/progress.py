@@ -14,7 +14,7 @@ from processor.core.beginning import Beginning
 from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
-from processor.errors import DocumentFull
+from processor.errors import DocumentFull, StoreUnavailable
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.store import updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
@@ -102,12 +102,14 @@ class MongoProgressStore:
                 return frozenset(documents[number]["_id"] for number in refused(error))
         return frozenset()
 
-    async def documents(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
-        """Read documents whole; see `ports.ProgressStore.documents`."""
+    async def at_rest(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Read documents that nobody is at; see `ports.ProgressStore.at_rest`."""
         if not ids:
             return {}
         with translated():
-            found = await self._marks.find({"_id": {"$in": list(ids)}}).to_list()
+            found = await self._marks.find(
+                {"_id": {"$in": list(ids)}} | updates.CONTINUABLE, hint=updates.BY_ID
+            ).to_list()
         return {document["_id"]: document for document in found}
 
     async def go_on(
@@ -167,12 +169,14 @@ class MongoProgressStore:
         return Applied(landed, len(writes) - landed, outboxes)
 
     async def _apply(self, writes: Sequence[UpdateOne]) -> int:
-        """Do the updates; return how many landed. A document that would become too large waits under its lease."""
+        """Do the updates; return how many landed. A document that would become too large is left as it is."""
         try:
             return (await self._progresses.bulk_write(writes, ordered=False)).matched_count
         except BulkWriteError as error:
             if not (full := too_large(error)):
                 raise
+            if error.details.get("writeConcernErrors"):
+                raise StoreUnavailable("MongoDB: no majority has acknowledged the other updates") from error
             structlog.get_logger(__name__).error("no room for a promotion", progress=str(full[0]["_id"]))
             return int(error.details["nMatched"])
 

@@ -45,6 +45,13 @@ Update = dict[str, Any]
 AT_REST: Filter = {"processing.due": None, "processing.lease": None, "processing.waiting": None}
 """Nobody is going to fold it; one that waits for its journey is woken with it."""
 
+CONTINUABLE: Filter = AT_REST | {
+    f"{REPLAY}.0": {"$exists": False},
+    "processing.spilled.0": {"$exists": False},
+    "processing.outbox.20": {"$exists": False},
+}
+"""About what `continuation.is_at_rest` says, which looks closer: all else need not be read."""
+
 IN_WORK: Filter = {"$or": [{"processing.due": {"$exists": True}}, {"processing.lease": {"$exists": True}}]}
 """Due, or claimed by a promoter."""
 
@@ -167,13 +174,15 @@ def continue_update(
     """Write the next promotion of a document at rest, all or nothing (P2), only under the lock it was read with (P1).
 
     Whoever claims or promotes leaves another lock; so does this, a fresh one: the same write again matches nothing
-    (trap 3). Nothing is pulled, as the evidence never was pending; and the due mark is left alone: an append that came
-    in between has set it (P3).
+    (trap 3). An append does not: so what one writes is only added to. Nothing is pulled, as the evidence never was
+    pending, the due mark is left alone (P3), and the version that promoters must know never falls (trap 7).
     """
+    append = continuation.append
     update = _decided(continuation.promotion, now, relaying if continuation.is_idle else None)
-    opened: Update = {f"pendingProgress.{waypoint}.statements": [] for waypoint in continuation.opened}
-    sets = {"lockKey": lock_key, "processing.version": continuation.version, **opened}
-    update.setdefault("$set", {}).update(sets)
+    update.setdefault("$set", {})["lockKey"] = lock_key
+    update["$max"] = {"processing.version": append.version}
+    # A waypoint of which nothing was pending before gets its empty array, and one that has evidence by now keeps it.
+    update["$addToSet"] = {f"pendingProgress.{waypoint}.statements": {"$each": []} for waypoint in append.items}
     condition = {"_id": continuation.progress, "lockKey": continuation.lock_key}
     return UpdateOne(condition, update, hint=BY_ID)
 

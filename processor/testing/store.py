@@ -111,11 +111,11 @@ class MemoryProgressStore:
             processing |= {"relayKey": lease.lock_key, "relayLease": lease.until}
             processing["relayHolder"] = {"worker": self._worker, "since": now}
 
-    async def documents(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
-        """Read documents whole; see `ports.ProgressStore.documents`."""
-        async with effect(self._faults, "documents"):
-            found = self._database.progresses
-            return {progress: _as_stored(found[progress]) for progress in ids if progress in found}
+    async def at_rest(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
+        """Read documents that nobody is at; see `ports.ProgressStore.at_rest`."""
+        async with effect(self._faults, "at_rest"):
+            found = [self._database.progresses[progress] for progress in ids if progress in self._database.progresses]
+            return {it["_id"]: _as_stored(it) for it in found if not _is_in_work(it["processing"])}
 
     async def go_on(
         self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
@@ -126,13 +126,15 @@ class MemoryProgressStore:
                 document = self._database.progresses.get(continuation.progress)
                 if document and self._is_unchanged(document, continuation):
                     self._go_on(document, continuation, lock_key, lease, now)
-        keys = {it.progress: self._database.progresses.get(it.progress, {}) for it in continuations}
-        return frozenset(
-            progress
-            for progress, document in keys.items()
-            if document.get("lockKey") != lock_key
-            and not (lease and document["processing"].get("relayKey") == lease.lock_key)
-        )
+        relay_key = lease.lock_key if lease else None
+        found = [it.progress for it in continuations if it.progress in self._database.progresses]
+        documents = [self._database.progresses[progress] for progress in found]
+        landed = {
+            it["_id"]
+            for it in documents
+            if it.get("lockKey") == lock_key or (relay_key and it["processing"].get("relayKey") == relay_key)
+        }
+        return frozenset(it.progress for it in continuations) - landed
 
     def _is_unchanged(self, document: Document, continuation: Continuation) -> bool:
         return document.get("lockKey") == continuation.lock_key
@@ -140,14 +142,17 @@ class MemoryProgressStore:
     def _go_on(
         self, document: Document, continuation: Continuation, lock_key: str, lease: RelayLease | None, now: datetime
     ) -> None:
-        promotion = continuation.promotion
-        for waypoint in continuation.append.items:
-            document["pendingProgress"].setdefault(waypoint, {"statements": []})
-        apply_promotion(document, promotion, now)
+        self._decide(document, continuation, now)
         document["lockKey"] = lock_key
-        document["processing"]["version"] = continuation.version
-        if lease and promotion.event and continuation.is_idle:
+        if lease and continuation.promotion.event and continuation.is_idle:
             self._mark_outbox(document["processing"], lease, now)
+
+    def _decide(self, document: Document, continuation: Continuation, now: datetime) -> None:
+        append, processing = continuation.append, document["processing"]
+        for waypoint in append.items:
+            document["pendingProgress"].setdefault(waypoint, {"statements": []})
+        processing["version"] = max(processing.get("version", append.version), append.version)
+        _decide(document, continuation.promotion, now)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
@@ -308,6 +313,13 @@ def _as_stored(document: Document) -> Document:
     return copy
 
 
+def _is_in_work(processing: Document) -> bool:
+    marks = any(key in processing for key in ("due", "lease", "waiting"))
+    return (
+        marks or bool(processing.get("replay") or processing.get("spilled")) or len(processing.get("outbox", ())) > 20
+    )
+
+
 def mark(processing: Document, mark: str, now: datetime) -> None:
     """Set a mark, unless an earlier one stands: it tells since when there is something to do."""
     processing[mark] = min(processing.get(mark, now), now)
@@ -349,6 +361,16 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         entry["statements"] = [it for it in entry["statements"] if it not in items_to(items)]
     if promotion.replayed:
         processing["replay"] = [it for it in processing["replay"] if it not in promotion.replayed]
+    _decide(document, promotion, now)
+    if promotion.is_partial:
+        mark(processing, "due", now)
+    processing.pop("lease", None)
+    processing.pop("holder", None)
+
+
+def _decide(document: Document, promotion: Promotion, now: datetime) -> None:
+    """Write what a promotion decided; not what it consumed, nor anything about its lock."""
+    processing = document["processing"]
     document.update(deepcopy(dict(promotion.changed)))
     for name in promotion.removed:
         document.pop(name, None)
@@ -363,10 +385,6 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
         mark(processing, "publish", now)
-    if promotion.is_partial:
-        mark(processing, "due", now)
-    processing.pop("lease", None)
-    processing.pop("holder", None)
 
 
 class MemoryJourneyCatalog:

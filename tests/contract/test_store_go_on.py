@@ -1,13 +1,22 @@
 """One contract for `ports.ProgressStore`: the next promotions of documents at rest, each one update."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from bson import ObjectId
+from msgspec.structs import replace
+from pymongo.errors import BulkWriteError
 
 from processor.core.beginning import begin
 from processor.core.continuation import Continuation, go_on
+from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
+from processor.errors import StoreUnavailable
 from processor.ports import RelayLease
+from processor.store.connect import Database
+from processor.store.progress import MongoProgressStore
+from processor.store.reader import MongoProgressReader
 from tests.builders import WAYPOINTS, an_append, an_item, at, journey_rules
 from tests.contract.stores import Both, pending
 
@@ -27,11 +36,13 @@ async def at_rest(both: Both, owner: str = "ana", *, is_idle: bool = True) -> Ob
     return progress
 
 
-async def continued(both: Both, number: int = 2, owner: str = "ana", waypoint: str = WAYPOINTS[0]) -> Continuation:
+async def continued(
+    both: Both, number: int = 2, owner: str = "ana", waypoint: str = WAYPOINTS[0], rules: JourneyRules = RULES
+) -> Continuation:
     """Read the document, and decide what becomes of it by one more item."""
-    append = an_append(an_item(number), owner=owner, waypoint=waypoint)
-    documents = await both.store.documents([append.progress])
-    found = go_on(append, RULES, documents[append.progress], FoldingPolicy(), at(number + 1))
+    append = an_append(an_item(number), owner=owner, waypoint=waypoint, version=rules.version)
+    documents = await both.store.at_rest([append.progress])
+    found = go_on(append, rules, documents[append.progress], FoldingPolicy(), at(number + 1))
     assert found
     return found
 
@@ -40,16 +51,17 @@ async def test_a_continued_document_is_what_append_claim_and_apply_make(both: Bo
     """All but the instants at which something was done."""
     await at_rest(both, "usual")
     await at_rest(both, "passing")
-    usual = await continued(both, 2, "usual", WAYPOINTS[1])
+    newer = journey_rules((0, 3), (1, 1), version=2)
+    usual = await continued(both, 2, "usual", WAYPOINTS[1], newer)
     await both.append(usual.append, at_second=3)
     claim = await both.store.claim("lock", at(3), at(63), 10)
     assert (await both.store.apply(claim, [usual.promotion], at(3))).landed == 1
-    passing = await continued(both, 2, "passing", WAYPOINTS[1])
+    passing = await continued(both, 2, "passing", WAYPOINTS[1], newer)
     assert not await both.store.go_on([passing], "lock", None, at(3))
     one, other = [comparable(it) for it in await both.all()]
     assert one == other
     assert one["lockKey"] == "lock"
-    assert one["processing"]["revision"] == 2
+    assert (one["processing"]["revision"], one["processing"]["version"]) == (2, 2)
     assert "lease" not in one["processing"]
 
 
@@ -82,14 +94,33 @@ async def test_p1_it_lands_on_nothing_that_is_claimed_meanwhile(both: Both) -> N
     assert (await both.only())["processing"]["revision"] == 1
 
 
-async def test_p3_what_is_appended_meanwhile_stays_pending_and_due(both: Both) -> None:
+@pytest.mark.parametrize("waypoint", WAYPOINTS[:2], ids=["was pending before", "is new"])
+async def test_p3_what_is_appended_meanwhile_stays_pending_and_due(both: Both, waypoint: str) -> None:
     await at_rest(both)
-    found = await continued(both, 2)
-    await both.append(an_append(an_item(3)), at_second=4)
+    found = await continued(both, 2, waypoint=waypoint)
+    await both.append(an_append(an_item(3), waypoint=waypoint), at_second=4)
     assert not await both.store.go_on([found], "mine", None, at(5))
     [document] = (await both.other.claim("promoter", at(6), at(66), 10)).documents
-    assert pending(document) == [an_item(3).statement]
+    assert pending(document, waypoint) == [an_item(3).statement]
     assert document["processing"]["revision"] == 2
+
+
+async def test_p3_what_a_recalculation_appends_meanwhile_stays(both: Both) -> None:
+    await at_rest(both)
+    found = await continued(both, 2, waypoint=WAYPOINTS[1])
+    await both.append(replace(an_append(an_item(3), waypoint=WAYPOINTS[1]), replay="chunk"), at_second=4)
+    assert not await both.store.go_on([found], "mine", None, at(5))
+    document = await both.only()
+    assert pending(document, WAYPOINTS[1]) == [an_item(3).statement]
+    assert document["processing"]["replay"]
+
+
+async def test_trap_7_the_version_that_promoters_must_know_never_falls(both: Both) -> None:
+    await at_rest(both)
+    found = await continued(both, 2)
+    await both.append(an_append(an_item(3), version=2), at_second=4)
+    assert not await both.store.go_on([found], "mine", None, at(5))
+    assert (await both.only())["processing"]["version"] == 2
 
 
 async def test_the_same_again_lands_nothing_twice(both: Both) -> None:
@@ -108,6 +139,8 @@ async def test_r1_an_idle_outbox_is_claimed_and_another_is_marked(both: Both) ->
     found = [await continued(both, 2, "idle"), await continued(both, 2, "busy")]
     assert [it.is_idle for it in found] == [True, False]
     assert not await both.store.go_on(found, "mine", LEASE, at(30))
+    keys = {it["_id"]: it["processing"]["relayKey"] for it in await both.all()}
+    assert keys == {found[0].progress: LEASE.lock_key, busy: "first-busy"}
     assert not (await both.other.claim_events("none", at(31), at(91), 10)).outboxes  # both are still held
     held = await both.other.claim_events("held", at(62), at(122), 10)
     assert {it.revision for it in held.outboxes[busy]} == {1, 2}
@@ -124,11 +157,47 @@ async def test_r1_what_landed_and_was_claimed_by_a_promoter_since_is_known_by_it
     assert await both.store.go_on([mine, late], "mine", LEASE, at(8)) == {late.progress}
 
 
-async def test_documents_are_told_whole_and_those_that_are_not_there_are_left_out(both: Both) -> None:
-    progress = await at_rest(both)
-    documents = await both.store.documents([progress, ObjectId()])
-    assert list(documents) == [progress]
-    assert documents[progress]["processing"]["revision"] == 1
-    assert documents[progress]["lockKey"] == "begun-ana"
-    assert await both.store.documents([]) == {}
+async def test_only_what_nobody_is_at_is_read(both: Both) -> None:
+    free, busy, claimed = [await at_rest(both, owner) for owner in ("free", "busy", "claimed")]
+    await both.append(an_append(an_item(3), owner="claimed"), at_second=2)
+    await both.other.claim("promoter", at(3), at(63), 10)
+    await both.append(an_append(an_item(3), owner="busy"), at_second=4)
+    documents = await both.store.at_rest([free, busy, claimed, ObjectId()])
+    assert list(documents) == [free]
+    assert documents[free]["processing"]["revision"] == 1
+    assert documents[free]["lockKey"] == "begun-free"
+    assert await both.store.at_rest([]) == {}
     assert await both.store.go_on([], "nobody", None, at(1)) == frozenset()
+
+
+async def test_i1_a_document_that_would_be_too_large_is_named_unless_the_others_may_be_lost(
+    mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mongod tells of one that is too large, and of a majority that did not acknowledge the others, in one error."""
+    store, unmet = MongoProgressStore(mongo_database), list[dict[str, Any]]()
+    found = await at_rest_and_continued(Both(store, store, MongoProgressReader(mongo_database), none))
+
+    async def too_large(*_: object, **__: object) -> object:
+        refused = {"index": 0, "code": 17419, "op": {"q": {"_id": found.progress}}}
+        raise BulkWriteError({"writeErrors": [refused], "writeConcernErrors": unmet, "nMatched": 0})
+
+    monkeypatch.setattr(store._progresses, "bulk_write", too_large)
+    assert await store.go_on([found], "mine", None, at(5)) == {found.progress}
+    unmet.append({"code": 64, "errmsg": "waiting for replication timed out"})
+    with pytest.raises(StoreUnavailable):
+        await store.go_on([found], "mine", None, at(5))
+
+
+async def test_a_document_that_is_gone_did_not_land(both: Both) -> None:
+    found = replace(await at_rest_and_continued(both), lock_key="nobody's")
+    gone = replace(found, append=replace(found.append, progress=ObjectId()))
+    assert await both.store.go_on([found, gone], "mine", LEASE, at(5)) == {found.progress, gone.progress}
+
+
+async def none() -> list[Mapping[str, Any]]:
+    return []
+
+
+async def at_rest_and_continued(both: Both) -> Continuation:
+    await at_rest(both)
+    return await continued(both)

@@ -73,20 +73,21 @@ class Ledger:
         if self.holders.get(key) != claim.lock_key:
             holder = self.holders.get(key) or "nobody any more"
             self.broken("P1", f"a promotion of {key} landed under {claim.lock_key}, the lock was {holder}'s")
-        self._on_promoted(before, document, promotion)
+        self._judge_pending(before, document, promotion)
+        self._on_promoted(before, document)
 
-    def on_continued(self, before: "Before", document: Document, promotion: Promotion) -> None:
+    def on_continued(self, before: "Before", document: Document, continuation: Continuation, lock: str | None) -> None:
         key = document["_id"]
-        if holder := self.holders.get(key):
-            self.broken("P1", f"{key} was promoted in passing, while the lock was {holder}'s")
-        if promotion.event and promotion.event.revision != before.revision + 1:
-            self.broken("P1", f"a promotion of {key} landed that was decided before revision {before.revision}")
-        self._on_promoted(before, document, promotion)
+        if lock != continuation.lock_key or self.holders.get(key):
+            self.broken("P1", f"{key} was promoted in passing, while the lock was {self.holders.get(key) or lock}'s")
+        for waypoint, items in before.pending.items():
+            if lost := items - _listed(document["pendingProgress"][waypoint]):
+                self.broken("P3", f"{len(lost)} items of {key} that were appended meanwhile left pending")
+        self._on_promoted(before, document)
 
-    def _on_promoted(self, before: "Before", document: Document, promotion: Promotion) -> None:
+    def _on_promoted(self, before: "Before", document: Document) -> None:
         key = document["_id"]
         self.holders[key] = None
-        self._judge_pending(before, document, promotion)
         self._judge_event(before, document)
         sealed = before.document_sealed
         if _public(document).get("completions", [])[:sealed] != before.public.get("completions", [])[:sealed]:
@@ -173,10 +174,10 @@ class WatchedStore(MemoryProgressStore):
     def _go_on(
         self, document: Document, continuation: Continuation, lock_key: str, lease: RelayLease | None, now: datetime
     ) -> None:
-        before = Before.of(document)
+        before, lock = Before.of(document), document.get("lockKey")
         super()._go_on(document, continuation, lock_key, lease, now)
         self.ledger.on_append(continuation.append, document)
-        self.ledger.on_continued(before, document, continuation.promotion)
+        self.ledger.on_continued(before, document, continuation, lock)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
         super()._take(document, lock_key, now, until)

@@ -115,6 +115,23 @@ class GoesOnAnyway(WatchedStore):
         return True
 
 
+class OpensBlindly(WatchedStore):
+    """P3: what was decided on a document empties the waypoint, whoever has appended to it since."""
+
+    def _decide(self, document: Document, continuation: Continuation, now: datetime) -> None:
+        super()._decide(document, continuation, now)
+        for waypoint in continuation.append.items:
+            document["pendingProgress"][waypoint]["statements"] = []
+
+
+class LetsTheVersionFall(WatchedStore):
+    """F1, trap 7: what was decided on a document says which version its promoters must know."""
+
+    def _decide(self, document: Document, continuation: Continuation, now: datetime) -> None:
+        super()._decide(document, continuation, now)
+        document["processing"]["version"] = continuation.append.version
+
+
 class LeavesTheOvertaken(Continuations):
     """I1: whose document somebody else was at, leaves it at that."""
 

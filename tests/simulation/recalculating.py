@@ -18,6 +18,7 @@ from processor.core.promotion import FoldingPolicy, promote
 from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
 from processor.ports import History
+from processor.services.continuations import Continuations
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
@@ -120,14 +121,14 @@ class World:
             self.database.statements[document["_id"]] = document
             records.append(stored_statement(document))
         matched = match([it for it in records if it], self.known.index, Identification())
-        await MemoryProgressStore(self.database, self._faults).append(matched.appends, [], self.clock.now())
+        await Continuations(self._promoting(self.known)).append(matched.appends, [], self.clock.now())
 
     async def promote(self, limit: int = 100) -> int:
-        store = MemoryProgressStore(self.database, self._faults)
-        leasing = Leasing(LEASE, limit)
-        return await Promoter(
-            Promoting(store, self.promoter_known, POLICY, self._around(), leasing, Handover(leasing))
-        ).step()
+        return await Promoter(self._promoting(self.promoter_known, limit)).step()
+
+    def _promoting(self, known: Journeys, limit: int = 100) -> Promoting:
+        store, leasing = MemoryProgressStore(self.database, self._faults), Leasing(LEASE, limit)
+        return Promoting(store, known, POLICY, self._around(), leasing, Handover(leasing))
 
     async def claim_slowly(self) -> Callable[[], Awaitable[object]]:
         """Claim and decide as a promoter does; return what writes it, however late."""

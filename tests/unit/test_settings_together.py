@@ -27,8 +27,8 @@ def test_the_defaults_fit_together(monkeypatch: pytest.MonkeyPatch, tmp_path: An
         ({"REBALANCE_TIMEOUT": "20"}, ["REBALANCE_TIMEOUT", "SESSION_TIMEOUT"]),
         ({"MAX_POLL_INTERVAL": "59"}, ["MAX_POLL_INTERVAL", "REBALANCE_TIMEOUT"]),
         (
-            {"MAX_POLL_INTERVAL": "235"},
-            ["MAX_POLL_INTERVAL", "8 MONGO_TIMEOUT", "LEASE / 2", "235 seconds", "raise it"],
+            {"MAX_POLL_INTERVAL": "415"},
+            ["MAX_POLL_INTERVAL", "17 MONGO_TIMEOUT", "LEASE / 2", "415 seconds", "raise it"],
         ),
         ({"MONGO_TIMEOUT": "100", "LEASE": "101"}, ["MAX_POLL_INTERVAL", "MONGO_TIMEOUT"]),
         ({"LEASE": "20"}, ["LEASE", "MONGO_TIMEOUT"]),
