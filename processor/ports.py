@@ -168,11 +168,12 @@ class ProgressStore(Protocol):
     ) -> frozenset[ObjectId]:
         """Write the next promotions of documents at rest, each in one update (P2); return the ids of those not landed.
 
-        It lands only while the document has the lock that it was read with, and leaves `lock_key`, which must be fresh:
-        whoever claims or promotes changes the lock (P1, trap 3). Evidence that was appended since stays, with its due
-        mark (P3) and the version it was found under (trap 7). Of one that somebody claimed right after, it may be told
-        that it did not land: its evidence can be appended all the same (I2). With a `lease` the outboxes that were idle
-        are claimed under it, else they are marked for any relay (R1). Durable when it returns (I1).
+        One for each document. It lands only while that has the lock that it was read with, and leaves `lock_key`, which
+        must be fresh: whoever claims or promotes changes the lock (P1, trap 3). Evidence that was appended since stays,
+        with its due mark (P3); nothing lands where it was found under a newer version (trap 7), or a recalculation asks
+        something. Of one that somebody claimed right after, it may be told that it did not land: its evidence can be
+        appended all the same (I2). With a `lease` the outboxes that were idle are claimed under it, else they are
+        marked for any relay (R1). Durable when it returns (I1).
         """
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:

@@ -51,7 +51,7 @@ class Beginnings:
         if statements or others:  # statements first, so that no reference dangles
             waiting = await self._rest.append(others, statements, now)
         if beginnings:
-            waiting += await self._begin(beginnings, now)
+            waiting += await self._begin(beginnings, self._around.clock.now())
             await self._wake_older(beginnings, rules)
         return waiting
 

@@ -3,8 +3,8 @@
 For a process that ingests and promotes. Of most documents all evidence is folded when the next comes; to append,
 claim (a search, an update and a read), promote and apply would be five requests for what two can do.
 
-Whether a write landed that failed in an outage is not known: it comes again, and is appended if it did; its event waits
-for the relay's lease to run out then, as nobody was handed it (R1).
+Whether a write landed that failed in an outage is not known: the evidence comes again, and is appended if it did; its
+event waits for the relay's lease to run out then, as nobody was handed it (R1).
 """
 
 from collections import Counter
@@ -42,11 +42,7 @@ class Continuations:
         """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
         if statements:  # first, so that no reference dangles
             await self._store.append([], statements, now)
-        size = self._leasing.batch  # documents that are in memory at a time, as in a promoter
-        return sum([await self._promoted(appends[first : first + size]) for first in range(0, len(appends), size)])
-
-    async def _promoted(self, appends: Sequence[Append]) -> int:
-        documents = await self._store.at_rest({append.progress for append in appends})
+        documents = await self._store.at_rest({append.progress for append in appends}) if appends else {}
         # Not before: no promotion that was read may be later than what is decided on it.
         continuations, others = self._decide(
             appends, documents, self._journeys.index.journeys, self._around.clock.now()
@@ -62,11 +58,12 @@ class Continuations:
         rules: Mapping[ObjectId, JourneyRules],
         now: datetime,
     ) -> tuple[list[Continuation], list[Append]]:
-        """Promote those at rest (pure); return them, and the appends that take the usual way."""
+        """Promote those at rest, once each (pure); return them, and the appends that take the usual way."""
         continuations: list[Continuation] = []
         others: list[Append] = []
+        left = dict(documents)
         for append in appends:
-            document = documents.get(append.progress)
+            document = left.pop(append.progress, None)
             found = self._continued(append, rules.get(append.journey), document, now) if document else None
             if found:
                 continuations.append(found)

@@ -65,7 +65,12 @@ class Finished:
         self._owners = 0
 
     def look(self, recalculated: Collection[ObjectId], now: datetime) -> None:
-        """Take note of the journeys that are recalculated, as asked for at `now`; forget what is known of them."""
+        """Take note of the journeys that are recalculated, as asked for at `now`; forget what is known of them.
+
+        After a gap all is forgotten: a recalculation may have come and gone in it.
+        """
+        if self._until is not None and now >= self._until:
+            self._forget_all()
         self._recalculated = recalculated
         self._until = now + self._trust
         for completed in list(self._journeys.values()):
@@ -85,8 +90,7 @@ class Finished:
         if rules.id in self._recalculated or last[0] > LATEST:
             return
         if self._owners >= MOST:
-            self._journeys.clear()
-            self._owners = 0
+            self._forget_all()
         completed = self._journeys.get(id(rules))
         if completed is None:
             for other in [it for it in self._journeys.values() if it.rules.id == rules.id]:
@@ -137,6 +141,10 @@ class Finished:
 
     def _is_trusted(self, now: datetime) -> bool:
         return self._until is not None and now < self._until
+
+    def _forget_all(self) -> None:
+        self._journeys.clear()
+        self._owners = 0
 
     def _forget(self, completed: _Completed) -> None:
         del self._journeys[id(completed.rules)]

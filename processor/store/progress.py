@@ -127,7 +127,8 @@ class MongoProgressStore:
             if lease:  # a promoter may have claimed it since, the outbox nobody
                 keys.append({"processing.relayKey": lease.lock_key})
             ids = [it.progress for it in continuations]
-            landed = await self._progresses.find({"_id": {"$in": ids}, "$or": keys}, {"_id": 1}).to_list()
+            found = self._progresses.find({"_id": {"$in": ids}, "$or": keys}, {"_id": 1}, hint=updates.BY_ID)
+            landed = await found.to_list()
         return frozenset(ids) - {document["_id"] for document in landed}
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
@@ -175,8 +176,8 @@ class MongoProgressStore:
         except BulkWriteError as error:
             if not (full := too_large(error)):
                 raise
-            if error.details.get("writeConcernErrors"):
-                raise StoreUnavailable("MongoDB: no majority has acknowledged the other updates") from error
+            if error.details.get("writeConcernErrors") or len(full) < len(error.details["writeErrors"]):
+                raise StoreUnavailable("MongoDB: other updates failed, or no majority has acknowledged them") from error
             structlog.get_logger(__name__).error("no room for a promotion", progress=str(full[0]["_id"]))
             return int(error.details["nMatched"])
 

@@ -174,16 +174,21 @@ def continue_update(
     """Write the next promotion of a document at rest, all or nothing (P2), only under the lock it was read with (P1).
 
     Whoever claims or promotes leaves another lock; so does this, a fresh one: the same write again matches nothing
-    (trap 3). An append does not: so what one writes is only added to. Nothing is pulled, as the evidence never was
-    pending, the due mark is left alone (P3), and the version that promoters must know never falls (trap 7).
+    (trap 3). An append does not: so its evidence and its due mark are left alone (P3). Nothing is pulled, as what is
+    counted never was pending. Not where evidence was found under a newer version since (trap 7), nor where a
+    recalculation asks something: of two decisions on a statement the later one is to hold (core/retraction.py).
     """
     append = continuation.append
     update = _decided(continuation.promotion, now, relaying if continuation.is_idle else None)
-    update.setdefault("$set", {})["lockKey"] = lock_key
-    update["$max"] = {"processing.version": append.version}
+    update.setdefault("$set", {}).update({"lockKey": lock_key, "processing.version": append.version})
     # A waypoint of which nothing was pending before gets its empty array, and one that has evidence by now keeps it.
     update["$addToSet"] = {f"pendingProgress.{waypoint}.statements": {"$each": []} for waypoint in append.items}
-    condition = {"_id": continuation.progress, "lockKey": continuation.lock_key}
+    condition = {
+        "_id": continuation.progress,
+        "lockKey": continuation.lock_key,
+        "processing.version": {"$lte": append.version},
+        f"{REPLAY}.0": {"$exists": False},
+    }
     return UpdateOne(condition, update, hint=BY_ID)
 
 

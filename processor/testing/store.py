@@ -137,7 +137,9 @@ class MemoryProgressStore:
         return frozenset(it.progress for it in continuations) - landed
 
     def _is_unchanged(self, document: Document, continuation: Continuation) -> bool:
-        return document.get("lockKey") == continuation.lock_key
+        processing, version = document["processing"], continuation.append.version
+        is_newer = processing.get("version", version + 1) > version
+        return document.get("lockKey") == continuation.lock_key and not (is_newer or processing.get("replay"))
 
     def _go_on(
         self, document: Document, continuation: Continuation, lock_key: str, lease: RelayLease | None, now: datetime
@@ -151,7 +153,7 @@ class MemoryProgressStore:
         append, processing = continuation.append, document["processing"]
         for waypoint in append.items:
             document["pendingProgress"].setdefault(waypoint, {"statements": []})
-        processing["version"] = max(processing.get("version", append.version), append.version)
+        processing["version"] = append.version
         _decide(document, continuation.promotion, now)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:

@@ -105,21 +105,21 @@ async def test_p3_what_is_appended_meanwhile_stays_pending_and_due(both: Both, w
     assert document["processing"]["revision"] == 2
 
 
-async def test_p3_what_a_recalculation_appends_meanwhile_stays(both: Both) -> None:
-    await at_rest(both)
+async def test_it_does_not_land_where_a_recalculation_asks_something(both: Both) -> None:
+    progress = await at_rest(both)
     found = await continued(both, 2, waypoint=WAYPOINTS[1])
     await both.append(replace(an_append(an_item(3), waypoint=WAYPOINTS[1]), replay="chunk"), at_second=4)
-    assert not await both.store.go_on([found], "mine", None, at(5))
+    assert await both.store.go_on([found], "mine", None, at(5)) == {progress}
     document = await both.only()
     assert pending(document, WAYPOINTS[1]) == [an_item(3).statement]
     assert document["processing"]["replay"]
 
 
-async def test_trap_7_the_version_that_promoters_must_know_never_falls(both: Both) -> None:
-    await at_rest(both)
+async def test_trap_7_it_does_not_land_where_evidence_was_found_under_a_newer_version(both: Both) -> None:
+    progress = await at_rest(both)
     found = await continued(both, 2)
     await both.append(an_append(an_item(3), version=2), at_second=4)
-    assert not await both.store.go_on([found], "mine", None, at(5))
+    assert await both.store.go_on([found], "mine", None, at(5)) == {progress}
     assert (await both.only())["processing"]["version"] == 2
 
 
@@ -174,16 +174,20 @@ async def test_i1_a_document_that_would_be_too_large_is_named_unless_the_others_
     mongo_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """mongod tells of one that is too large, and of a majority that did not acknowledge the others, in one error."""
-    store, unmet = MongoProgressStore(mongo_database), list[dict[str, Any]]()
+    store, unmet, failed = MongoProgressStore(mongo_database), list[dict[str, Any]](), list[dict[str, Any]]()
     found = await at_rest_and_continued(Both(store, store, MongoProgressReader(mongo_database), none))
 
     async def too_large(*_: object, **__: object) -> object:
         refused = {"index": 0, "code": 17419, "op": {"q": {"_id": found.progress}}}
-        raise BulkWriteError({"writeErrors": [refused], "writeConcernErrors": unmet, "nMatched": 0})
+        raise BulkWriteError({"writeErrors": [refused, *failed], "writeConcernErrors": unmet, "nMatched": 0})
 
     monkeypatch.setattr(store._progresses, "bulk_write", too_large)
     assert await store.go_on([found], "mine", None, at(5)) == {found.progress}
     unmet.append({"code": 64, "errmsg": "waiting for replication timed out"})
+    with pytest.raises(StoreUnavailable):
+        await store.go_on([found], "mine", None, at(5))
+    unmet.clear()
+    failed.append({"index": 1, "code": 189})
     with pytest.raises(StoreUnavailable):
         await store.go_on([found], "mine", None, at(5))
 

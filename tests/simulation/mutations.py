@@ -124,14 +124,6 @@ class OpensBlindly(WatchedStore):
             document["pendingProgress"][waypoint]["statements"] = []
 
 
-class LetsTheVersionFall(WatchedStore):
-    """F1, trap 7: what was decided on a document says which version its promoters must know."""
-
-    def _decide(self, document: Document, continuation: Continuation, now: datetime) -> None:
-        super()._decide(document, continuation, now)
-        document["processing"]["version"] = continuation.append.version
-
-
 class LeavesTheOvertaken(Continuations):
     """I1: whose document somebody else was at, leaves it at that."""
 

@@ -44,7 +44,6 @@ CASES = (
     Case("I1", Parts(beginnings=mutations.LosesTheRace)),
     Case("P1", Parts(store=mutations.GoesOnAnyway)),
     Case("P3", Parts(store=mutations.OpensBlindly)),
-    Case("F1", Parts(store=mutations.LetsTheVersionFall), [Trait.GROWING]),
     Case("I1", Parts(continuations=mutations.LeavesTheOvertaken)),
     Case("R1/R2", Parts(continuations=mutations.ContinuesUnseen)),
     Case("R2", Parts(promoter=mutations.HandsOverUnseen)),

@@ -103,6 +103,14 @@ async def test_bare_statements_are_kept_before_the_evidence_that_refers_to_them(
     assert world.effects.done == ["append.statement"]
 
 
+async def test_i1_of_two_appends_of_one_document_the_second_takes_the_usual_way() -> None:
+    world = World(a_running_journey())
+    work = await at_work(world)
+    assert await work.append([an_append(an_item(2)), an_append(an_item(3))], [], world.clock.now()) == 1
+    assert counted(world) == 2
+    assert len(pending(world.documents[0])) == 1
+
+
 async def test_another_version_than_the_one_matched_under_takes_the_usual_way() -> None:
     world = World(a_running_journey())
     work = await at_work(world)

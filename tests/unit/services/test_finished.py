@@ -86,6 +86,17 @@ def test_who_has_not_looked_at_the_recalculations_lately_passes_nothing_over() -
     assert not finished.passes_over(an_append(an_item(6)), rules, at(10))
 
 
+def test_i1_after_a_gap_in_which_a_recalculation_may_have_come_and_gone_all_is_learnt_again() -> None:
+    rules = the_rules()
+    finished = a_finished(rules)
+    finished.look((), at(9))
+    assert finished.passes_over(an_append(an_item(6)), rules, at(10))
+    finished.look((), at(19))
+    assert not finished.passes_over(an_append(an_item(6)), rules, at(19))
+    finished.learn(rules, ANA, an_owner().ident, place(5))
+    assert finished.passes_over(an_append(an_item(6)), rules, at(20))
+
+
 def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     """Only if all that it may match is over, and by more than the records' times and ours may differ."""
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
