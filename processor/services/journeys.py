@@ -31,14 +31,20 @@ class Journeys:
         self._catalog = catalog
         self._around = surroundings
         self._known: Known = {}
+        self._refreshing = asyncio.Lock()
         self.index = JourneyIndex(())
 
     async def refresh(self) -> None:
         """Read all journeys and swap the snapshot; journeys that did not change are not compiled again.
 
         A broken journey is set aside alone: the log names it with the path of the fault, the others run on. The
-        stream runs on, too, while very many are compiled.
+        stream runs on, too, while very many are compiled. One at a time: of two, that which read the older journeys
+        could end last, and its snapshot would stay, as a change is told once (P3).
         """
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         if len(self._known) >= MANY:
             gc.collect()  # soon done, as what was frozen is passed over; let no garbage be frozen next
         documents = await self._catalog.load()

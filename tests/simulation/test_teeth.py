@@ -85,6 +85,13 @@ def test_f1_a_fold_by_arrival_is_caught(monkeypatch: pytest.MonkeyPatch) -> None
     assert first_caught(Case("F1", Parts())).violations[0].guarantee == "F1"
 
 
+def test_p3_journeys_that_are_read_slowly_are_not_forgotten() -> None:
+    """The seeds that found a refresh which ended after a later one, and put the older journeys in its place."""
+    slow = Case("P3", Parts(), [Trait.GROWING], Fault(0, Kind.SLOW, 12, "journeys.load.after"))
+    outcomes = [slow.outcome(seed) for seed in range(30, 45)]
+    assert not [outcome.report for outcome in outcomes if outcome.violations]
+
+
 def first_caught(case: Case) -> Outcome:
     for seed in range(ENOUGH):
         outcome = case.outcome(seed)

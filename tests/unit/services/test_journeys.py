@@ -1,5 +1,7 @@
 """The journeys in force while the stream runs: one snapshot, refreshed; and the documents that a change wakes."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +38,29 @@ async def test_a_refresh_swaps_the_snapshot_whole() -> None:
     await world.journeys.refresh()
     assert [rules.version for rules in before.journeys.values()] == [1]
     assert len(world.journeys.index.journeys) == 2
+
+
+async def test_p3_of_two_refreshes_the_older_reading_does_not_stay() -> None:
+    """A promoter may refresh while the watch does; a change is told once, so nobody would read the newer one again."""
+    world = World()
+    await world.journeys.refresh()
+    slow, load = asyncio.Event(), world.catalog.load
+
+    async def load_slowly() -> Sequence[Mapping[str, Any]]:
+        world.catalog.load = load  # type: ignore[method-assign]
+        read = await load()
+        await slow.wait()
+        return read
+
+    world.catalog.load = load_slowly  # type: ignore[method-assign]
+    refreshing = [asyncio.create_task(world.journeys.refresh())]
+    await asyncio.sleep(0)
+    world.put(a_journey(_id=JOURNEY, version=2))
+    refreshing.append(asyncio.create_task(world.journeys.refresh()))
+    await asyncio.sleep(0)
+    slow.set()
+    await asyncio.gather(*refreshing)
+    assert [rules.version for rules in world.journeys.index.journeys.values()] == [2]
 
 
 async def test_a_broken_journey_is_set_aside_loudly_once_and_the_others_run_on() -> None:
