@@ -4,7 +4,6 @@ For a process that ingests and promotes. Most documents of a live stream are new
 append, claim, promote and apply would be four writes and two searches each.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -16,13 +15,13 @@ from processor.core.fold import Outcome
 from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
 from processor.ports import Evidence
-from processor.services.promoting import Promoting
+from processor.services.promoting import Promotes, Promoting
 
 UNASKED = 500
 """New documents in a row that let the next count as new: what is guessed wrong is promoted and refused in vain."""
 
 
-class Beginnings:
+class Beginnings(Promotes):
     """`ports.Evidence` of a process with a promoter: new documents are inserted promoted, the rest is `rest`'s.
 
     P1, P2: the derived `_id` is the lock and the insert the one write; who finds the document there appends. I1: all
@@ -31,14 +30,8 @@ class Beginnings:
     """
 
     def __init__(self, promoting: Promoting, rest: Evidence | None = None) -> None:
+        super().__init__(promoting)
         self._rest = rest or promoting.store
-        self._store = promoting.store
-        self._journeys = promoting.journeys
-        self._policy = promoting.policy
-        self._around = promoting.around
-        self._leasing = promoting.leasing
-        self._handover = promoting.handover
-        self._finished = promoting.finished
         self._new_in_a_row = 0
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
@@ -100,24 +93,14 @@ class Beginnings:
         taken = await self._store.begin(beginnings, lease, now)
         if taken:
             self._new_in_a_row = 0
-        landed = [it.promotion for it in beginnings if it.append.progress not in taken]
-        self._handover.give(lease, {it.progress: (it.event,) for it in landed if it.event})
-        self._learn(beginnings, taken)
+        landed = [it for it in beginnings if it.append.progress not in taken]
+        promotions = [it.promotion for it in landed]
+        self._handover.give(lease, {it.progress: (it.event,) for it in promotions if it.event})
+        for it in landed:
+            self._remember(it.rules, it.append.progress, it.append.owner.ident, it.promotion)
+        self._count(len(landed), promotions)
         late = [it.append for it in beginnings if it.append.progress in taken]
-        metrics = self._around.metrics
-        metrics.promotions.inc(len(landed))
-        dropped: Counter[str] = Counter()
-        for promotion in landed:
-            dropped.update(promotion.dropped)
-        for reason, number in dropped.items():
-            metrics.dropped.labels(reason).inc(number)
         return await self._store.append(late, [], self._around.clock.now()) if late else 0
-
-    def _learn(self, beginnings: Sequence[Beginning], taken: frozenset[ObjectId]) -> None:
-        for it in beginnings:
-            if self._finished and it.promotion.finished and it.append.progress not in taken:
-                append = it.append
-                self._finished.learn(it.rules, append.progress, append.owner.ident, it.promotion.finished)
 
     async def _wake_older(self, beginnings: Sequence[Beginning], rules: Mapping[ObjectId, JourneyRules]) -> None:
         """Wake what was inserted under a journey that has changed meanwhile.

@@ -7,7 +7,6 @@ Whether a write landed that failed in an outage is not known: the evidence comes
 event waits for the relay's lease to run out then, as nobody was handed it (R1).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,24 +18,15 @@ from processor.core.continuation import Continuation, go_on
 from processor.core.evidence import Append
 from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
-from processor.services.promoting import Promoting
+from processor.services.promoting import Promotes
 
 
-class Continuations:
+class Continuations(Promotes):
     """`ports.Evidence` of a process with a promoter: documents at rest are promoted, the others appended to.
 
     P1, P2: the one write lands only under the lock that was read; whose document has another by then, appends. I1: all
     of it is durable when `append` returns. P3: who appends meanwhile marks it due, and the mark stays.
     """
-
-    def __init__(self, promoting: Promoting) -> None:
-        self._store = promoting.store
-        self._journeys = promoting.journeys
-        self._policy = promoting.policy
-        self._around = promoting.around
-        self._leasing = promoting.leasing
-        self._handover = promoting.handover
-        self._finished = promoting.finished
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; return how many documents wait for a promoter."""
@@ -87,16 +77,10 @@ class Continuations:
         events = {it.progress: (it.promotion.event,) for it in landed if it.promotion.event and it.is_idle}
         if any(it.promotion.event for it in landed):
             self._handover.give(lease, events)
-        dropped: Counter[str] = Counter()
         for it in landed:
-            dropped.update(it.promotion.dropped)
-            if self._finished and it.promotion.finished:
-                self._finished.learn(it.rules, it.progress, it.ident, it.promotion.finished)
-        metrics = self._around.metrics
-        metrics.promotions.inc(len(landed))
-        metrics.fenced.inc(len(overtaken))
-        for reason, number in dropped.items():
-            metrics.dropped.labels(reason).inc(number)
+            self._remember(it.rules, it.progress, it.ident, it.promotion)
+        self._count(len(landed), [it.promotion for it in landed])
+        self._around.metrics.fenced.inc(len(overtaken))
         structlog.get_logger(__name__).info(
             "batch continued",
             lockKey=key,

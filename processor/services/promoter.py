@@ -8,7 +8,6 @@ P1: a promotion lands only while the document carries this worker's lockKey. P2:
 outbox change in one update. P3: an append that lands in between marks the document due again.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from processor.core.journey import JourneyRules
 from processor.core.promotion import is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
 from processor.ports import Applied, Claim
-from processor.services.promoting import Promoting
+from processor.services.promoting import Promotes
 
 LOOP = "promote"
 
@@ -29,17 +28,8 @@ Found = Mapping[ObjectId, Sequence[Mapping[str, Any]]]
 """Attempts by their segment."""
 
 
-class Promoter:
+class Promoter(Promotes):
     """One worker of any number."""
-
-    def __init__(self, promoting: Promoting) -> None:
-        self._store = promoting.store
-        self._journeys = promoting.journeys
-        self._policy = promoting.policy
-        self._around = promoting.around
-        self._leasing = promoting.leasing
-        self._handover = promoting.handover
-        self._finished = promoting.finished
 
     async def step(self) -> int:
         """Claim, promote, apply; return how many documents were claimed, a whole batch when there is more to do.
@@ -77,15 +67,13 @@ class Promoter:
 
     def _learn(self, claim: Claim, promotions: Sequence[Promotion], rules: Mapping[ObjectId, JourneyRules]) -> None:
         """Let ingest know whose evidence need not be written any more."""
-        if self._finished is None:
-            return
         documents = {document["_id"]: document for document in claim.documents}
         for promotion in promotions:
             if promotion.finished:
                 document = documents[promotion.progress]
                 owner = document.get("owner")  # one that was edited by hand may have none
                 ident = owner.get("ident") if isinstance(owner, dict) else None
-                self._finished.learn(rules[document["journey"]], promotion.progress, ident, promotion.finished)
+                self._remember(rules[document["journey"]], promotion.progress, ident, promotion)
 
     async def _catch_up(self, claim: Claim) -> None:
         """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""
@@ -145,14 +133,8 @@ class Promoter:
             return None
 
     def _account(self, claim: Claim, promotions: list[Promotion], applied: Applied) -> None:
-        metrics = self._around.metrics
-        metrics.promotions.inc(applied.landed)
-        metrics.fenced.inc(applied.fenced)
-        dropped: Counter[str] = Counter()
-        for promotion in promotions:
-            dropped.update(promotion.dropped)
-        for reason, number in dropped.items():
-            metrics.dropped.labels(reason).inc(number)
+        self._around.metrics.fenced.inc(applied.fenced)
+        dropped = self._count(applied.landed, promotions)
         structlog.get_logger(__name__).info(
             "batch promoted",
             lockKey=claim.lock_key,

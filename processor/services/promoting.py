@@ -1,7 +1,14 @@
 """What promotes in a process has these in common, wherever the evidence comes from."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from bson import ObjectId
+
+from processor.core.evidence import Promotion
+from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
 from processor.ports import ProgressStore
 from processor.services.finished import Finished
@@ -25,3 +32,31 @@ class Promoting:
     leasing: Leasing
     handover: Handover
     finished: Finished | None = None
+
+
+class Promotes:
+    """What promotes: it has its parts at hand, and tells the metrics and ingest what has landed."""
+
+    def __init__(self, promoting: Promoting) -> None:
+        self._store = promoting.store
+        self._journeys = promoting.journeys
+        self._policy = promoting.policy
+        self._around = promoting.around
+        self._leasing = promoting.leasing
+        self._handover = promoting.handover
+        self._finished = promoting.finished
+
+    def _count(self, landed: int, promotions: Iterable[Promotion]) -> Counter[str]:
+        """Count what landed, and what evidence the promotions dropped; return the latter by reason."""
+        dropped: Counter[str] = Counter()
+        for promotion in promotions:
+            dropped.update(promotion.dropped)
+        self._around.metrics.promotions.inc(landed)
+        for reason, number in dropped.items():
+            self._around.metrics.dropped.labels(reason).inc(number)
+        return dropped
+
+    def _remember(self, rules: JourneyRules, progress: ObjectId, ident: Any, promotion: Promotion) -> None:
+        """Let ingest know whose later evidence need not be written, if this one, which has landed, is through."""
+        if self._finished and promotion.finished:
+            self._finished.learn(rules, progress, ident, promotion.finished)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from processor.core.promotion import FoldingPolicy, promote
@@ -40,19 +41,19 @@ async def test_a_refresh_swaps_the_snapshot_whole() -> None:
     assert len(world.journeys.index.journeys) == 2
 
 
-async def test_p3_of_two_refreshes_the_older_reading_does_not_stay() -> None:
+async def test_p3_of_two_refreshes_the_older_reading_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """A promoter may refresh while the watch does; a change is told once, so nobody would read the newer one again."""
     world = World()
     await world.journeys.refresh()
     slow, load = asyncio.Event(), world.catalog.load
 
     async def load_slowly() -> Sequence[Mapping[str, Any]]:
-        world.catalog.load = load  # type: ignore[method-assign]
+        monkeypatch.setattr(world.catalog, "load", load)
         read = await load()
         await slow.wait()
         return read
 
-    world.catalog.load = load_slowly  # type: ignore[method-assign]
+    monkeypatch.setattr(world.catalog, "load", load_slowly)
     refreshing = [asyncio.create_task(world.journeys.refresh())]
     await asyncio.sleep(0)
     world.put(a_journey(_id=JOURNEY, version=2))
