@@ -22,6 +22,14 @@ def decode_dots(value: Any) -> Any:
     return _with_keys(value, "&46;", ".")
 
 
+def may_have_dots(value: bytes) -> bool:
+    """Tell of JSON whether a key in it may have an escaped dot; mostly the bytes tell at once that none has.
+
+    A single byte first: to look for that is ten times as fast, and most statements have none.
+    """
+    return (b"&" in value and b"&46;" in value) or (b"\\" in value and b"\\u" in value)
+
+
 def _with_keys(value: Any, old: str, new: str) -> Any:
     return _replaced(value, old, new) if _occurs(value, old) else value
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final
 
 from bson import ObjectId
@@ -89,38 +89,45 @@ class Glance:
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
 
-    def unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[int]:
-        """Return the positions of the values that have to be read whole.
+    def unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[Held[Any]]:
+        """Return the positions of the values that have to be looked at closer, ascending, each with what it may match.
 
-        All others are statements without a match, or `are_over` for all that they may match.
+        That is None where it may be anything, and no usual statement document. All other values are statements without
+        a match, or `are_over` for all that they may match.
         """
         starts = range(0, len(values), CHUNK)
-        return [start + it for start in starts for it in self._unsettled(values[start : start + CHUNK], are_over)]
+        return [
+            (start + it, things)
+            for start in starts
+            for it, things in self._unsettled(values[start : start + CHUNK], are_over)
+        ]
 
-    def _unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None) -> list[int]:
+    def _unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None) -> list[Held[Any]]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = self._seen(values)
-        unsettled = set(failed)
+        unsettled: dict[int, Sequence[Any] | None] = dict.fromkeys(failed)
         places = [place for place in range(len(values)) if place not in unsettled] if failed else range(len(values))
         if not are_usual(seen, [values[place] for place in places] if failed else values):
-            unsettled |= {place for it, place in zip(seen, places, strict=True) if not are_usual([it], [values[place]])}
+            alone = ((place, are_usual([it], [values[place]])) for it, place in zip(seen, places, strict=True))
+            unsettled.update((place, None) for place, is_usual in alone if not is_usual)
         for tenant, numbers in _by_tenant(seen):
             those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
-            unsettled.update(places[numbers[number]] for number in self._held(tenant, those, are_over))
-        return sorted(unsettled)
+            for number, things in self._held(tenant, those, are_over):
+                unsettled.setdefault(places[numbers[number]], things)
+        return sorted(unsettled.items(), key=itemgetter(0))
 
-    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], are_over: AreOver | None) -> Iterable[int]:
-        """Return the positions of what may match and is not over, of statements of one tenant."""
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], are_over: AreOver | None) -> Sequence[Held[Any]]:
+        """Return what may match and is not over, of statements of one tenant."""
         try:
             shelf = self._shelf_of(*tenant)
         except ValueError:  # the ids are none
-            return range(len(seen))
+            return [(number, None) for number in range(len(seen))]
         held: Sequence[Held[Any]] = shelf.holding(self._looks, seen) if shelf else ()
         if are_over is None:
-            return [number for number, _ in held]
+            return held
         asked = [(things, _who(seen[number].statement.actor), seen[number].timestamp) for number, things in held]
         over = are_over(asked)
-        return () if all(over) else [number for (number, _), is_over in zip(held, over, strict=True) if not is_over]
+        return () if all(over) else [it for it, is_over in zip(held, over, strict=True) if not is_over]
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""

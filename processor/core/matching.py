@@ -13,7 +13,8 @@ from processor.core.identity import Identification, Uncounted, owners_of, progre
 from processor.core.index import JourneyIndex, Match
 from processor.core.journey import JourneyRules
 from processor.core.records import Reason, Rejected, StatementRecord
-from schemas.dots import decode_dots, encode_dots
+from processor.core.sighting import Sighting
+from schemas.dots import decode_dots, encode_dots, may_have_dots
 from schemas.plain import is_plain
 from schemas.statement import first_fault, validate_statement
 
@@ -43,15 +44,22 @@ class Matched:
         self.uncounted += other.uncounted
 
 
-def match(records: Iterable[StatementRecord], index: JourneyIndex, identification: Identification) -> Matched:
+def match(
+    records: Iterable[StatementRecord | Sighting], index: JourneyIndex, identification: Identification
+) -> Matched:
     """Match a batch of statements; the evidence for one progress document comes as one append.
 
     A statement that matches must pass the full xAPI model, and a bare one must be writable; else it is rejected
-    and counts nowhere.
+    and counts nowhere. Of what was sighted under the same index that is known.
     """
     matched = Matched()
     evidence: dict[ObjectId, _Evidence] = {}
     for record in records:
+        if isinstance(record, Sighting):
+            for found in record.matches:
+                _add(evidence, record, found, identification, matched)
+            matched.matches += len(record.matches)
+            continue
         matches = index.matches(record)
         if not matches:
             continue
@@ -88,7 +96,7 @@ class _Evidence:
 
 def _add(
     evidence: dict[ObjectId, _Evidence],
-    record: StatementRecord,
+    record: StatementRecord | Sighting,
     found: Match,
     identification: Identification,
     matched: Matched,
@@ -102,7 +110,9 @@ def _add(
     item = Item(record.reference, record.timestamp)
     for owner in owners:
         progress = progress_id(journey.organisation, journey.id, owner)
-        collected = evidence.setdefault(progress, _Evidence(journey, owner))
+        collected = evidence.get(progress)
+        if collected is None:
+            collected = evidence[progress] = _Evidence(journey, owner)
         collected.items.setdefault(waypoint.id, {})[item] = None
     return True
 
@@ -110,8 +120,8 @@ def _add(
 def fault_of(record: StatementRecord) -> Rejected | None:
     """Hold a matching statement to the full xAPI model, and what is kept of it to what MongoDB can store."""
     try:
-        statement = record.document["statement"]
-        plain = decode_dots(statement) if _may_have_dots(record) else statement
+        statement, value = record.document["statement"], record.record.value
+        plain = decode_dots(statement) if value is None or may_have_dots(value) else statement
         if not is_plain(plain):
             validate_statement(plain)
         _check_writable(record)
@@ -120,15 +130,6 @@ def fault_of(record: StatementRecord) -> Rejected | None:
     except (bson.errors.InvalidDocument, OverflowError, RecursionError) as error:
         return Rejected(record.record, Reason.UNWRITABLE, f"MongoDB cannot hold it: {error}"[:500], record.item)
     return None
-
-
-def _may_have_dots(record: StatementRecord) -> bool:
-    """Tell whether a key may have an escaped dot: the bytes tell at once that none has.
-
-    A single byte first: to look for that is ten times as fast, and most statements have none.
-    """
-    value = record.record.value
-    return value is None or (b"&" in value and b"&46;" in value) or (b"\\" in value and b"\\u" in value)
 
 
 def _check_writable(record: StatementRecord) -> None:

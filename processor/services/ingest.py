@@ -14,17 +14,19 @@ nothing is not judged beyond its structure (DECISIONS 67, 71): so it is not bad.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification
-from processor.core.index import JourneyIndex
+from processor.core.index import JourneyIndex, Match
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.core.rejections import RejectionBudget, Rejections
+from processor.core.shelves import Held
+from processor.core.sighting import Sighting, sighted
 from processor.errors import RejectionBudgetSpent
 from processor.ports import DeadLetters, Evidence, RecordSource
 from processor.services.finished import Finished
@@ -40,8 +42,8 @@ LOOP = "ingest"
 class IngestPolicy:
     """What statements without a tenant belong to, how actors are told apart, and how much may be rejected.
 
-    `stride` is how many records are glanced at before those among them that may match are read whole, and written
-    while the next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
+    `stride` is how many records are glanced at before those among them that may match are read, and written while the
+    next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
     cheap, few enough to overlap with the next.
     """
 
@@ -99,8 +101,8 @@ class Ingest:
                 # 1. append
                 read = _Read()
                 async with Landing(self._store, self._around.clock) as landing:
-                    for positions in self._unsettled(batch.values, index):
-                        piece = self._read(batch, positions, index)
+                    for held in self._unsettled(batch.values, index):
+                        piece = self._read(batch, held, index)
                         read.add(piece)
                         self._check_budget(batch, read.rejected)
                         await landing.take(piece.matched)
@@ -115,18 +117,18 @@ class Ingest:
             self._account(batch, len(batch.records) - read.records + read.statements, read, is_committed)
             return len(batch.records)
 
-    def _unsettled(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[int]]:
-        """Yield the positions of the records that have to be read whole, a piece at a time.
+    def _unsettled(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Held[Match]]]:
+        """Yield the positions of the records that have to be read, with what they may match, a piece at a time.
 
         Where few match, the first are yielded long before the last are glanced at.
         """
         for start in range(0, len(values), self._policy.stride):
             glanced = self._glance(values[start : start + self._policy.stride], index)
-            unsettled = [start + position for position in glanced]
+            unsettled = [(start + position, things) for position, things in glanced]
             for first in range(0, len(unsettled), self._policy.piece):
                 yield unsettled[first : first + self._policy.piece]
 
-    def _glance(self, values: Sequence[bytes | None], index: JourneyIndex) -> Sequence[int]:
+    def _glance(self, values: Sequence[bytes | None], index: JourneyIndex) -> Sequence[Held[Match]]:
         finished = self._promoter.finished
         if finished is None:
             return index.glance.unsettled(values)
@@ -135,21 +137,30 @@ class Ingest:
         self._around.metrics.passed_over.inc(finished.number - before)
         return unsettled
 
-    def _read(self, batch: Batch, positions: Sequence[int], index: JourneyIndex) -> "_Read":
-        """Read some records whole, and match what they hold."""
-        statements, rejected = self._decode(batch.records[position] for position in positions)
+    def _read(self, batch: Batch, held: Sequence[Held[Match]], index: JourneyIndex) -> "_Read":
+        """Read some records, whole where that has to be, and match what they hold."""
+        statements: list[StatementRecord | Sighting] = []
+        rejected: list[Rejected] = []
+        for position, things in held:
+            value = batch.values[position]
+            sighting = sighted(value, things) if things is not None and value is not None else None
+            if sighting:
+                statements.append(sighting)
+                continue
+            good, bad = self._decode(batch.records[position])
+            statements += good
+            rejected += bad
         matched = match(statements, index, self._policy.identification)
-        return _Read(len(positions), len(statements), matched, rejected + matched.rejected)
+        return _Read(len(held), len(statements), matched, rejected + matched.rejected)
 
-    def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
+    def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []
         rejected: list[Rejected] = []
-        for record in records:
-            for decoded in decode(record, self._policy.tenancy):
-                if isinstance(decoded, Rejected):
-                    rejected.append(decoded)
-                else:
-                    statements.append(decoded)
+        for decoded in decode(record, self._policy.tenancy):
+            if isinstance(decoded, Rejected):
+                rejected.append(decoded)
+            else:
+                statements.append(decoded)
         return statements, rejected
 
     def _check_budget(self, batch: Batch, rejected: list[Rejected]) -> Rejections:
@@ -198,7 +209,7 @@ class Ingest:
 
 @dataclass(slots=True)
 class _Read:
-    """What the records come to that were read whole; `rejected` are those of the matching, too."""
+    """What the records come to that were read; `rejected` are those of the matching, too."""
 
     records: int = 0
     statements: int = 0

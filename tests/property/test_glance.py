@@ -1,10 +1,8 @@
-"""A glance never decides otherwise than reading the whole record would."""
+"""A glance, and what is sighted, never decide otherwise than reading the whole record would."""
 
-import json
 import random
 from collections.abc import Iterable, Sequence
 from functools import cache
-from math import isfinite
 from typing import Any
 
 import orjson
@@ -14,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.core.decode import Tenancy, decode
-from processor.core.glance import Asked
+from processor.core.glance import AreOver, Asked
 from processor.core.identity import inverse_functional_identifier
 from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
@@ -25,6 +23,7 @@ from tests.golden import STATEMENT_DOCUMENTS
 from tests.hostile import LITERALS, TIMES, mutated
 from tests.property.conditions.realistic import Leaves, a_realistic_query, in_dialect, leaves_of
 from tests.property.conditions.strategies import Dice
+from tests.property.whole import has_vast_number, is_sighted_right
 from tests.unit.schemas.samples import CONFORMANCE, COURSE, lines, needs
 
 ANA = "59c236a0bdf9ac67b2ab5ee9"
@@ -95,9 +94,18 @@ def index_of(conditions: Iterable[dict[str, Any]]) -> JourneyIndex:
 INDEXES = (*(index_of([asked]) for asked in ASKED), index_of(ASKED), index_of([]))
 
 
+def positions(index: JourneyIndex, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[int]:
+    return [position for position, _ in index.glance.unsettled(values, are_over)]
+
+
 def settles(index: JourneyIndex, value: bytes | None) -> bool:
-    """Tell whether a glance settles it; if so, reading it whole has to give one statement without a match."""
-    if index.glance.unsettled([value]):
+    """Tell whether a glance settles it; if so, reading it whole has to give one statement without a match.
+
+    If not, and it is sighted, then reading it whole has to come to the same.
+    """
+    for _, things in index.glance.unsettled([value]):
+        if things is not None and value is not None:
+            is_sighted_right(index, value, things)
         return False
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
     if isinstance(found, Rejected):
@@ -106,18 +114,6 @@ def settles(index: JourneyIndex, value: bytes | None) -> bool:
     else:
         assert not index.matches(found)
     return True
-
-
-def has_vast_number(value: bytes) -> bool:
-    """Tell JSON in which nothing is wrong but a number that no double holds."""
-    vast = []
-
-    def number(text: str) -> float:
-        vast.append(not isfinite(float(text)))
-        return 0.0
-
-    json.loads(value.decode(), parse_float=number, parse_int=number, parse_constant=pytest.fail)
-    return any(vast)
 
 
 def planted(value: Any, dice: random.Random) -> Any:
@@ -152,7 +148,7 @@ def test_what_matches_is_read(index: JourneyIndex, value: bytes) -> None:
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
     assert not isinstance(found, Rejected)
     assert index.matches(found)
-    assert index.glance.unsettled([value]) == [0]
+    assert positions(index, [value]) == [0]
 
 
 @pytest.mark.parametrize("key", ["timestamp", "stored"])
@@ -209,7 +205,7 @@ def test_a_batch_is_looked_at_as_each_of_its_values(index: JourneyIndex) -> None
     values = [*mixed, None, b"", *others, *map(orjson.dumps, SEEDS), *[MATCHING[0]] * 9]
     dice.shuffle(values)
     apart = [place for place, value in enumerate(values) if not settles(index, value)]
-    assert index.glance.unsettled(values) == apart
+    assert positions(index, values) == apart
     assert 10 < len(apart) < len(values) - 10
     assert index.glance.unsettled([]) == []
 
@@ -230,7 +226,7 @@ def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: J
     assert {match.waypoint.id for match in index.matches(found)} <= {match.waypoint.id for match in things}
     assert who == inverse_functional_identifier(found.document["statement"]["actor"])
     assert found.timestamp == parse_timestamp(timestamp)
-    assert index.glance.unsettled([value], are_over) == [0]
+    assert positions(index, [value], are_over) == [0]
 
 
 def test_an_actor_without_an_identifier_is_never_over() -> None:
@@ -241,7 +237,7 @@ def test_an_actor_without_an_identifier_is_never_over() -> None:
         asked.extend(some)
         return [True] * len(some)
 
-    assert INDEXES[0].glance.unsettled([value], are_over) == [0]  # whether it is a statement at all is to be seen
+    assert positions(INDEXES[0], [value], are_over) == [0]  # whether it is a statement at all is to be seen
     [(_, who, _)] = asked
     assert who is None
 

@@ -14,8 +14,8 @@ from processor.core.continuation import Continuation
 from processor.core.evidence import Append, Place, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
-from processor.core.matching import match
-from processor.core.records import Record, Rejected, StatementRecord
+from processor.core.matching import Matched, match
+from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.ports import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
@@ -31,37 +31,43 @@ from tests.simulation.ledger import WatchedFinished, WatchedStore
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class CommitsFirst(Ingest):
+class _ReadsWhole(Ingest):
+    def _matched(self, batch: Batch) -> tuple[Matched, list[Rejected]]:
+        read = [self._decode(record) for record in batch.records]
+        statements = [statement for good, _ in read for statement in good]
+        matched = match(statements, self._journeys.index, self._policy.identification)
+        return matched, [rejected for _, bad in read for rejected in bad] + matched.rejected
+
+
+class CommitsFirst(_ReadsWhole):
     """I1: the offsets are committed, then the evidence is appended."""
 
     async def step(self) -> int:
         async with self._source.batch() as batch:
-            statements, rejected = self._decode(batch.records)
-            matched = match(statements, self._journeys.index, self._policy.identification)
-            await self._dead_letters.park(rejected + matched.rejected)
+            matched, rejected = self._matched(batch)
+            await self._dead_letters.park(rejected)
             await self._source.commit(batch)
             await self._store.append(matched.appends, matched.kept, self._around.clock.now())
             return len(batch.records)
 
 
-class ParksLast(Ingest):
+class ParksLast(_ReadsWhole):
     """I3: the offsets are committed, then the bad records are parked."""
 
     async def step(self) -> int:
         async with self._source.batch() as batch:
-            statements, rejected = self._decode(batch.records)
-            matched = match(statements, self._journeys.index, self._policy.identification)
+            matched, rejected = self._matched(batch)
             await self._store.append(matched.appends, matched.kept, self._around.clock.now())
             await self._source.commit(batch)
-            await self._dead_letters.park(rejected + matched.rejected)
+            await self._dead_letters.park(rejected)
             return len(batch.records)
 
 
 class ForgetsToPark(Ingest):
     """I3: what cannot be used is passed over."""
 
-    def _decode(self, records: Iterable[Record]) -> tuple[list[StatementRecord], list[Rejected]]:
-        statements, _ = super()._decode(records)
+    def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
+        statements, _ = super()._decode(record)
         return statements, []
 
 

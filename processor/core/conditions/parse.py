@@ -16,6 +16,7 @@ from processor.core.conditions.dialect import DATE_FIELDS, check_extent, convert
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.paths import parse_path
 from processor.core.conditions.required import all_of, any_of
+from processor.core.conditions.texts import texts_of
 from processor.core.conditions.values import Test
 
 TEXT_LIMIT: Final = 4_000_000
@@ -32,7 +33,8 @@ def compile_conditions(conditions: str | Mapping[str, Any]) -> Conditions:
         raise InvalidConditions("$", f"a query is an object, not {type(query).__name__}")
     check_extent(query)
     source = converted(query, "$")
-    return Conditions(source, _all("$and", _entries(source, "$", is_root=True)))
+    clause = _all("$and", _entries(source, "$", is_root=True))
+    return Conditions(source, clause, texts_of(clause))
 
 
 def _read(text: str) -> Any:

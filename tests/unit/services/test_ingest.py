@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from processor.core.glance import AreOver, Glance
 from processor.core.identity import Identification
+from processor.core.shelves import Held
 from processor.errors import BrokerUnavailable, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.testing.broker import MemoryDeadLetters, MemoryRecordSource
@@ -112,7 +113,7 @@ async def test_what_the_first_records_hold_is_written_while_the_next_are_glanced
     ingest, _ = await an_ingest(world, stride=2)
     glance, glanced = Glance.unsettled, list[tuple[int, int]]()
 
-    def spy(self: Glance, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[int]:
+    def spy(self: Glance, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[Held[Any]]:
         glanced.append((len(values), world.effects.done.count("append.progress")))
         return glance(self, values, are_over)
 

@@ -1,0 +1,189 @@
+"""The parts of a plain statement (`plain.py`): their types, and what else makes the full model take them."""
+
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from schemas.formats import USUAL, is_iri, is_language_tag, is_mbox, is_timestamp, is_uuid, is_version
+from schemas.statement import VOIDED
+
+Text = Annotated[str, Meta(max_length=USUAL - 1)]
+"""What is remembered once it was looked at is short."""
+
+Texts = dict[Text, str] | UnsetType
+Extensions = dict[Text, Any] | UnsetType
+
+
+class Part(Struct, forbid_unknown_fields=True, gc=False):
+    """Only what is named, in its type, and no null; a part that is missing is UNSET."""
+
+    def holds(self) -> bool:
+        """Tell whether the full model takes it, beyond the types."""
+        return True
+
+
+class Account(Part):
+    """An agent's account."""
+
+    homePage: Text
+    name: str
+
+
+class Agent(Part):
+    """With exactly one identifier."""
+
+    objectType: Literal["Agent"] | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    mbox: Text | UnsetType = UNSET
+    account: Account | UnsetType = UNSET
+
+    def holds(self) -> bool:
+        """Tell by the one identifier."""
+        if self.account:
+            return self.mbox is UNSET and is_iri(self.account.homePage)
+        return self.mbox is not UNSET and is_mbox(self.mbox)
+
+
+class Verb(Part):
+    """Any but the one that voids."""
+
+    id: Text
+    display: Texts = UNSET
+
+    def holds(self) -> bool:
+        """Tell by its IRI and languages."""
+        return self.id != VOIDED and is_iri(self.id) and all(map(is_language_tag, self.display or ()))
+
+
+class Definition(Part):
+    """An activity's, without an interaction."""
+
+    name: Texts = UNSET
+    description: Texts = UNSET
+    type: Text | UnsetType = UNSET
+    moreInfo: Text | UnsetType = UNSET
+    extensions: Extensions = UNSET
+
+    def holds(self) -> bool:
+        """Tell by its IRIs and languages."""
+        iris = (it for it in (self.type, self.moreInfo) if it is not UNSET)
+        return all(map(is_iri, chain(iris, self.extensions or ()))) and all(
+            map(is_language_tag, chain(self.name or (), self.description or ()))
+        )
+
+
+class Activity(Part):
+    """The object of a plain statement, or one around it."""
+
+    id: Text
+    objectType: Literal["Activity"] | UnsetType = UNSET
+    definition: Definition | UnsetType = UNSET
+
+    def holds(self) -> bool:
+        """Tell by its IRI and its definition."""
+        return is_iri(self.id) and (self.definition is UNSET or self.definition.holds())
+
+
+class Around(Part):
+    """Context activities."""
+
+    parent: list[Activity] | UnsetType = UNSET
+    grouping: list[Activity] | UnsetType = UNSET
+    category: list[Activity] | UnsetType = UNSET
+    other: list[Activity] | UnsetType = UNSET
+
+    def holds(self) -> bool:
+        """Tell by all of them."""
+        every = chain(self.parent or (), self.grouping or (), self.category or (), self.other or ())
+        return all(activity.holds() for activity in every)
+
+
+class AnyContext(Part):
+    """What both readings of a context have in common."""
+
+    registration: str | UnsetType = UNSET
+    revision: str | UnsetType = UNSET
+    platform: str | UnsetType = UNSET
+    language: Text | UnsetType = UNSET
+    extensions: Extensions = UNSET
+
+    def holds(self) -> bool:
+        """Tell by all but the activities."""
+        return (
+            all(map(is_iri, self.extensions or ()))
+            and (self.registration is UNSET or is_uuid(self.registration))
+            and (self.language is UNSET or is_language_tag(self.language))
+        )
+
+
+class Context(AnyContext):
+    """Read whole."""
+
+    contextActivities: Around | UnsetType = UNSET
+
+
+class RawContext(AnyContext):
+    """With its activities, which come again and again, as bytes."""
+
+    contextActivities: Raw | UnsetType = UNSET
+
+
+class Score(Part):
+    """A score without a range."""
+
+    scaled: Annotated[float, Meta(ge=-1, le=1)] | UnsetType = UNSET
+
+
+class Result(Part):
+    """A result without a duration."""
+
+    score: Score | UnsetType = UNSET
+    success: bool | UnsetType = UNSET
+    completion: bool | UnsetType = UNSET
+    response: str | UnsetType = UNSET
+    extensions: Extensions = UNSET
+
+    def holds(self) -> bool:
+        """Tell by its extensions."""
+        return all(map(is_iri, self.extensions or ()))
+
+
+class AnyStatement(Part, kw_only=True):
+    """What both readings of a statement have in common: what is another in every one."""
+
+    id: str | UnsetType = UNSET
+    result: Result | UnsetType = UNSET
+    timestamp: Text | UnsetType = UNSET
+    stored: Text | UnsetType = UNSET
+    version: Text | UnsetType = UNSET
+
+    def holds(self) -> bool:
+        """Tell by all but what the readings have apart."""
+        return (
+            (self.id is UNSET or is_uuid(self.id))
+            and (self.timestamp is UNSET or is_timestamp(self.timestamp))
+            and (self.stored is UNSET or is_timestamp(self.stored))
+            and (self.version is UNSET or is_version(self.version))
+            and (self.result is UNSET or self.result.holds())
+        )
+
+
+class Statement(AnyStatement, kw_only=True):
+    """Read whole."""
+
+    actor: Agent
+    verb: Verb
+    object: Activity
+    context: Context | UnsetType = UNSET
+    authority: Agent | UnsetType = UNSET
+
+
+class RawStatement(AnyStatement, kw_only=True):
+    """With its actor, and what comes again and again, as bytes."""
+
+    actor: Raw
+    verb: Raw
+    object: Raw
+    context: RawContext | UnsetType = UNSET
+    authority: Raw | UnsetType = UNSET

@@ -1,0 +1,197 @@
+"""What is sighted is what reading the whole record and matching would give (DECISIONS 94)."""
+
+import random
+from typing import Any
+
+import orjson
+import pytest
+from bson import ObjectId
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processor.core.conditions import compile_conditions
+from processor.core.index import JourneyIndex
+from processor.core.journey import compile_journey
+from tests.builders import a_journey, a_statement_document
+from tests.hostile import LITERALS, TIMES, mutated
+from tests.property.test_plain import BROKEN, FULL, with_a_part
+from tests.property.whole import is_sighted_right
+from tests.unit.schemas.samples import CONFORMANCE, COURSE, lines, needs
+
+VERB, THING, KIND = "statement.verb.id", "statement.object.id", "statement.object.definition.type"
+DID, IT = FULL["verb"]["id"], FULL["object"]["id"]
+STORE = ObjectId("59c1219936229d4ce9634601")
+
+FOR_TEXTS: tuple[dict[str, Any], ...] = (
+    {VERB: DID},
+    {VERB: {"$in": [DID, "http://example.org/verbs/other"]}, THING: IT},
+    {"$and": [{THING: {"$eq": IT}}, {KIND: FULL["object"]["definition"]["type"]}]},
+    {VERB: DID, KIND: {"$in": ["http://example.org/u", ""]}},
+    {VERB: DID, THING: "http://example.org/b"},
+    {"$and": [{THING: IT}, {THING: "http://example.org/b"}]},
+)
+FOR_MORE: tuple[dict[str, Any], ...] = (
+    {},
+    {VERB: {"$ne": DID}},
+    {VERB: DID, "statement.result.success": True},
+    {THING: "59c236a0bdf9ac67b2ab5ee9"},
+    {"$or": [{VERB: DID}, {THING: IT}]},
+    {VERB: {"$in": [DID, {"$regularExpression": {"pattern": "did", "options": ""}}]}},
+    {VERB: {"$not": {"$eq": DID}}},
+    {VERB: {"$all": [DID]}},
+    {VERB: None},
+)
+
+
+def journeys(*conditions: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    return [a_journey(waypoints=[{"_id": ObjectId(), "conditions": it, "count": 1}], **more) for it in conditions]
+
+
+def index_of(documents: list[dict[str, Any]]) -> JourneyIndex:
+    return JourneyIndex(map(compile_journey, documents))
+
+
+INDEXES = (
+    *(index_of(journeys(asked)) for asked in FOR_TEXTS),
+    index_of(journeys(*FOR_TEXTS)),
+    index_of(journeys(FOR_TEXTS[0], sources=[str(STORE)]) + journeys(FOR_TEXTS[1], trackBy="persona")),
+    index_of(journeys(FOR_TEXTS[0], {"statement.actor.name": "Ana"})),
+    index_of(journeys(FOR_TEXTS[0], {"statement.result.success": True})),
+)
+
+SEED = a_statement_document(statement=FULL, person={"_id": "59c236a0bdf9ac67b2ab5eef", "display": "Ana"}, lrs_id=STORE)
+BARE_SEED = a_statement_document(
+    statement={**FULL, "actor": {"mbox": "mailto:ana@example.org", "name": "Ána"}, "object": {"id": IT}},
+)
+
+
+def sightings(value: bytes | None) -> int:
+    """Return by how many indexes the record is sighted; each has to be right."""
+    held = [(index, things) for index in INDEXES for _, things in index.glance.unsettled([value])]
+    return sum(
+        is_sighted_right(index, value, things) for index, things in held if things is not None and value is not None
+    )
+
+
+@pytest.mark.parametrize("asked", FOR_TEXTS)
+def test_conditions_that_only_ask_for_texts(asked: dict[str, Any]) -> None:
+    assert compile_conditions(asked).texts is not None
+
+
+@pytest.mark.parametrize("asked", FOR_MORE)
+def test_conditions_that_ask_for_more(asked: dict[str, Any]) -> None:
+    assert compile_conditions(asked).texts is None
+
+
+def test_two_questions_at_one_path_are_both_asked() -> None:
+    assert compile_conditions(FOR_TEXTS[-1]).texts == {THING: frozenset()}
+
+
+@pytest.mark.parametrize("seed", [SEED, BARE_SEED])
+def test_a_plain_statement_is_sighted_where_only_texts_are_asked_for(seed: dict[str, Any]) -> None:
+    assert sightings(orjson.dumps(seed, default=str)) >= 8
+
+
+@pytest.mark.parametrize(("path", "value"), [(path, value) for path, values in BROKEN.items() for value in values])
+def test_a_broken_part(path: str, value: Any) -> None:
+    statement = with_a_part(path, value)
+    sightings(orjson.dumps({**SEED, "statement": statement}, default=str))
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([SEED, BARE_SEED]), st.randoms(use_true_random=False))
+def test_a_broken_statement(seed: dict[str, Any], dice: random.Random) -> None:
+    sightings(mutated(orjson.loads(orjson.dumps(seed, default=str)), dice))
+
+
+@pytest.mark.parametrize("key", ["timestamp", "stored"])
+@pytest.mark.parametrize("time", [*TIMES, "2026-01-01", "2026-01-01T10:00", "2026-01-01 10:00:00,5z", "", None, 5])
+def test_a_time(key: str, time: Any) -> None:
+    sightings(orjson.dumps({**SEED, key: time}, default=str))
+    sightings(orjson.dumps({**SEED, "statement": {**FULL, key: time}}, default=str))
+
+
+DEEP = b"[" * 70 + b"]" * 70
+
+
+@pytest.mark.parametrize("literal", [*LITERALS, b"1" * 400, DEEP, b'"\\ud800"', b'"\xc3"', '"é"'.encode()])
+@pytest.mark.parametrize("place", [b'"Ana"', b"1.5", b'"p"', b'{"x":1}', b"null", b"true", b'"did"', b'"a"'])
+def test_a_literal(place: bytes, literal: bytes) -> None:
+    value = orjson.dumps(SEED, default=str)
+    assert place in value
+    sightings(value.replace(place, literal))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"voided": True},
+        {"voided": 1},
+        {"voided": None},
+        {"person": {"_id": "5" * 23 + "x"}},
+        {"person": {"_id": None}},
+        {"person": {"_id": {"$oid": "5" * 24}}},
+        {"person": "Ana"},
+        {"person": [{"_id": "5" * 24}]},
+        {"lrs_id": None},
+        {"lrs_id": "59C1219936229D4CE9634601"},
+        {"specversion": "1.0", "data": 5},
+        {"metadata": {"a&46;b": 1}},
+        {"_id": "59C236A0BDF9AC67B2AB5EEF"},
+    ],
+)
+def test_what_stands_beside_the_statement(change: dict[str, Any]) -> None:
+    sightings(orjson.dumps({**SEED, **change}, default=str))
+
+
+@pytest.mark.parametrize("name", ["a&46;b", "a.b", "&46;"])
+def test_dots_in_keys(name: str) -> None:
+    extensions = {f"http://example.org/{name}": 1, f"urn:{name}": 2}
+    value = orjson.dumps({**SEED, "statement": {**FULL, "result": {"extensions": extensions}}}, default=str)
+    sightings(value)
+    sightings(value.replace(b"&", b"\\u0026"))
+
+
+def test_of_equal_keys_the_last_counts() -> None:
+    value = orjson.dumps(SEED, default=str)
+    for again in (b'"verb":{"id":"http://example.org/no"}', b'"object":{"id":"' + IT.encode() + b'"}', b'"actor":{}'):
+        found = value.replace(b'"statement":{', b'"statement":{' + again + b",")
+        last = value.replace(b'"version":', again + b',"version":')
+        assert found != value != last
+        sightings(found)
+        sightings(last)
+
+
+def test_a_part_that_was_judged_before_is_judged_the_same() -> None:
+    broken = orjson.dumps({**SEED, "statement": {**FULL, "authority": {"mbox": "x"}}}, default=str)
+    for value in (orjson.dumps(SEED, default=str), broken) * 3:
+        assert bool(sightings(value)) == (value is not broken)
+
+
+@needs(CONFORMANCE)
+def test_the_conformance_suite() -> None:
+    verbs = [{VERB: it} for it in {verb_of(case["statement"]) for case in lines(CONFORMANCE)} if isinstance(it, str)]
+    index = index_of(journeys(*verbs))
+    found = 0
+    for case in lines(CONFORMANCE):
+        value = orjson.dumps({**BARE_SEED, "statement": case["statement"]}, default=str)
+        for _, things in index.glance.unsettled([value]):
+            found += things is not None and is_sighted_right(index, value, things)
+    assert found > 10
+
+
+def verb_of(statement: Any) -> Any:
+    verb = statement.get("verb") if isinstance(statement, dict) else None
+    return verb.get("id") if isinstance(verb, dict) else None
+
+
+@needs(COURSE)
+def test_most_statements_of_a_real_course_are_sighted() -> None:
+    statements = lines(COURSE)[::20]
+    index = index_of(journeys(*({VERB: it} for it in {statement["verb"]["id"] for statement in statements})))
+    found = 0
+    for statement in statements:
+        value = orjson.dumps({**BARE_SEED, "statement": statement}, default=str)
+        for _, things in index.glance.unsettled([value]):
+            found += things is not None and is_sighted_right(index, value, things)
+    assert found > len(statements) * 0.9
