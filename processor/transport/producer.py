@@ -6,16 +6,21 @@ aiokafka 0.14, learnt from its source:
   waits for it. Here every batch has a deadline, and what is reported as failed is not sent later;
 - a batch that the broker refused leaves a gap in the sequence, after which every batch of that partition is refused:
   so any failure but a message found too large beforehand costs the producer;
-- it cannot produce a message with neither key nor value.
+- it cannot produce a message with neither key nor value;
+- `send` makes a future for each message and looks its topic up: batches are put together here, by its partitioner.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from processor.settings import Settings
 from processor.transport.connect import connection, stop_within, translated
@@ -52,26 +57,40 @@ class Producer:
         refuses us; but not when a message was too large: that one may be why the others failed.
         """
         client = await self._started()
-        sent: list[asyncio.Future[Any]] = []
+        failures: list[kafka.KafkaError | None] = list(map(self._misfit, messages))
+        sent: list[tuple[_Batch, asyncio.Future[Any]]] = []
         broken: kafka.KafkaError | None = None
         try:
             async with asyncio.timeout(self._deadline):
-                for message in messages:
-                    sent.append(await _send(client, topic, message))  # noqa: PERF401 - a timeout keeps what was sent
+                fitting = [number for number, failure in enumerate(failures) if failure is None]
+                for batch in _batches(client, messages, fitting, await _partitioning(client, topic)):
+                    future = await client.send_batch(batch.builder, topic, partition=batch.partition)
+                    sent.append((batch, future))
                 if sent:
-                    await asyncio.wait(sent)
+                    await asyncio.wait([future for _, future in sent])
         except TimeoutError:
             broken = kafka.KafkaTimeoutError(f"not acknowledged within {self._deadline:g} seconds")
         except kafka.KafkaError as error:
             broken = error
-        if broken or not all(map(_is_sequence_whole, sent)):
+        if broken or any(not future.done() or future.exception() for _, future in sent):
             await self._give_up(client)
-        failures = [_failure(future) for future in sent] + [broken] * (len(messages) - len(sent))
+        if broken:
+            failures = [failure or broken for failure in failures]
+        for batch, future in sent:
+            outcome = _failure(future)
+            for number in batch.numbers:
+                failures[number] = outcome
         is_outage = bool(failures) and not any(failure is None or is_about_the_message(failure) for failure in failures)
         if is_outage:
             with translated():
                 raise broken or next(filter(None, failures))
         return failures
+
+    def _misfit(self, message: Message) -> kafka.KafkaError | None:
+        """Say so if a message is too large to be sent at all."""
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(message.key, message.value, list(message.headers))
+        most = self._settings.kafka_max_message_bytes + ENVELOPE
+        return kafka.MessageSizeTooLargeError(f"{size} bytes, more than {most}") if size > most else None
 
     async def open(self) -> None:
         """Connect. Raises `BrokerUnavailable`, `Misfit` or `InvalidSettings`."""
@@ -131,10 +150,6 @@ def is_about_the_message(failure: kafka.KafkaError) -> bool:
     return isinstance(failure, kafka.MessageSizeTooLargeError | kafka.RecordListTooLargeError)
 
 
-class _TooLargeToSend(kafka.MessageSizeTooLargeError):  # type: ignore[misc]  # aiokafka's class is untyped
-    """Refused before it was sent: the sequence is whole."""
-
-
 def _client(settings: Settings) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         **connection(settings),
@@ -146,17 +161,49 @@ def _client(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-async def _send(client: AIOKafkaProducer, topic: str, message: Message) -> "asyncio.Future[Any]":
+async def _partitioning(client: AIOKafkaProducer, topic: str) -> Callable[[bytes | None], int]:
+    """Return what tells the partition of a key, as Kafka's own clients do."""
+    partitions = sorted(await client.partitions_for(topic))
+    if len(partitions) == 1:
+        return lambda _: partitions[0]  # to hash a key takes longer than all else
+    available = sorted(client.client.cluster.available_partitions_for_topic(topic) or ())
+    return partial(DefaultPartitioner(), all_partitions=partitions, available=available)
+
+
+class _Batch(NamedTuple):
+    """Messages of one partition, by their numbers, and in their order."""
+
+    partition: int
+    builder: BatchBuilder
+    numbers: list[int]
+
+
+def _batches(
+    client: AIOKafkaProducer,
+    messages: Sequence[Message],
+    numbers: Iterable[int],
+    partition_of: Callable[[bytes | None], int],
+) -> list[_Batch]:
+    """Put the messages that have these numbers together by their partition, as many as a batch takes."""
+    batches: list[_Batch] = []
+    last: dict[int, _Batch] = {}
+    for number in numbers:
+        message = messages[number]
+        partition = partition_of(message.key)
+        batch = last.get(partition)
+        if batch is None or not _append(batch.builder, message):
+            batch = last[partition] = _Batch(partition, client.create_batch(), [])
+            batches.append(batch)
+            _append(batch.builder, message)
+        batch.numbers.append(number)
+    return batches
+
+
+def _append(builder: BatchBuilder, message: Message) -> bool:
+    """Add a message; return whether there was room. There is for the first, whatever its size."""
     value = b"" if message.value is None and message.key is None else message.value
-    try:
-        future: asyncio.Future[Any] = await client.send(
-            topic, value, key=message.key, headers=list(message.headers), timestamp_ms=message.timestamp
-        )
-    except kafka.MessageSizeTooLargeError as error:
-        refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        refused.set_exception(_TooLargeToSend(*error.args))
-        return refused
-    return future
+    headers = list(message.headers)
+    return builder.append(timestamp=message.timestamp, key=message.key, value=value, headers=headers) is not None
 
 
 def _drop_buffered(client: AIOKafkaProducer) -> None:
@@ -166,10 +213,6 @@ def _drop_buffered(client: AIOKafkaProducer) -> None:
     for batches in buffer._batches.values():  # noqa: SLF001
         for batch in batches:
             batch._drain_waiter.exception()  # noqa: SLF001 - nobody waits for it, and asyncio would complain
-
-
-def _is_sequence_whole(future: "asyncio.Future[Any]") -> bool:
-    return future.done() and (future.exception() is None or isinstance(future.exception(), _TooLargeToSend))
 
 
 def _failure(future: "asyncio.Future[Any]") -> kafka.KafkaError | None:
