@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
+import orjson
 from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
 from msgspec.json import Decoder
 
 from schemas.plain_parts import Activity, Agent, Around, Part, RawStatement, Statement, Verb
 
 REMEMBERED: Final = 1024
-"""Parts of each kind of which the verdict is remembered, and the bytes that such a part may have."""
+"""Parts of each kind of which it is remembered what they say."""
+
+SHORT: Final = 1024
+"""Bytes that a part may have that is remembered."""
 
 Known = TypeVar("Known", bound=Part)
+Told = TypeVar("Told")
 
 
 class _Person(Struct, gc=False):
@@ -35,14 +40,18 @@ class _Document(Struct, gc=False):
 
 
 class PlainDocument(Struct, gc=False):
-    """What a statement document with a plain statement says; `actor` is its JSON, ids and times are as written."""
+    """What a statement document with a plain statement says; ids and times are as written, None where there is none.
+
+    `actor` may be shared with other statements of the same actor: to be read only. `written_actor` is its JSON.
+    """
 
     id: str
     timestamp: str
     stored: str
     store: str | None
     persona: str | None
-    actor: bytes
+    actor: Mapping[str, Any]
+    written_actor: bytes
     verb: str
     activity: str
     activity_type: str | None
@@ -71,14 +80,14 @@ def plain_document(value: bytes) -> PlainDocument | None:
     try:
         found = _read(value)
         statement = found.statement
-        context, authority, actor = statement.context, statement.authority, bytes(statement.actor)
+        context, authority, written = statement.context, statement.authority, bytes(statement.actor)
         around = context and context.contextActivities
-        verb, activity = _verb(bytes(statement.verb)), _activity(bytes(statement.object))
+        verb, activity, actor = _verb(bytes(statement.verb)), _activity(bytes(statement.object)), _actor(written)
         if not (
-            (verb and activity and not found.voided and statement.holds() and _read_agent(actor).holds())
+            (verb and activity and actor and not found.voided and statement.holds())
             and (context is UNSET or context.holds())
-            and (not around or _around(bytes(around)))
-            and (authority is UNSET or _agent(bytes(authority)))
+            and (not around or _is_around(bytes(around)))
+            and (authority is UNSET or _actor(bytes(authority)))
         ):
             return None
     except (MsgspecError, ValueError, RecursionError):
@@ -87,33 +96,46 @@ def plain_document(value: bytes) -> PlainDocument | None:
         id=found.id,
         timestamp=found.timestamp,
         stored=found.stored,
-        store=found.lrs_id or None,
-        persona=(found.person and found.person.id) or None,
+        store=_known(found.lrs_id),
+        persona=_known(found.person.id) if found.person else None,
         actor=actor,
-        verb=verb.id,
-        activity=activity.id,
-        activity_type=(activity.definition and activity.definition.type) or None,
+        written_actor=written,
+        verb=verb,
+        activity=activity[0],
+        activity_type=activity[1],
     )
 
 
-def _remembered(kind: type[Known]) -> Callable[[bytes], Known | None]:
-    """Return what reads the JSON of a part, None if it does not hold; at once where it was read before.
+def _known(value: str | UnsetType | None) -> str | None:
+    return None if value is UNSET else value
+
+
+def _remembered(kind: type[Known], told: Callable[[bytes, Known], Told]) -> Callable[[bytes], Told | None]:
+    """Return what tells something of the JSON of a part, None if it does not hold; at once where it did before.
 
     Raises MsgspecError or ValueError for what is no such part.
     """
     read = Decoder(kind).decode
 
-    def judged(value: bytes) -> Known | None:
+    def judged(value: bytes) -> Told | None:
         part = read(value)
-        return part if part.holds() else None
+        return told(value, part) if part.holds() else None
 
     known = lru_cache(REMEMBERED)(judged)
-    return lambda value: known(value) if len(value) <= REMEMBERED else judged(value)
+    return lambda value: known(value) if len(value) <= SHORT else judged(value)
+
+
+def _told_activity(_: bytes, activity: Activity) -> tuple[str, str | None]:
+    return activity.id, _known(activity.definition.type) if activity.definition else None
+
+
+def _told_actor(value: bytes, _: Agent) -> dict[str, Any]:
+    told: dict[str, Any] = orjson.loads(value)
+    return told
 
 
 _read: Final = Decoder(_Document).decode
-_read_agent: Final = Decoder(Agent).decode
-_verb: Final = _remembered(Verb)
-_activity: Final = _remembered(Activity)
-_around: Final = _remembered(Around)
-_agent: Final = _remembered(Agent)
+_verb: Final = _remembered(Verb, lambda _, verb: verb.id)
+_activity: Final = _remembered(Activity, _told_activity)
+_actor: Final = _remembered(Agent, _told_actor)
+_is_around: Final = _remembered(Around, lambda *_: True)

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 from bson import ObjectId
@@ -90,10 +90,10 @@ class Glance:
         self._looks = Looks(keys_of, texts)
 
     def unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[Held[Any]]:
-        """Return the positions of the values that have to be looked at closer, ascending, each with what it may match.
+        """Return the positions of the values that have to be looked at closer, ascending, each with all it may match.
 
-        That is None where it may be anything, and no usual statement document. All other values are statements without
-        a match, or `are_over` for all that they may match.
+        That is None where it may be anything, or no usual statement document. The values that are left out are
+        statements without a match, or `are_over` for all that they may match.
         """
         starts = range(0, len(values), CHUNK)
         return [
@@ -114,7 +114,7 @@ class Glance:
             those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
             for number, things in self._held(tenant, those, are_over):
                 unsettled.setdefault(places[numbers[number]], things)
-        return sorted(unsettled.items(), key=itemgetter(0))
+        return [(place, unsettled[place]) for place in sorted(unsettled)]
 
     def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], are_over: AreOver | None) -> Sequence[Held[Any]]:
         """Return what may match and is not over, of statements of one tenant."""

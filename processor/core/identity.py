@@ -11,6 +11,9 @@ from bson import ObjectId
 
 from processor.core.evidence import Owner
 
+ACTOR_LIMIT = 1_048_576
+"""Bytes of an actor: every progress document and event of the owner carries it, and evidence needs room beside it."""
+
 Who = tuple[str, ...] | ObjectId
 """An actor's identifier as it is written, or a persona."""
 

@@ -1,7 +1,7 @@
 """Statements to evidence, against one snapshot of the journeys (semantics.md, sections 2 and 3)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import bson
@@ -9,7 +9,7 @@ from bson import ObjectId
 from pydantic import ValidationError
 
 from processor.core.evidence import Append, Item, Owner
-from processor.core.identity import Identification, Uncounted, owners_of, progress_id
+from processor.core.identity import ACTOR_LIMIT, Identification, Uncounted, owners_of, progress_id
 from processor.core.index import JourneyIndex, Match
 from processor.core.journey import JourneyRules
 from processor.core.records import Reason, Rejected, StatementRecord
@@ -20,9 +20,6 @@ from schemas.statement import first_fault, validate_statement
 
 DOCUMENT_LIMIT = 16_777_216
 """Bytes of a document that MongoDB takes."""
-
-ACTOR_LIMIT = 1_048_576
-"""Bytes of an actor: every progress document and event of the owner carries it, and evidence needs room beside it."""
 
 
 @dataclass(slots=True)
@@ -53,11 +50,11 @@ def match(
     and counts nowhere. Of what was sighted under the same index that is known.
     """
     matched = Matched()
-    evidence: dict[ObjectId, _Evidence] = {}
+    found = _Found(identification)
     for record in records:
         if isinstance(record, Sighting):
-            for found in record.matches:
-                _add(evidence, record, found, identification, matched)
+            for match in record.matches:
+                _add(record, match, found.whose_again(record, match.journey))
             matched.matches += len(record.matches)
             continue
         matches = index.matches(record)
@@ -68,10 +65,11 @@ def match(
             matched.rejected.append(rejected)
             continue
         matched.matches += len(matches)
-        counted = [_add(evidence, record, found, identification, matched) for found in matches]
+        counted = [_add(record, match, found.whose(record, match.journey)) for match in matches]
         if record.is_bare and any(counted):
             matched.kept.append(record)
-    matched.appends = [collected.append(progress) for progress, collected in evidence.items()]
+    matched.appends = [collected.append(progress) for progress, collected in found.evidence.items()]
+    matched.uncounted = found.uncounted
     return matched
 
 
@@ -94,27 +92,47 @@ class _Evidence:
         )
 
 
-def _add(
-    evidence: dict[ObjectId, _Evidence],
-    record: StatementRecord | Sighting,
-    found: Match,
-    identification: Identification,
-    matched: Matched,
-) -> bool:
-    """Add one match to the evidence of each owner; say whether it is anybody's."""
-    journey, waypoint = found
-    owners = owners_of(record.document, journey.track_by, identification)
-    if isinstance(owners, Uncounted):
-        matched.uncounted[owners] += 1
-        return False
-    item = Item(record.reference, record.timestamp)
-    for owner in owners:
+@dataclass(slots=True)
+class _Found:
+    """The evidence of a batch by progress id; of actors that come again, written the same way, whose it is."""
+
+    identification: Identification
+    evidence: dict[ObjectId, _Evidence] = field(default_factory=dict)
+    uncounted: Counter[str] = field(default_factory=Counter)
+    known: dict[tuple[bytes, ObjectId], Sequence[_Evidence]] = field(default_factory=dict)
+
+    def whose(self, record: StatementRecord | Sighting, journey: JourneyRules) -> Sequence[_Evidence]:
+        """Return the evidence of each owner; count why it is nobody's."""
+        owners = owners_of(record.document, journey.track_by, self.identification)
+        if isinstance(owners, Uncounted):
+            self.uncounted[owners] += 1
+            return ()
+        return [self._of(journey, owner) for owner in owners]
+
+    def whose_again(self, record: Sighting, journey: JourneyRules) -> Sequence[_Evidence]:
+        """Return the same, at once where the actor was asked for before."""
+        if journey.track_by != "actor":
+            return self.whose(record, journey)
+        key = record.actor, journey.id
+        whose = self.known.get(key)
+        if whose is None:
+            whose = self.known[key] = self.whose(record, journey)
+        return whose
+
+    def _of(self, journey: JourneyRules, owner: Owner) -> _Evidence:
         progress = progress_id(journey.organisation, journey.id, owner)
-        collected = evidence.get(progress)
+        collected = self.evidence.get(progress)
         if collected is None:
-            collected = evidence[progress] = _Evidence(journey, owner)
-        collected.items.setdefault(waypoint.id, {})[item] = None
-    return True
+            collected = self.evidence[progress] = _Evidence(journey, owner)
+        return collected
+
+
+def _add(record: StatementRecord | Sighting, match: Match, whose: Sequence[_Evidence]) -> bool:
+    """Add one match to the evidence of each owner; say whether it is anybody's."""
+    item = Item(record.reference, record.timestamp)
+    for collected in whose:
+        collected.items.setdefault(match.waypoint.id, {})[item] = None
+    return bool(whose)
 
 
 def fault_of(record: StatementRecord) -> Rejected | None:

@@ -45,6 +45,11 @@ class Handover:
         """Whether anything may be handed over at all."""
         return self._room > 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether something was handed over that nobody has taken."""
+        return bool(self._claims)
+
     def give_back(self, claims: Sequence[OutboxClaim]) -> None:
         """Take back what was taken and could not be published: it comes first again."""
         self._claims.extendleft(reversed(claims))

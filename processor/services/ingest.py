@@ -44,7 +44,7 @@ class IngestPolicy:
 
     `stride` is how many records are glanced at before those among them that may match are read, and written while the
     next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
-    cheap, few enough to overlap with the next.
+    cheap, few enough to overlap with the next. `least` is how many documents are worth a write of their own.
     """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
@@ -52,6 +52,7 @@ class IngestPolicy:
     budget: RejectionBudget = field(default_factory=RejectionBudget)
     stride: int = 1_000
     piece: int = 500
+    least: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Ingest:
                 index = self._journeys.index
                 # 1. append
                 read = _Read()
-                async with Landing(self._store, self._around.clock) as landing:
+                async with Landing(self._store, self._around.clock, self._policy.least) as landing:
                     for held in self._unsettled(batch.values, index):
                         piece = self._read(batch, held, index)
                         read.add(piece)

@@ -1,7 +1,7 @@
 """The evidence of one batch on its way to the store, piece by piece: the next is read while others are written."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,19 +13,25 @@ from processor.core.matching import Matched
 from processor.core.records import StatementRecord
 from processor.ports import Clock, Evidence
 
+TURNS = 8
+"""Turns of the event loop after each piece: what is sent or has come takes several, from a socket to who waits."""
+
 
 class Landing:
     """One batch's. Nothing is durable before `settle` has returned (I1).
 
-    What an earlier piece has evidence for too waits until that is written, and goes in one write: two at once would
-    only be in each other's way.
+    A write takes `least` documents, or what is left at the end. What an earlier write has evidence for too waits until
+    that is done, and goes in one write: two at once would only be in each other's way.
     """
 
-    def __init__(self, store: Evidence, clock: Clock) -> None:
+    def __init__(self, store: Evidence, clock: Clock, least: int = 1) -> None:
         self._store = store
         self._clock = clock
+        self._least = least
         self._writing: list[asyncio.Task[int]] = []
         self._begun: set[ObjectId] = set()
+        self._next: list[Append] = []
+        self._kept: list[StatementRecord] = []
         self._later: list[Append] = []
 
     async def __aenter__(self) -> Self:
@@ -44,16 +50,25 @@ class Landing:
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def take(self, matched: Matched) -> None:
-        """Begin to write a piece."""
-        now = [append for append in matched.appends if append.progress not in self._begun]
+        """Take a piece, and begin to write when there is enough."""
+        self._next += [append for append in matched.appends if append.progress not in self._begun]
         self._later += [append for append in matched.appends if append.progress in self._begun]
-        self._begun.update(append.progress for append in now)
-        if now or matched.kept:
-            self._writing.append(asyncio.create_task(self._append(now, matched.kept)))
-            await asyncio.sleep(0)  # it begins, and the other loops get their turn
+        self._kept += matched.kept
+        if len(self._next) + len(self._kept) >= self._least:
+            self._write()
+            for _ in range(TURNS):  # it begins, and the other loops get theirs
+                await asyncio.sleep(0)
+
+    def _write(self) -> None:
+        appends, kept = joined(self._next), self._kept
+        self._next, self._kept = [], []
+        self._begun.update(append.progress for append in appends)
+        if appends or kept:
+            self._writing.append(asyncio.create_task(self._append(appends, kept)))
 
     async def settle(self) -> int:
         """Wait until all is durable; return how many documents wait for a promoter. Raises what a write has raised."""
+        self._write()
         if self._writing:
             await asyncio.wait(self._writing)
         due = sum(task.result() for task in self._writing)
@@ -63,8 +78,10 @@ class Landing:
         return await self._store.append(appends, kept, self._clock.now())
 
 
-def joined(appends: Iterable[Append]) -> list[Append]:
+def joined(appends: Sequence[Append]) -> Sequence[Append]:
     """Return one append for each document, with the items of all; they are of one snapshot of the journeys."""
+    if len({append.progress for append in appends}) == len(appends):
+        return appends
     found: dict[ObjectId, Append] = {}
     for append in appends:
         known = found.get(append.progress)

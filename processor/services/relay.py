@@ -3,7 +3,7 @@
 1. claim the outboxes of a batch of documents under a fresh key with a lease; those that the loops of this process have
    filled were claimed as they were filled (`handover.py`),
 2. publish their events in revision order (acknowledged by the broker), and those that are handed over meanwhile,
-3. forget what was published, together.
+3. forget what was published, together; while more is handed over, beside the next publication.
 
 R1: every change of public state is published at least once: a crash between 2 and 3 repeats events with the same
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
@@ -12,7 +12,7 @@ ids. R2: the events of one document carry a revision that grows by one, and reac
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from bson import ObjectId
@@ -37,6 +37,10 @@ PATIENCE = 1.0
 """Seconds that a store is given at the end."""
 
 
+Published = tuple[OutboxClaim, Mapping[ObjectId, int]]
+"""A claim, and by progress id the last revision of it that was published."""
+
+
 class Relay:
     """One relay of any number."""
 
@@ -54,18 +58,38 @@ class Relay:
         self._leasing = leasing
         self._handover = handover
         self._swept: datetime | None = None
+        self._forgetting: asyncio.Task[None] | None = None
+        self._held_until = datetime.max.replace(tzinfo=UTC)
 
     async def step(self) -> int:
         """Claim, publish, forget; return how many documents had something to publish.
 
         Raises `Unavailable` when the store failed: the outboxes are claimed again when the lease runs out.
         """
-        # 1. claim
-        claims = await self._claims()
-        done: list[tuple[OutboxClaim, Mapping[ObjectId, int]]] = []
+        try:
+            # 1. claim
+            claims = await self._claims()
+            # 2. publish
+            done = await self._published_together(claims)
+            # 3. forget
+            await self._forgotten()
+            if done:
+                self._forgetting = asyncio.create_task(self._forget(done))
+                self._held_until = min(claim.until for claim, _ in done)
+            if self._around.stop.is_set() or not self._handover.waits:
+                await self._forgotten()
+        except asyncio.CancelledError:
+            if self._forgetting:
+                self._forgetting.cancel()
+                await asyncio.wait([self._forgetting])
+            raise
+        return sum(len(claim.outboxes) for claim, _ in done)
+
+    async def _published_together(self, claims: Sequence[OutboxClaim]) -> Sequence[Published]:
+        """Publish, and what is handed over for a moment after; return what was."""
+        done: list[Published] = []
         until = asyncio.get_running_loop().time() + LINGER
         while claims:
-            # 2. publish
             try:
                 done += await self._published(claims, is_patient=not done)
             except Unavailable:
@@ -74,12 +98,18 @@ class Relay:
                 self._handover.give_back(claims)  # what is published need not wait for it
                 break
             claims = await self._handed_over(until, done)
-        # 3. forget
-        if done:
-            await self._around.outlast(LOOP, lambda: self._store.forget(done))
+        return done
+
+    async def _forget(self, done: Sequence[Published]) -> None:
+        await self._around.outlast(LOOP, lambda: self._store.forget(done))
         for claim, published in done:
             self._account(claim, published)
-        return sum(len(claim.outboxes) for claim, _ in done)
+
+    async def _forgotten(self) -> None:
+        """Wait until what was published is forgotten. Raises what that has raised."""
+        forgetting, self._forgetting = self._forgetting, None
+        if forgetting:
+            await forgetting
 
     async def give_back(self) -> None:
         """At the end of the process, leave what was handed over and is not published to others, before its lease ends.
@@ -88,6 +118,7 @@ class Relay:
         """
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(PATIENCE):
+                await self._forgotten()
                 left = self._handover.take()
                 await self._store.forget([(claim, dict.fromkeys(claim.outboxes, 0)) for claim in left])
 
@@ -100,14 +131,14 @@ class Relay:
         handed = self._handover.take()
         if handed and self._swept is not None and abs(now - self._swept) < SWEEP:
             return handed
+        if now >= self._held_until:  # or this would find what is published, and only to be forgotten
+            await self._forgotten()
         claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         if len(claim.outboxes) < leasing.batch:
             self._swept = now
         return (*handed, claim) if claim.outboxes else handed
 
-    async def _handed_over(
-        self, until: float, done: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]
-    ) -> Sequence[OutboxClaim]:
+    async def _handed_over(self, until: float, done: Sequence[Published]) -> Sequence[OutboxClaim]:
         """Wait a moment for what can be published and forgotten with what is done; return it, or nothing."""
         while (left := until - asyncio.get_running_loop().time()) > MOMENT and self._handover.is_open:
             if sum(len(claim.outboxes) for claim, _ in done) >= self._leasing.batch or self._around.stop.is_set():
@@ -117,9 +148,7 @@ class Relay:
             await self._around.pause(left, self._handover.given)
         return ()
 
-    async def _published(
-        self, claims: Sequence[OutboxClaim], *, is_patient: bool
-    ) -> Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]:
+    async def _published(self, claims: Sequence[OutboxClaim], *, is_patient: bool) -> Sequence[Published]:
         """Publish; return of each claim what was. Who is patient waits an outage out."""
         with self._around.metrics.relay_seconds.time():
             if is_patient:

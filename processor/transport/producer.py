@@ -28,6 +28,9 @@ from processor.transport.connect import connection, stop_within, translated
 ENVELOPE = 65_536
 """Bytes that a dead letter's headers may add to the record it carries."""
 
+BATCH = 524_288
+"""Bytes of a batch before it is compressed: a partition has one under way at a time, and brokers take a megabyte."""
+
 DELIVERY_SHARE = 0.5
 """Share of a lease that a delivery may take: what a relay gave up must not be sent after its lease ran out (R2)."""
 
@@ -157,7 +160,7 @@ def _client(settings: Settings) -> AIOKafkaProducer:
         enable_idempotence=True,
         compression_type=None if settings.kafka_compression == "none" else settings.kafka_compression,
         max_request_size=settings.kafka_max_message_bytes + ENVELOPE,
-        max_batch_size=131_072,
+        max_batch_size=min(BATCH, settings.kafka_max_message_bytes // 2),
     )
 
 

@@ -210,6 +210,22 @@ def test_a_batch_is_looked_at_as_each_of_its_values(index: JourneyIndex) -> None
     assert index.glance.unsettled([]) == []
 
 
+@pytest.mark.parametrize("index", [*INDEXES[:3], index_of(ASKED[:8])])
+def test_each_of_a_batch_comes_with_all_that_it_may_match(index: JourneyIndex) -> None:
+    """The right ones: of several tenants, after what cannot be read, and in long batches."""
+    dice = random.Random(3)
+    others = [orjson.dumps({**SEEDS[0], "organisation": dice.choice((ANA, "no id"))}) for _ in range(60)]
+    values = [*MATCHING * 30, *others, *[None, b"", b"{"] * 9, *map(orjson.dumps, SEEDS)]
+    dice.shuffle(values)
+    together = index.glance.unsettled(values)
+    for position, things in together:
+        assert [(0, things)] == index.glance.unsettled([values[position]])
+        [found] = decode(Record("statements", 0, 0, 1, values[position]), Tenancy())
+        if things is not None and not isinstance(found, Rejected):
+            assert {id(match) for match in index.matches(found)} <= {id(match) for match in things}
+    assert len([things for _, things in together if things]) >= 30
+
+
 @pytest.mark.parametrize(("index", "value"), list(zip(INDEXES[:8], MATCHING, strict=False)))
 def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: JourneyIndex, value: bytes) -> None:
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())

@@ -175,7 +175,7 @@ class Process:
             self.member = self.parts.source(self.servers.group, self.faults)
             await self.enter()
             letters = MemoryDeadLetters(self.servers.broker, LETTERS, self.faults)
-            policy = IngestPolicy(Tenancy(), stride=3, piece=2)
+            policy = IngestPolicy(Tenancy(), stride=3, piece=2, least=2)
             evidence = self._evidence(handover, finished)
             beside = PromoterBeside(appended, finished) if "promote" in self.loops else PromoterBeside()
             ingest = self.parts.ingest(self.member, evidence, letters, self.journeys, policy, self.around, beside)

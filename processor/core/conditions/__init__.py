@@ -10,10 +10,14 @@ from processor.core.conditions.narrowed import any_of, narrowed
 from processor.core.conditions.parse import compile_conditions
 from processor.core.conditions.paths import Path, Step, parse_path
 from processor.core.conditions.required import Place, Requirement, Requirements, keys_at, one_of
+from processor.core.conditions.texts import ACTIVITY, ACTIVITY_TYPE, VERB
 from processor.core.conditions.values import key_of
 from processor.core.conditions.warnings import warnings_of
 
 __all__ = [
+    "ACTIVITY",
+    "ACTIVITY_TYPE",
+    "VERB",
     "Clause",
     "Conditions",
     "Finding",

@@ -33,6 +33,8 @@ def compile_conditions(conditions: str | Mapping[str, Any]) -> Conditions:
         raise InvalidConditions("$", f"a query is an object, not {type(query).__name__}")
     check_extent(query)
     source = converted(query, "$")
+    if not isinstance(source, Mapping):
+        raise InvalidConditions("$", "a query is an object, not an id or a date")
     clause = _all("$and", _entries(source, "$", is_root=True))
     return Conditions(source, clause, texts_of(clause))
 

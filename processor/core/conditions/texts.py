@@ -1,15 +1,21 @@
 """Conditions that only ask for texts: to hold a statement to them takes no more of it than those."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from processor.core.conditions.compiled import Clause
 from processor.core.conditions.operators import is_plain
+
+VERB: Final = "statement.verb.id"
+ACTIVITY: Final = "statement.object.id"
+ACTIVITY_TYPE: Final = "statement.object.definition.type"
 
 
 def texts_of(clause: Clause) -> Mapping[str, frozenset[str]] | None:
     """Return by path the texts one of which has to be there, if that is all that is asked; else None.
 
-    Where a single text or nothing stands at each path, that is the same question.
+    The paths are those of the verb, the activity and its type: where a single text or nothing stands there, that is the
+    same question.
     """
     if clause.operator == "$and" and clause.parts:
         texts: dict[str, frozenset[str]] = {}
@@ -19,8 +25,8 @@ def texts_of(clause: Clause) -> Mapping[str, frozenset[str]] | None:
                 return None
             texts.update({path: texts.get(path, wanted) & wanted for path, wanted in within.items()})
         return texts
-    wanted = clause.asked if clause.operator == "$in" else [clause.asked]
-    is_asked = clause.operator in ("$eq", "$in") and clause.path is not None and isinstance(wanted, list)
-    if not is_asked or not all(type(text) is str and is_plain(text) for text in wanted):
+    if clause.path not in (VERB, ACTIVITY, ACTIVITY_TYPE) or clause.operator not in ("$eq", "$in"):
         return None
-    return {str(clause.path): frozenset(wanted)}
+    wanted = clause.asked if clause.operator == "$in" else [clause.asked]
+    is_of_texts = all(type(text) is str and is_plain(text) for text in wanted)
+    return {clause.path: frozenset(wanted)} if is_of_texts else None

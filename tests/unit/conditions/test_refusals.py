@@ -36,6 +36,8 @@ def nested(levels: int) -> dict[str, Any]:
         ({"$or": []}, "$.$or", "at least one"),
         ({"$and": {"a": 1}}, "$.$and", "needs a list"),
         ({"$nor": [1]}, "$.$nor[0]", "a query is an object"),
+        ({"$date": 0}, "$", "a query is an object"),
+        ({"$oid": "5" * 24}, "$", "a query is an object"),
         ({"a": {"$in": 1}}, "$.a.$in", "needs a list"),
         ({"a": {"$all": "x"}}, "$.a.$all", "needs a list"),
         ({"a": {"$size": -1}}, "$.a.$size", "whole number"),

@@ -110,7 +110,7 @@ async def test_what_the_first_records_hold_is_written_while_the_next_are_glanced
     world.send(
         a_statement(1), a_statement(2, verb={"id": "http://example.org/other"}), a_statement(3), b"not json", b"[]"
     )
-    ingest, _ = await an_ingest(world, stride=2)
+    ingest, _ = await an_ingest(world, stride=2, least=1)
     glance, glanced = Glance.unsettled, list[tuple[int, int]]()
 
     def spy(self: Glance, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[Held[Any]]:

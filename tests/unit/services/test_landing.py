@@ -68,6 +68,21 @@ async def test_a_document_that_is_being_written_gets_all_the_rest_in_one_write_a
     assert append.items == {WAYPOINTS[0]: (an_item(2), an_item(3)), WAYPOINTS[1]: (an_item(4),)}
 
 
+async def test_a_write_takes_enough_documents_or_what_is_left() -> None:
+    store = SlowStore()
+    store.lands.set()
+    async with Landing(store, World().clock, least=3) as landing:
+        await landing.take(a_piece(an_append(an_item(1)), kept=1))
+        assert store.asked == []
+        await landing.take(a_piece(an_append(an_item(2)), an_append(an_item(9), owner="ben")))
+        await landing.take(a_piece(an_append(an_item(3), owner="eve")))
+        assert await landing.settle() == 3
+    (first, kept), (last, _) = store.asked
+    assert kept == 1
+    assert [append.items[WAYPOINTS[0]] for append in first] == [(an_item(1), an_item(2)), (an_item(9),)]
+    assert [append.items[WAYPOINTS[0]] for append in last] == [(an_item(3),)]
+
+
 async def test_i1_a_piece_that_fails_fails_the_batch_when_the_others_have_ended() -> None:
     """What was inserted has events that are handed to the relay only then."""
     store = SlowStore()

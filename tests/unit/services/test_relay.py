@@ -1,5 +1,6 @@
 """The relay: publish, then forget; at least once, in order, under a lease (R1, R2)."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -21,9 +22,9 @@ class Crash(Exception):
     """The process ends here."""
 
 
-def a_relay(world: World, handover: Handover | None = None) -> Relay:
+def a_relay(world: World, handover: Handover | None = None, batch: int = 500) -> Relay:
     sink = MemoryEventSink(world.broker, EVENTS, world.effects)
-    return Relay(world.store, sink, world.around, Leasing(), handover or Handover(Leasing()))
+    return Relay(world.store, sink, world.around, Leasing(batch=batch), handover or Handover(Leasing()))
 
 
 async def promoted(world: World, number: int, owner: str = "ana") -> None:
@@ -207,9 +208,83 @@ async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after
     world.effects.at("publish.before", lambda: None, raising(BROKER_AWAY))
     assert await relay.step() == 1
     assert (published(world), published(world, owner="ben")) == ([1], [])
+    await asyncio.sleep(0.01)  # it is forgotten beside the next step
     assert [document["processing"]["outbox"] == [] for document in world.documents] == [True, False]
     assert await relay.step() == 1
     assert published(world, owner="ben") == [1]
+
+
+async def some_published_and_another_to_come() -> tuple[World, Relay]:
+    """Ana's and Eve's events are published, and are still to be forgotten, hers under the older lease; Ben's waits."""
+    world = World()
+    handover = Handover(Leasing(), room=8)
+    ana = await promoted_for(world, handover)
+    world.clock.advance(LEASE / 2)
+    eve, ben = await promoted_for(world, handover, "eve"), await promoted_for(world, handover, "ben")
+    relay = a_relay(world, handover, batch=2)
+    ana()
+    eve()
+    world.effects.at("publish.after", lambda: None, ben)
+    assert await relay.step() == 2
+    assert world.effects.done[-2:] == ["publish", "publish"]
+    return world, relay
+
+
+async def test_what_was_published_is_forgotten_beside_the_next_publication() -> None:
+    world, relay = await some_published_and_another_to_come()
+    assert await relay.step() == 1
+    assert sorted(world.effects.done[-4:]) == ["forget", "forget", "forget", "publish"]
+    assert (published(world), published(world, owner="ben")) == ([1], [1])
+    assert [document["processing"]["outbox"] for document in world.documents] == [[], [], []]
+
+
+async def test_r1_a_forgetting_that_fails_fails_the_next_step() -> None:
+    world, relay = await some_published_and_another_to_come()
+    world.effects.fail("forget.before", Crash())
+    with pytest.raises(Crash):
+        await relay.step()
+
+
+async def test_r1_what_is_still_to_be_forgotten_is_not_found_again_after_its_lease() -> None:
+    world, relay = await some_published_and_another_to_come()
+    world.clock.advance(LEASE / 2 + 1)  # Ana's
+    await relay.step()
+    assert published(world) == [1]
+
+
+async def test_a_relay_that_is_asked_to_stop_leaves_nothing_to_be_forgotten() -> None:
+    world = World()
+    handover = Handover(Leasing(), room=8)
+    first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
+    first()
+
+    def stopped() -> None:
+        second()
+        world.around.stop.set()
+
+    world.effects.at("publish.after", stopped)
+    assert await a_relay(world, handover, batch=1).step() == 1
+    assert world.effects.done[-1] == "forget"
+
+
+async def test_who_is_cancelled_forgets_nothing_more() -> None:
+    world, relay = await some_published_and_another_to_come()
+    world.effects.fail("forget.before", STORE_AWAY, times=99)
+    step = asyncio.create_task(relay.step())
+
+    def cancelled() -> None:
+        step.cancel()
+
+    world.effects.at("publish.before", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_at_the_end_what_was_published_is_forgotten_first() -> None:
+    world, relay = await some_published_and_another_to_come()
+    await relay.give_back()
+    assert [len(document["processing"]["outbox"]) for document in world.documents] == [0, 0, 1]
 
 
 async def test_at_the_end_a_store_that_is_away_is_not_waited_for() -> None:
