@@ -16,7 +16,8 @@ from processor.core.retraction import retraction_entry
 from processor.ports import Reread, Waking
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults, effect, no_faults
-from processor.testing.store import MemoryDatabase, MemoryProgressStore, ask, mark
+from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.writes import ask, mark
 
 
 class MemoryReplayStore:

@@ -1,4 +1,4 @@
-"""Progress documents and journeys in memory: the same semantics as MongoDB's, without I/O, for the simulation.
+"""Progress documents in memory: the same semantics as MongoDB's, without I/O, for the simulation.
 
 Durable effects announce themselves to `faults` (see `processor.testing.faults`), with names such as
 `append.progress.before`. A bulk write is not one effect, and a claim is a search, an update of each document and a
@@ -8,7 +8,7 @@ read: a crash, and another process, can come in between.
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from bson import ObjectId
 
@@ -21,9 +21,20 @@ from processor.core.retraction import replay_entry
 from processor.core.spilling import whole
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.testing.faults import Faults, effect, no_faults
+from processor.testing.writes import (
+    Document,
+    apply_promotion,
+    as_stored,
+    ask,
+    decide,
+    forget,
+    is_expired,
+    is_free,
+    is_in_work,
+    lock_of,
+    mark,
+)
 from schemas.dots import encode_dots
-
-Document = dict[str, Any]
 
 
 class MemoryDatabase:
@@ -115,7 +126,7 @@ class MemoryProgressStore:
         """Read documents that nobody is at; see `ports.ProgressStore.at_rest`."""
         async with effect(self._faults, "at_rest"):
             found = [self._database.progresses[progress] for progress in ids if progress in self._database.progresses]
-            return {it["_id"]: _as_stored(it) for it in found if not _is_in_work(it["processing"])}
+            return {it["_id"]: as_stored(it) for it in found if not is_in_work(it["processing"])}
 
     async def go_on(
         self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
@@ -154,7 +165,7 @@ class MemoryProgressStore:
         for waypoint in append.items:
             document["pendingProgress"].setdefault(waypoint, {"statements": []})
         processing["version"] = append.version
-        _decide(document, continuation.promotion, now)
+        decide(document, continuation.promotion, now)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
@@ -164,7 +175,7 @@ class MemoryProgressStore:
                 if self._claimable([document], "due", "lease", now):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        documents = tuple(_as_stored(it) for it in found if it.get("lockKey") == lock_key)
+        documents = tuple(as_stored(it) for it in found if it.get("lockKey") == lock_key)
         return Claim(lock_key, until, documents, has_more=len(found) == limit)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
@@ -175,9 +186,9 @@ class MemoryProgressStore:
     def _claimable(self, documents: Iterable[Document], mark: str, lease: str, now: datetime) -> list[Document]:
         """Return those that are marked and free, longest marked first, then those whose lease ran out."""
         documents = list(documents)
-        marked = [it for it in documents if mark in it["processing"] and _is_free(it, lease, now)]
+        marked = [it for it in documents if mark in it["processing"] and is_free(it, lease, now)]
         marked.sort(key=lambda it: it["processing"][mark])
-        expired = [it for it in documents if it not in marked and _is_expired(it, lease, now)]
+        expired = [it for it in documents if it not in marked and is_expired(it, lease, now)]
         return marked + expired
 
     async def apply(
@@ -246,7 +257,7 @@ class MemoryProgressStore:
                 processing = self._database.progresses[progress]["processing"]
                 if processing.get("relayKey") == claim.lock_key:
                     left = [event.time for event in claim.outboxes[progress] if event.revision > revision]
-                    _forget(processing, revision, left)
+                    forget(processing, revision, left)
 
     async def mark_due(self, versions: Mapping[ObjectId, int], now: datetime) -> int:
         """Mark due what waits, is older, or is claimed; see `ports.ProgressStore.mark_due`."""
@@ -270,7 +281,7 @@ class MemoryProgressStore:
             documents=len(documents),
             due=sum("due" in it for it in marks),
             claimed=sum("lease" in it for it in marks),
-            expired=sum(_is_expired(it, "lease", now) for it in documents),
+            expired=sum(is_expired(it, "lease", now) for it in documents),
             waiting=sum(bool(it.get("waiting")) for it in marks),
             outbox=sum("publish" in it or "relayLease" in it for it in marks),
             oldest_due=min((it["due"] for it in marks if "due" in it), default=None),
@@ -284,9 +295,9 @@ class MemoryProgressStore:
         for progress, document in self._database.progresses.items():
             it = document["processing"]
             if "lease" in it:
-                locks.append(_lock(progress, "promote", document["lockKey"], it["lease"], it["holder"]))
+                locks.append(lock_of(progress, "promote", document["lockKey"], it["lease"], it["holder"]))
             if "relayLease" in it:
-                locks.append(_lock(progress, "relay", it["relayKey"], it["relayLease"], it["relayHolder"]))
+                locks.append(lock_of(progress, "relay", it["relayKey"], it["relayLease"], it["relayHolder"]))
         return sorted(locks, key=lambda lock: lock.until)[:limit]
 
     async def find(
@@ -303,114 +314,3 @@ class MemoryProgressStore:
         found = [it for it in documents if all(value in (None, it[key]) for key, value in wanted.items())]
         for document in found[:limit]:
             yield deepcopy(self._database.whole(document))
-
-
-def _as_stored(document: Document) -> Document:
-    """Return a copy with the outbox as it stands in MongoDB."""
-    copy = deepcopy(document)
-    if "outbox" in copy["processing"]:
-        copy["processing"]["outbox"] = [
-            {"revision": it.revision, "data": it.data} for it in copy["processing"]["outbox"]
-        ]
-    return copy
-
-
-def _is_in_work(processing: Document) -> bool:
-    marks = any(key in processing for key in ("due", "lease", "waiting"))
-    return (
-        marks or bool(processing.get("replay") or processing.get("spilled")) or len(processing.get("outbox", ())) > 20
-    )
-
-
-def mark(processing: Document, mark: str, now: datetime) -> None:
-    """Set a mark, unless an earlier one stands: it tells since when there is something to do."""
-    processing[mark] = min(processing.get(mark, now), now)
-
-
-def ask(processing: Document, entry: Document) -> None:
-    """Add what a recalculation asks, once."""
-    if entry not in (asked := processing.setdefault("replay", [])):
-        asked.append(entry)
-
-
-def _lock(
-    progress: ObjectId, loop: Literal["promote", "relay"], lock_key: str, until: datetime, holder: Document
-) -> Lock:
-    return Lock(progress, loop, lock_key, until, holder["worker"] or None, holder["since"])
-
-
-def _forget(processing: Document, revision: int, left: Sequence[datetime]) -> None:
-    """Remove the events up to a revision and give the lease back; `left` are the times of what was not published."""
-    processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
-    if left:
-        mark(processing, "publish", min(left))  # the claim has cleared their mark
-    del processing["relayKey"], processing["relayLease"], processing["relayHolder"]
-
-
-def _is_free(document: Document, lease: str, now: datetime) -> bool:
-    return lease not in document["processing"] or _is_expired(document, lease, now)
-
-
-def _is_expired(document: Document, lease: str, now: datetime) -> bool:
-    return lease in document["processing"] and document["processing"][lease] < now
-
-
-def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> None:
-    """Write all of a promotion into the document (P2); the lease goes, and uses the lock up."""
-    processing = document["processing"]
-    for waypoint, items in promotion.consumed.items():
-        entry = document["pendingProgress"][waypoint]
-        entry["statements"] = [it for it in entry["statements"] if it not in items_to(items)]
-    if promotion.replayed:
-        processing["replay"] = [it for it in processing["replay"] if it not in promotion.replayed]
-    _decide(document, promotion, now)
-    if promotion.is_partial:
-        mark(processing, "due", now)
-    processing.pop("lease", None)
-    processing.pop("holder", None)
-
-
-def _decide(document: Document, promotion: Promotion, now: datetime) -> None:
-    """Write what a promotion decided; not what it consumed, nor anything about its lock."""
-    processing = document["processing"]
-    document.update(deepcopy(dict(promotion.changed)))
-    for name in promotion.removed:
-        document.pop(name, None)
-    for name, value in promotion.processing.items():
-        if value is None:
-            processing.pop(name, None)
-        else:
-            processing[name] = deepcopy(value)
-    if promotion.consumed or promotion.event:
-        document["updatedAt"] = now
-    if promotion.event:
-        processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
-        processing["revision"] = promotion.event.revision
-        mark(processing, "publish", now)
-
-
-class MemoryJourneyCatalog:
-    """One process's view of the journeys: `ports.JourneyCatalog`."""
-
-    def __init__(self, database: MemoryDatabase, faults: Faults = no_faults) -> None:
-        self._database = database
-        self._faults = faults
-        self._heard: int | None = None
-
-    async def load(self) -> Sequence[Mapping[str, Any]]:
-        """Return every journey document. What changes from the first call on is heard by `changed`."""
-        if self._heard is None:
-            self._heard = self._database.journey_changes
-        async with effect(self._faults, "journeys.load"):
-            return deepcopy(list(self._database.journeys.values()))
-
-    async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
-        """Insert or replace by `_id`."""
-        for journey in journeys:
-            self._database.journeys[journey["_id"]] = deepcopy(journey)
-        self._database.journey_changes += 1
-
-    async def changed(self) -> bool:
-        """Tell at once whether the journeys have changed; as a change stream does, it tells a change once."""
-        heard, self._heard = self._heard, self._database.journey_changes
-        return heard != self._heard

@@ -10,7 +10,8 @@ from processor.errors import StoreUnavailable
 from processor.ports import JourneyCatalog
 from processor.store.connect import JOURNEYS, Database
 from processor.store.journeys import MongoJourneyCatalog
-from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog
+from processor.testing.journeys import MemoryJourneyCatalog
+from processor.testing.store import MemoryDatabase
 from tests.builders import a_journey
 
 Catalogs = Callable[[], JourneyCatalog]

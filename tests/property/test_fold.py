@@ -15,7 +15,7 @@ from processor.core.evidence import Item, Promotion
 from processor.core.fold import fold
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, promote
-from processor.testing.store import apply_promotion
+from processor.testing.writes import apply_promotion
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_reference, at, journey_rules
 
 Evidence = Sequence[tuple[str, Item]]

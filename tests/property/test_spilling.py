@@ -16,7 +16,7 @@ from processor.core.evidence import Item, Promotion
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, size_of, whole
-from processor.testing.store import apply_promotion
+from processor.testing.writes import apply_promotion
 from tests.builders import at, journey_rules
 from tests.property.test_fold import Deliveries, a_document, appended, deliveries, journeys, public
 

@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from processor.core.completions import attempts_from, items_from
 from processor.core.evidence import Item
-from processor.testing.store import Document
+from processor.testing.writes import Document
 from tests.property.test_fold import naive_fold
 from tests.simulation.ledger import PUBLIC, Violation, tells
 from tests.simulation.onlooker import PROGRESS

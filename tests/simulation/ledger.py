@@ -20,7 +20,8 @@ from processor.ports import Claim, OutboxClaim, RelayLease
 from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults
-from processor.testing.store import Document, MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.writes import Document
 from schemas.progress import render_progress
 
 NEW = {"completions": [], "isCompleted": False}

@@ -25,7 +25,7 @@ from processor.services.promoter import Found, Promoter
 from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
-from processor.testing.store import Document
+from processor.testing.writes import Document
 from tests.simulation.ledger import WatchedFinished, WatchedStore
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

@@ -29,7 +29,8 @@ from processor.testing.broker import (
     MemoryGroup,
     MemoryRecordSource,
 )
-from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog
+from processor.testing.journeys import MemoryJourneyCatalog
+from processor.testing.store import MemoryDatabase
 from tests.simulation.ledger import Ledger, WatchedFinished, WatchedStore
 from tests.simulation.onlooker import LETTERS, PROGRESS
 from tests.simulation.scheduler import Scheduler

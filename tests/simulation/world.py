@@ -12,7 +12,8 @@ from bson import ObjectId
 from processor.core.index import Known, index_journeys
 from processor.core.journey import JourneyRules
 from processor.testing.broker import MemoryBroker, MemoryGroup
-from processor.testing.store import Document, MemoryJourneyCatalog
+from processor.testing.journeys import MemoryJourneyCatalog
+from processor.testing.writes import Document
 from schemas.journey import journey_document, journey_from, revision_of
 from tests.simulation.ledger import Ledger, Violation
 from tests.simulation.onlooker import Onlooker

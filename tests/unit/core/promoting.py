@@ -10,7 +10,7 @@ from processor.core.completions import items_to
 from processor.core.evidence import Promotion
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, promote
-from processor.testing.store import apply_promotion
+from processor.testing.writes import apply_promotion
 from tests.builders import JOURNEY, ORGANISATION, a_reference, at
 from tests.unit.core.folding import items
 

@@ -12,7 +12,7 @@ from processor.core.fold import fold
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, needed_version, promote
 from processor.core.recalculation import Recalculation, Stage, status_of
-from processor.testing.store import apply_promotion
+from processor.testing.writes import apply_promotion
 from tests.builders import JOURNEY, WAYPOINTS, a_reference, an_item, at, journey_rules
 from tests.property.test_fold import a_document, appended
 

@@ -14,7 +14,8 @@ from processor.metrics import Metrics
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Surroundings
 from processor.testing.broker import MemoryBroker, MemoryGroup
-from processor.testing.store import MemoryDatabase, MemoryJourneyCatalog, MemoryProgressStore
+from processor.testing.journeys import MemoryJourneyCatalog
+from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey
 
 STATEMENTS, LETTERS, EVENTS = "statements", "dead-letters", "events"
