@@ -317,14 +317,18 @@ class JourneyCatalog(Protocol):
         """
 
 
+DELIVERY_SHARE = 0.5
+"""Share of a lease that a delivery may take: what a relay gave up must not be sent after its lease ran out (R2)."""
+
+
 class EventSink(Protocol):
     """Topic `journey.progress-updated`."""
 
     async def publish(self, outboxes: Mapping[ObjectId, Sequence[ProgressEvent]]) -> Mapping[ObjectId, int]:
         """Publish each document's events in revision order (R2); key = progress id.
 
-        Returns, by document, the last revision that the broker acknowledged with all before it; documents of
-        which nothing was acknowledged are missing from the answer.
+        Returns, within `DELIVERY_SHARE` of a lease, by document the last revision that the broker acknowledged with all
+        before it; documents of which nothing was acknowledged are missing from the answer.
         """
 
 

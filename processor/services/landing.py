@@ -20,8 +20,9 @@ TURNS = 8
 class Landing:
     """One batch's. Nothing is durable before `settle` has returned (I1).
 
-    A write takes `least` documents, or what is left at the end. What an earlier write has evidence for too waits until
-    that is done, and goes in one write: two at once would only be in each other's way.
+    A write takes `least` documents and bare statements, as pieces count them, or what is left at the end. What an
+    earlier write has evidence for too waits until that is done, and goes in one write: two at once would only be in
+    each other's way.
     """
 
     def __init__(self, store: Evidence, clock: Clock, least: int = 1) -> None:
@@ -50,14 +51,14 @@ class Landing:
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def take(self, matched: Matched) -> None:
-        """Take a piece, and begin to write when there is enough."""
+        """Take a piece, and begin to write when there is enough; then the other loops get their turns."""
         self._next += [append for append in matched.appends if append.progress not in self._begun]
         self._later += [append for append in matched.appends if append.progress in self._begun]
         self._kept += matched.kept
         if len(self._next) + len(self._kept) >= self._least:
             self._write()
-            for _ in range(TURNS):  # it begins, and the other loops get theirs
-                await asyncio.sleep(0)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     def _write(self) -> None:
         appends, kept = joined(self._next), self._kept

@@ -18,7 +18,7 @@ import structlog
 from bson import ObjectId
 
 from processor.errors import Unavailable
-from processor.ports import EventSink, OutboxClaim, ProgressStore
+from processor.ports import DELIVERY_SHARE, EventSink, OutboxClaim, ProgressStore
 from processor.services.handover import Handover
 from processor.services.surroundings import Leasing, Surroundings
 
@@ -64,7 +64,8 @@ class Relay:
     async def step(self) -> int:
         """Claim, publish, forget; return how many documents had something to publish.
 
-        Raises `Unavailable` when the store failed: the outboxes are claimed again when the lease runs out.
+        Raises `Unavailable` when the store failed, or at the end could not forget what an earlier step has published:
+        the outboxes are claimed again when the lease runs out.
         """
         try:
             # 1. claim
@@ -72,16 +73,18 @@ class Relay:
             # 2. publish
             done = await self._published_together(claims)
             # 3. forget
-            await self._forgotten()
+            before, self._forgetting = self._forgetting, asyncio.create_task(self._forget(done)) if done else None
+            if before:
+                await before
             if done:
-                self._forgetting = asyncio.create_task(self._forget(done))
                 self._held_until = min(claim.until for claim, _ in done)
             if self._around.stop.is_set() or not self._handover.waits:
                 await self._forgotten()
         except asyncio.CancelledError:
-            if self._forgetting:
-                self._forgetting.cancel()
-                await asyncio.wait([self._forgetting])
+            forgetting, self._forgetting = self._forgetting, None
+            if forgetting:
+                forgetting.cancel()
+                await asyncio.wait([forgetting])
             raise
         return sum(len(claim.outboxes) for claim, _ in done)
 
@@ -127,12 +130,13 @@ class Relay:
 
         What is handed over and not published has a lease that runs out: an outage here loses none of it.
         """
-        now, leasing = self._around.clock.now(), self._leasing
-        handed = self._handover.take()
+        handed, leasing = self._handover.take(), self._leasing
+        now = self._around.clock.now()
         if handed and self._swept is not None and abs(now - self._swept) < SWEEP:
             return handed
         if now >= self._held_until:  # or this would find what is published, and only to be forgotten
             await self._forgotten()
+            now = self._around.clock.now()
         claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         if len(claim.outboxes) < leasing.batch:
             self._swept = now
@@ -161,13 +165,13 @@ class Relay:
         ]
 
     async def _publish(self, claims: Sequence[OutboxClaim]) -> Mapping[ObjectId, int]:
-        """Publish while the lease lasts; after it the events may be another relay's, and ours would be late (R2).
+        """Publish while half of the lease is left; after it the events may be another relay's, and ours be late (R2).
 
         An empty outbox is published by that: the events of a promotion that landed in the midst of an earlier claim
         went with it and left their mark behind. Given back, or it would be claimed again for ever.
         """
-        now = self._around.clock.now()
-        outboxes = {key: events for claim in claims if now < claim.until for key, events in claim.outboxes.items()}
+        late = self._around.clock.now() + self._leasing.duration * DELIVERY_SHARE
+        outboxes = {key: events for claim in claims if late <= claim.until for key, events in claim.outboxes.items()}
         if not outboxes:
             return {}
         empty = {progress: 0 for progress, events in outboxes.items() if not events}

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -74,8 +73,7 @@ class Surroundings:
         finally:
             for wait in waits:
                 wait.cancel()
-                with suppress(asyncio.CancelledError):
-                    await wait
+            await asyncio.wait(waits)  # not each by itself: who is cancelled meanwhile has to hear of it
         for wake in wakes:
             wake.clear()
 

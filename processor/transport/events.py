@@ -1,6 +1,8 @@
 """Progress-updated events as CloudEvents on Kafka: `ports.EventSink` (semantics.md, section 7)."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
@@ -82,18 +84,22 @@ class KafkaEventSink:
         """Publish each document's events in revision order; see `ports.EventSink.publish` (R2).
 
         In waves: the first event of every document, then the second, …; a document whose event failed is left
-        out of the later ones. An outage after the first wave ends the work with what was acknowledged.
+        out of the later ones. An outage after the first wave, or the end of the time for a delivery, ends the work
+        with what was acknowledged.
         """
         published: dict[ObjectId, int] = {}
         failed: set[ObjectId] = set()
+        until = self._producer.deadline()
         for wave in zip_longest(*outboxes.values()):
             events = [event for event in wave if event and event.progress not in failed]
+            if published and asyncio.get_running_loop().time() >= until:
+                break
             try:
-                outcomes = await self._producer.produce(self._topic, [message_of(event) for event in events])
+                outcomes = await self._produced(events, until)
             except BrokerUnavailable:
                 if not published:
                     raise
-                return published
+                break
             for event, failure in zip(events, outcomes, strict=True):
                 if failure is None:
                     published[event.progress] = event.revision
@@ -101,6 +107,19 @@ class KafkaEventSink:
                 failed.add(event.progress)
                 _tell(event, failure)
         return published
+
+    async def _produced(self, events: Sequence[ProgressEvent], until: float) -> list[KafkaError | None]:
+        """Produce events of different documents; those that are refused for their size together, in halves."""
+        outcomes = await self._producer.produce(self._topic, [message_of(event) for event in events], until)
+        refused = [number for number, failure in enumerate(outcomes) if failure and is_about_the_message(failure)]
+        if len(refused) < 2:
+            return outcomes
+        for half in (refused[: len(refused) // 2], refused[len(refused) // 2 :]):
+            with suppress(BrokerUnavailable):  # then they were refused, and are tried again later
+                again = await self._produced([events[number] for number in half], until)
+                for number, outcome in zip(half, again, strict=True):
+                    outcomes[number] = outcome
+        return outcomes
 
 
 def _tell(event: ProgressEvent, failure: KafkaError) -> None:

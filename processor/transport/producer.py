@@ -22,6 +22,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from processor.ports import DELIVERY_SHARE
 from processor.settings import Settings
 from processor.transport.connect import connection, stop_within, translated
 
@@ -30,9 +31,6 @@ ENVELOPE = 65_536
 
 BATCH = 524_288
 """Bytes of a batch before it is compressed: a partition has one under way at a time, and brokers take a megabyte."""
-
-DELIVERY_SHARE = 0.5
-"""Share of a lease that a delivery may take: what a relay gave up must not be sent after its lease ran out (R2)."""
 
 
 class Message(NamedTuple):
@@ -49,32 +47,30 @@ class Producer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._deadline = settings.lease * DELIVERY_SHARE
+        self._patience = settings.lease * DELIVERY_SHARE
         self._client: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def produce(self, topic: str, messages: Sequence[Message]) -> list[kafka.KafkaError | None]:
+    def deadline(self) -> float:
+        """Return until when, on the event loop's clock, what is delivered from now on has to be acknowledged."""
+        return asyncio.get_running_loop().time() + self._patience
+
+    async def produce(
+        self, topic: str, messages: Sequence[Message], until: float | None = None
+    ) -> list[kafka.KafkaError | None]:
         """Produce messages in their order; return for each None once acknowledged by all in-sync replicas, or why not.
 
+        `until` is a `deadline` that has begun before; a batch that the broker finds too large is refused as a whole.
         Raises `BrokerUnavailable` when not one was acknowledged because Kafka cannot be reached, `Misfit` when it
         refuses us; but not when a message was too large: that one may be why the others failed.
         """
-        client = await self._started()
         failures: list[kafka.KafkaError | None] = list(map(self._misfit, messages))
-        sent: list[tuple[_Batch, asyncio.Future[Any]]] = []
-        broken: kafka.KafkaError | None = None
-        try:
-            async with asyncio.timeout(self._deadline):
-                fitting = [number for number, failure in enumerate(failures) if failure is None]
-                for batch in _batches(client, messages, fitting, await _partitioning(client, topic)):
-                    future = await client.send_batch(batch.builder, topic, partition=batch.partition)
-                    sent.append((batch, future))
-                if sent:
-                    await asyncio.wait([future for _, future in sent])
-        except TimeoutError:
-            broken = kafka.KafkaTimeoutError(f"not acknowledged within {self._deadline:g} seconds")
-        except kafka.KafkaError as error:
-            broken = error
+        fitting = [number for number, failure in enumerate(failures) if failure is None]
+        if not fitting:
+            return failures
+        client = await self._started()
+        sent: list[_Sent] = []
+        broken = await _deliver(client, topic, messages, fitting, until or self.deadline(), sent)
         if broken or any(not future.done() or future.exception() for _, future in sent):
             await self._give_up(client)
         if broken:
@@ -83,7 +79,7 @@ class Producer:
             outcome = _failure(future)
             for number in batch.numbers:
                 failures[number] = outcome
-        is_outage = bool(failures) and not any(failure is None or is_about_the_message(failure) for failure in failures)
+        is_outage = not any(failure is None or is_about_the_message(failure) for failure in failures)
         if is_outage:
             with translated():
                 raise broken or next(filter(None, failures))
@@ -114,7 +110,7 @@ class Producer:
                 client = _client(self._settings)
                 try:
                     with translated():
-                        async with asyncio.timeout(self._deadline):
+                        async with asyncio.timeout(self._patience):
                             await client.start()
                 except BaseException:
                     await stop_within(_stopped(client), "producer")
@@ -164,6 +160,46 @@ def _client(settings: Settings) -> AIOKafkaProducer:
     )
 
 
+class _Batch(NamedTuple):
+    """Messages of one partition, by their numbers, and in their order."""
+
+    partition: int
+    builder: BatchBuilder
+    numbers: list[int]
+
+
+_Sent = tuple[_Batch, "asyncio.Future[Any]"]
+"""A batch, and what becomes of it."""
+
+
+async def _deliver(
+    client: AIOKafkaProducer,
+    topic: str,
+    messages: Sequence[Message],
+    numbers: Sequence[int],
+    until: float,
+    sent: list[_Sent],
+) -> kafka.KafkaError | None:
+    """Send the messages that have these numbers and wait for what becomes of them; `sent` grows by each batch.
+
+    Return why not all were sent, or not all have been told of by `until`; else None.
+    """
+    seconds = until - asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(until):
+            for batch in _batches(messages, numbers, await _partitioning(client, topic), client.create_batch):
+                future = await client.send_batch(batch.builder, topic, partition=batch.partition)
+                sent.append((batch, future))
+            await asyncio.wait([future for _, future in sent])
+    except TimeoutError:
+        return kafka.KafkaTimeoutError(f"not acknowledged within {seconds:.3g} seconds")
+    except AssertionError as error:  # aiokafka's, if the partition is gone: the topic was made anew
+        return kafka.UnknownTopicOrPartitionError(str(error))
+    except kafka.KafkaError as error:
+        return error
+    return None
+
+
 async def _partitioning(client: AIOKafkaProducer, topic: str) -> Callable[[bytes | None], int]:
     """Return what tells the partition of a key, as Kafka's own clients do."""
     partitions = sorted(await client.partitions_for(topic))
@@ -173,19 +209,11 @@ async def _partitioning(client: AIOKafkaProducer, topic: str) -> Callable[[bytes
     return partial(DefaultPartitioner(), all_partitions=partitions, available=available)
 
 
-class _Batch(NamedTuple):
-    """Messages of one partition, by their numbers, and in their order."""
-
-    partition: int
-    builder: BatchBuilder
-    numbers: list[int]
-
-
 def _batches(
-    client: AIOKafkaProducer,
     messages: Sequence[Message],
     numbers: Iterable[int],
     partition_of: Callable[[bytes | None], int],
+    new: Callable[[], BatchBuilder],
 ) -> list[_Batch]:
     """Put the messages that have these numbers together by their partition, as many as a batch takes."""
     batches: list[_Batch] = []
@@ -195,7 +223,7 @@ def _batches(
         partition = partition_of(message.key)
         batch = last.get(partition)
         if batch is None or not _append(batch.builder, message):
-            batch = last[partition] = _Batch(partition, client.create_batch(), [])
+            batch = last[partition] = _Batch(partition, new(), [])
             batches.append(batch)
             _append(batch.builder, message)
         batch.numbers.append(number)

@@ -6,19 +6,18 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from processor.core.letters import Place, digest
 from processor.core.records import Reason, Record, Rejected
 from processor.ports import DeadLetters
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters
-from processor.transport.admin import open_admin
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
 from processor.transport.producer import open_producer
 from processor.transport.reading import read_all
 from processor.transport.records import record_of
 from processor.transport.topics import create_topics
+from tests.contract.limits import create_with_limit
 
 
 class StoppedClock:
@@ -151,9 +150,9 @@ async def test_i3_a_record_too_large_for_a_letter_leaves_one_without_it(
     """Refused by our own client, or by a broker whose topic somebody made for smaller messages."""
     limit = 50_000 if topic_limit is None else 10_000_000
     settings = settings.model_copy(update={"kafka_max_message_bytes": limit, "kafka_compression": "none"})
-    await create_topics(settings)
     if topic_limit:
-        await lower_the_limit(settings, topic_limit)
+        await create_with_limit(settings, settings.dead_letters_topic, topic_limit)
+    await create_topics(settings)
     large = [a_rejected(b"%d" % n * 200_000, b"key", (("a", b"b"),), offset=n) for n in range(2)]
     small = [a_rejected(b"%d" % n, b"key", offset=n) for n in range(2, 20)]
     async with open_producer(settings) as producer:
@@ -176,8 +175,8 @@ async def test_i3_a_record_too_large_for_a_letter_leaves_one_without_it(
 async def test_i3_small_letters_that_are_refused_as_one_batch_are_parked_whole(settings: Settings) -> None:
     """A broker's limit is on the batch: letters that each fit are refused beside one that does not, or together."""
     settings = settings.model_copy(update={"kafka_compression": "none"})
+    await create_with_limit(settings, settings.dead_letters_topic, 20_000)
     await create_topics(settings)
-    await lower_the_limit(settings, 20_000)
     bad = [a_rejected(b"%d" % n * size, b"key", offset=n) for n, size in enumerate((100_000, 1, 15_000, 15_000))]
     async with open_producer(settings) as producer, asyncio.timeout(30):
         await KafkaDeadLetters(producer, settings.dead_letters_topic, StoppedClock()).park(bad)
@@ -185,9 +184,3 @@ async def test_i3_small_letters_that_are_refused_as_one_batch_are_parked_whole(s
     omitted = {letter.origin.offset for letter in found if letter.origin and letter.omitted}
     assert omitted == {0}
     assert {letter.origin.offset for letter in found if letter.origin} == set(range(4))
-
-
-async def lower_the_limit(settings: Settings, limit: int) -> None:
-    resource = ConfigResource(ConfigResourceType.TOPIC, settings.dead_letters_topic, {"max.message.bytes": str(limit)})
-    async with open_admin(settings) as admin:
-        await admin.alter_configs([resource])

@@ -1,5 +1,6 @@
 """`ports.EventSink`: one suite for the sink in memory and the one on a real broker (R1, R2)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
@@ -18,6 +19,7 @@ from processor.transport.producer import open_producer
 from processor.transport.reading import read_all
 from processor.transport.records import record_of
 from processor.transport.topics import create_topics
+from tests.contract.limits import create_with_limit
 
 
 class Event(NamedTuple):
@@ -162,3 +164,33 @@ async def test_r2_an_event_too_large_holds_only_its_own_document_back(settings: 
         assert [event.sequence for event in (await rig.events())[str(stuck)]] == [1]
         # and the producer goes on
         assert await rig.sink.publish({other: [an_event(other, 4)]}) == {other: 4}
+
+
+@pytest.mark.servers
+async def test_r1_events_that_are_refused_together_are_published_apart(settings: Settings) -> None:
+    """A broker's limit is on the batch; and one that fits nowhere holds nobody else's back."""
+    settings = settings.model_copy(update={"kafka_compression": "none"})
+    await create_with_limit(settings, settings.progress_topic, 30_000)
+    await create_topics(settings)
+    stuck = ObjectId()
+    large = ProgressEvent(stuck, 1, datetime(2024, 1, 1, tzinfo=UTC), b'"%s"' % (b"x" * 40_000))
+    some = {progress: [an_event(progress, 1), an_event(progress, 2)] for progress in (ObjectId() for _ in range(300))}
+    async with open_producer(settings) as producer, asyncio.timeout(30):
+        rig = KafkaRig(settings, KafkaEventSink(producer, settings.progress_topic))
+        published = await rig.sink.publish({**some, stuck: [large, an_event(stuck, 2)]})
+        assert published == dict.fromkeys(some, 2)
+        events = await rig.events()
+    assert {key: [event.sequence for event in it] for key, it in events.items()} == {str(it): [1, 2] for it in some}
+
+
+@pytest.mark.servers
+async def test_r2_an_event_too_large_to_be_sent_holds_nobody_elses_back(settings: Settings) -> None:
+    settings = settings.model_copy(update={"kafka_max_message_bytes": 100_000})
+    await create_topics(settings)
+    ids = [ObjectId() for _ in range(9)]
+    outboxes = {progress: [an_event(progress, 1)] for progress in ids}
+    outboxes[ids[4]] = [ProgressEvent(ids[4], 1, datetime(2024, 1, 1, tzinfo=UTC), b'"%s"' % (b"x" * 200_000))]
+    async with open_producer(settings) as producer:
+        rig = KafkaRig(settings, KafkaEventSink(producer, settings.progress_topic))
+        assert await rig.sink.publish(outboxes) == dict.fromkeys([*ids[:4], *ids[5:]], 1)
+        assert (await rig.events()).keys() == {str(it) for it in [*ids[:4], *ids[5:]]}

@@ -78,7 +78,7 @@ async def test_a_write_takes_enough_documents_or_what_is_left() -> None:
         await landing.take(a_piece(an_append(an_item(3), owner="eve")))
         assert await landing.settle() == 3
     (first, kept), (last, _) = store.asked
-    assert kept == 1
+    assert kept == 1, "with the evidence that refers to it"
     assert [append.items[WAYPOINTS[0]] for append in first] == [(an_item(1), an_item(2)), (an_item(9),)]
     assert [append.items[WAYPOINTS[0]] for append in last] == [(an_item(3),)]
 

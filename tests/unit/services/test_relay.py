@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from processor.core.records import Record
 from processor.errors import StoreUnavailable
+from processor.ports import OutboxClaim
 from processor.services.handover import Handover
 from processor.services.relay import Relay
 from processor.services.surroundings import Leasing
@@ -238,11 +240,13 @@ async def test_what_was_published_is_forgotten_beside_the_next_publication() -> 
     assert [document["processing"]["outbox"] for document in world.documents] == [[], [], []]
 
 
-async def test_r1_a_forgetting_that_fails_fails_the_next_step() -> None:
+async def test_r1_a_forgetting_that_fails_fails_the_next_step_and_loses_nothing_of_its_own() -> None:
     world, relay = await some_published_and_another_to_come()
     world.effects.fail("forget.before", Crash())
     with pytest.raises(Crash):
         await relay.step()
+    await relay.give_back()
+    assert [len(document["processing"]["outbox"]) for document in world.documents] == [1, 1, 0]
 
 
 async def test_r1_what_is_still_to_be_forgotten_is_not_found_again_after_its_lease() -> None:
@@ -267,9 +271,37 @@ async def test_a_relay_that_is_asked_to_stop_leaves_nothing_to_be_forgotten() ->
     assert world.effects.done[-1] == "forget"
 
 
+async def test_r2_a_claim_that_waited_for_that_has_a_whole_lease() -> None:
+    world, relay = await some_published_and_another_to_come()
+    world.clock.advance(LEASE / 2 + 1)
+    world.effects.at("forget.after", lambda: world.clock.advance(LEASE - 1))
+    claimed: list[timedelta] = []
+    claim = world.store.claim_events
+
+    async def spy(lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
+        claimed.append(until - world.clock.now())
+        return await claim(lock_key, now, until, limit)
+
+    world.store.claim_events = spy  # type: ignore[method-assign]
+    await relay.step()
+    assert claimed == [timedelta(seconds=LEASE)]
+
+
+@pytest.mark.parametrize(("waited", "events"), [(LEASE / 2, [1]), (LEASE / 2 + 1, [])])
+async def test_r2_what_cannot_be_delivered_within_its_lease_is_left_to_its_end(
+    waited: float, events: list[int]
+) -> None:
+    world = World()
+    handover = Handover(Leasing(), room=1)
+    (await promoted_for(world, handover))()
+    world.clock.advance(waited)
+    await a_relay(world, handover).step()
+    assert published(world) == events
+
+
 async def test_who_is_cancelled_forgets_nothing_more() -> None:
     world, relay = await some_published_and_another_to_come()
-    world.effects.fail("forget.before", STORE_AWAY, times=99)
+    world.effects.fail("forget.before", STORE_AWAY, times=10_000)
     step = asyncio.create_task(relay.step())
 
     def cancelled() -> None:
@@ -279,6 +311,8 @@ async def test_who_is_cancelled_forgets_nothing_more() -> None:
     with pytest.raises(asyncio.CancelledError):
         await step
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert [len(document["processing"]["outbox"]) for document in world.documents] == [1, 1, 1]
+    await relay.give_back()  # goes on from there
 
 
 async def test_at_the_end_what_was_published_is_forgotten_first() -> None:

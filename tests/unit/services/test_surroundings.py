@@ -128,3 +128,20 @@ def test_p1_lock_keys_are_fresh_uuids() -> None:
     keys = {Leasing().new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(key[14] == "4" for key in keys)
+
+
+@pytest.mark.parametrize("turns", range(1, 12))
+async def test_who_is_cancelled_while_it_pauses_hears_of_it(turns: int) -> None:
+    """Also in the moment in which the pause ends by itself."""
+    world = World()
+
+    async def pausing() -> None:
+        for _ in range(100):
+            await world.around.pause(0.0)
+
+    task = asyncio.create_task(pausing())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
