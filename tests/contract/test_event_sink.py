@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from bson import ObjectId
 
 from processor.core.evidence import ProgressEvent
@@ -194,3 +195,20 @@ async def test_r2_an_event_too_large_to_be_sent_holds_nobody_elses_back(settings
         rig = KafkaRig(settings, KafkaEventSink(producer, settings.progress_topic))
         assert await rig.sink.publish(outboxes) == dict.fromkeys([*ids[:4], *ids[5:]], 1)
         assert (await rig.events()).keys() == {str(it) for it in [*ids[:4], *ids[5:]]}
+
+
+@pytest.mark.servers
+async def test_r2_the_events_of_a_document_have_the_partition_that_other_clients_would_choose(
+    settings: Settings,
+) -> None:
+    settings = settings.model_copy(update={"topic_partitions": 5})
+    await create_topics(settings)
+    outboxes = {
+        progress: [an_event(progress, 1), an_event(progress, 2)] for progress in (ObjectId() for _ in range(60))
+    }
+    async with open_producer(settings) as producer:
+        await KafkaEventSink(producer, settings.progress_topic).publish(outboxes)
+    found = [(message.key, message.partition) async for message in read_all(settings, settings.progress_topic)]
+    assert len(found) == 120
+    assert all(DefaultPartitioner()(key, list(range(5)), list(range(5))) == partition for key, partition in found)
+    assert {partition for _, partition in found} == set(range(5))

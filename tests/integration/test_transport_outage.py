@@ -109,10 +109,11 @@ async def test_a_frozen_broker_is_told_in_time(hasty: Settings, broker: ServerPr
         with frozen(broker, hasty):
             async with asyncio.timeout(10):
                 with pytest.raises(BrokerUnavailable, match="within 1 seconds"):
-                    await producer.produce(hasty.statements_topic, [Message(b"in doubt", b"key")])
+                    # more than can be under way: the last are not even sent
+                    await producer.produce(hasty.statements_topic, [Message(b"in doubt" * 50_000, b"key")] * 5)
         await produced(producer, hasty, b"after")
     found = await values(hasty)
-    assert [value for value in found if value != b"in doubt"] == [b"before", b"after"]
+    assert [value for value in found if value and not value.startswith(b"in doubt")] == [b"before", b"after"]
 
 
 async def test_disconnecting_does_not_wait_for_the_end_of_an_outage(hasty: Settings, broker: ServerProcess) -> None:

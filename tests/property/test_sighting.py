@@ -1,6 +1,7 @@
 """What is sighted is what reading the whole record and matching would give (DECISIONS 94)."""
 
 import random
+from itertools import product
 from typing import Any
 
 import orjson
@@ -10,11 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.core.conditions import compile_conditions
+from processor.core.decode import Tenancy, decode
+from processor.core.identity import Identification
 from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
+from processor.core.matching import match
+from processor.core.records import Record, StatementRecord
+from processor.core.sighting import sighted
 from tests.builders import a_journey, a_statement_document
 from tests.hostile import LITERALS, TIMES, mutated
-from tests.property.test_plain import BROKEN, FULL, with_a_part
+from tests.property.test_plain import AGENT, BROKEN, FULL, MAIL, with_a_part
 from tests.property.whole import is_sighted_right
 from tests.unit.schemas.samples import CONFORMANCE, COURSE, lines, needs
 
@@ -166,6 +172,26 @@ def test_a_part_that_was_judged_before_is_judged_the_same() -> None:
     broken = orjson.dumps({**SEED, "statement": {**FULL, "authority": {"mbox": "x"}}}, default=str)
     for value in (orjson.dumps(SEED, default=str), broken) * 3:
         assert bool(sightings(value)) == (value is not broken)
+
+
+def test_matching_what_was_sighted_is_matching_what_was_read() -> None:
+    """Whose evidence it is, too: of one actor with two personas, of several journeys, in one batch."""
+    index = index_of(journeys(*FOR_TEXTS) + journeys(*FOR_TEXTS[:2], trackBy="persona"))
+    actors = [AGENT, {**AGENT, "name": "Anna"}, MAIL]
+    people = [None, {"_id": "59c236a0bdf9ac67b2ab5eef"}, {"_id": "59c236a0bdf9ac67b2ab5ee0"}]
+    values = [
+        orjson.dumps(
+            {**SEED, "_id": f"{number:024x}", "person": person, "statement": {**FULL, "actor": actor}}, default=str
+        )
+        for number, (actor, person) in enumerate(product(actors * 3, people))
+    ]
+    seen = [sighted(value, things or ()) for value in values for _, things in index.glance.unsettled([value])]
+    read = [record for value in values for record in decode(Record("statements", 0, 0, 1, value), Tenancy())]
+    for lowercase in (False, True):
+        identification = Identification(lowercase_actors=lowercase)
+        matched = match([it for it in seen if it], index, identification)
+        assert len(matched.appends) > 9
+        assert matched == match([it for it in read if isinstance(it, StatementRecord)], index, identification)
 
 
 @needs(CONFORMANCE)

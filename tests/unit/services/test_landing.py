@@ -83,6 +83,15 @@ async def test_a_write_takes_enough_documents_or_what_is_left() -> None:
     assert [append.items[WAYPOINTS[0]] for append in last] == [(an_item(3),)]
 
 
+async def test_bare_statements_are_enough_for_a_write() -> None:
+    store = SlowStore()
+    store.lands.set()
+    async with Landing(store, World().clock, least=2) as landing:
+        await landing.take(a_piece(kept=2))
+        assert store.asked == [([], 2)]
+        assert await landing.settle() == 0
+
+
 async def test_i1_a_piece_that_fails_fails_the_batch_when_the_others_have_ended() -> None:
     """What was inserted has events that are handed to the relay only then."""
     store = SlowStore()
