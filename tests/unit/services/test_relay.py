@@ -310,7 +310,7 @@ async def test_who_is_cancelled_forgets_nothing_more() -> None:
     world.effects.at("publish.before", cancelled)
     with pytest.raises(asyncio.CancelledError):
         await step
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not [task for task in asyncio.all_tasks() if "Relay._forget" in repr(task)]
     assert [len(document["processing"]["outbox"]) for document in world.documents] == [1, 1, 1]
     await relay.give_back()  # goes on from there
 
