@@ -11,7 +11,7 @@ from typing import Any
 from bson import ObjectId
 from msgspec import Struct
 
-from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB
+from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
 from processor.core.decode import DEPTH_LIMIT, known_id
 from processor.core.identity import ACTOR_LIMIT
 from processor.core.index import Match
@@ -39,9 +39,9 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
 
     `things` are all that the record may match, as a glance found, which knows it for a usual statement document.
     """
-    asked: list[Mapping[str, frozenset[str]]] = []
+    asked: list[Texts] = []
     for thing in things:
-        texts = thing.waypoint.conditions.texts
+        texts = texts_of(thing.waypoint.conditions)
         if texts is None:
             return None
         asked.append(texts)

@@ -10,7 +10,7 @@ from bson import ObjectId
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processor.core.conditions import compile_conditions
+from processor.core.conditions import compile_conditions, texts_of
 from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification
 from processor.core.index import JourneyIndex
@@ -81,16 +81,16 @@ def sightings(value: bytes | None) -> int:
 
 @pytest.mark.parametrize("asked", FOR_TEXTS)
 def test_conditions_that_only_ask_for_texts(asked: dict[str, Any]) -> None:
-    assert compile_conditions(asked).texts is not None
+    assert texts_of(compile_conditions(asked)) is not None
 
 
 @pytest.mark.parametrize("asked", FOR_MORE)
 def test_conditions_that_ask_for_more(asked: dict[str, Any]) -> None:
-    assert compile_conditions(asked).texts is None
+    assert texts_of(compile_conditions(asked)) is None
 
 
 def test_two_questions_at_one_path_are_both_asked() -> None:
-    assert compile_conditions(FOR_TEXTS[-1]).texts == {THING: frozenset()}
+    assert texts_of(compile_conditions(FOR_TEXTS[-1])) == {THING: frozenset()}
 
 
 @pytest.mark.parametrize("seed", [SEED, BARE_SEED])

@@ -10,7 +10,7 @@ from processor.core.conditions.narrowed import any_of, narrowed
 from processor.core.conditions.parse import compile_conditions
 from processor.core.conditions.paths import Path, Step, parse_path
 from processor.core.conditions.required import Place, Requirement, Requirements, keys_at, one_of
-from processor.core.conditions.texts import ACTIVITY, ACTIVITY_TYPE, VERB
+from processor.core.conditions.texts import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
 from processor.core.conditions.values import key_of
 from processor.core.conditions.warnings import warnings_of
 
@@ -27,6 +27,7 @@ __all__ = [
     "Requirement",
     "Requirements",
     "Step",
+    "Texts",
     "any_of",
     "compile_conditions",
     "key_of",
@@ -34,5 +35,6 @@ __all__ = [
     "narrowed",
     "one_of",
     "parse_path",
+    "texts_of",
     "warnings_of",
 ]

@@ -48,22 +48,18 @@ class Conditions:
     """A compiled query, callable as `(document) -> bool`. Made by `compile_conditions`.
 
     Called, it tells whether a document matches: a dict of plain JSON, ids and aware dates. It never raises. `source` is
-    the query as an object; `required` what a match makes necessary, for an index; `texts` all that is asked, where that
-    is only for texts (`texts_of`).
+    the query as an object; `required` what a match makes necessary, for an index.
     """
 
-    __slots__ = ("__call__", "clause", "required", "source", "texts")
+    __slots__ = ("__call__", "clause", "required", "source")
 
     __call__: Predicate
     """A slot that holds the predicate itself: to call it through a method would double the cost of an equality."""
 
-    def __init__(
-        self, source: Mapping[str, Any], clause: Clause, texts: Mapping[str, frozenset[str]] | None = None
-    ) -> None:
+    def __init__(self, source: Mapping[str, Any], clause: Clause) -> None:
         self.source = source
         self.clause = clause
         self.required = clause.required
-        self.texts = texts
         self.__call__ = clause.predicate
 
     @property

@@ -16,7 +16,6 @@ from processor.core.conditions.dialect import DATE_FIELDS, check_extent, convert
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.paths import parse_path
 from processor.core.conditions.required import all_of, any_of
-from processor.core.conditions.texts import texts_of
 from processor.core.conditions.values import Test
 
 TEXT_LIMIT: Final = 4_000_000
@@ -35,8 +34,7 @@ def compile_conditions(conditions: str | Mapping[str, Any]) -> Conditions:
     source = converted(query, "$")
     if not isinstance(source, Mapping):
         raise InvalidConditions("$", "a query is an object, not an id or a date")
-    clause = _all("$and", _entries(source, "$", is_root=True))
-    return Conditions(source, clause, texts_of(clause))
+    return Conditions(source, _all("$and", _entries(source, "$", is_root=True)))
 
 
 def _read(text: str) -> Any:

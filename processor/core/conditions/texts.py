@@ -1,26 +1,35 @@
 """Conditions that only ask for texts: to hold a statement to them takes no more of it than those."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
-from processor.core.conditions.compiled import Clause
+from processor.core.conditions.compiled import Clause, Conditions
 from processor.core.conditions.operators import is_plain
 
 VERB: Final = "statement.verb.id"
 ACTIVITY: Final = "statement.object.id"
 ACTIVITY_TYPE: Final = "statement.object.definition.type"
 
+Texts = Mapping[str, frozenset[str]]
+"""By path, the texts one of which has to be there."""
 
-def texts_of(clause: Clause) -> Mapping[str, frozenset[str]] | None:
-    """Return by path the texts one of which has to be there, if that is all that is asked; else None.
+
+@lru_cache(maxsize=4096)
+def texts_of(conditions: Conditions) -> Texts | None:
+    """Return the texts that are asked for, if that is all that is asked; else None.
 
     The paths are those of the verb, the activity and its type: where a single text or nothing stands there, that is the
-    same question.
+    same question. Remembered for those that are asked about: most of ten thousand journeys' never are.
     """
+    return _texts(conditions.clause)
+
+
+def _texts(clause: Clause) -> Texts | None:
     if clause.operator == "$and" and clause.parts:
         texts: dict[str, frozenset[str]] = {}
         for part in clause.parts:
-            within = texts_of(part)
+            within = _texts(part)
             if within is None:
                 return None
             texts.update({path: texts.get(path, wanted) & wanted for path, wanted in within.items()})
