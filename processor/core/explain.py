@@ -138,7 +138,7 @@ def _obstacles(
         yield Obstacle.JOURNEY_INACTIVE
     if record.organisation != rules.organisation:
         yield Obstacle.OTHER_ORGANISATION
-    if not takes_store(rules, record):
+    if not takes_store(rules, record.store):
         yield Obstacle.OTHER_STORE
     if is_voided(record):
         yield Obstacle.VOIDED

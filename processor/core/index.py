@@ -27,9 +27,9 @@ def is_voided(record: StatementRecord) -> bool:
     return record.document.get("voided") is True
 
 
-def takes_store(journey: JourneyRules, record: StatementRecord) -> bool:
-    """Tell whether the statement's store is one of the journey's sources; without sources every store is."""
-    return not journey.sources or record.store in journey.sources
+def takes_store(journey: JourneyRules, store: ObjectId | None) -> bool:
+    """Tell whether a statement's store is one of the journey's sources; without sources every store is."""
+    return not journey.sources or store in journey.sources
 
 
 class JourneyIndex:
@@ -67,7 +67,7 @@ class JourneyIndex:
         return [
             match
             for match in shelves.candidates(document)
-            if takes_store(match.journey, record) and match.waypoint.conditions(document)
+            if takes_store(match.journey, record.store) and match.waypoint.conditions(document)
         ]
 
 

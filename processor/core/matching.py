@@ -50,11 +50,11 @@ def match(
     and counts nowhere. Of what was sighted under the same index that is known.
     """
     matched = Matched()
-    found = _Found(identification)
+    collected = _Collected(identification)
     for record in records:
         if isinstance(record, Sighting):
-            for match in record.matches:
-                _add(record, match, found.whose_again(record, match.journey))
+            for found in record.matches:
+                _add(record, found, collected.whose_again(record, found.journey))
             matched.matches += len(record.matches)
             continue
         matches = index.matches(record)
@@ -65,11 +65,11 @@ def match(
             matched.rejected.append(rejected)
             continue
         matched.matches += len(matches)
-        counted = [_add(record, match, found.whose(record, match.journey)) for match in matches]
+        counted = [_add(record, found, collected.whose(record, found.journey)) for found in matches]
         if record.is_bare and any(counted):
             matched.kept.append(record)
-    matched.appends = [collected.append(progress) for progress, collected in found.evidence.items()]
-    matched.uncounted = found.uncounted
+    matched.appends = [evidence.append(progress) for progress, evidence in collected.evidence.items()]
+    matched.uncounted = collected.uncounted
     return matched
 
 
@@ -93,7 +93,7 @@ class _Evidence:
 
 
 @dataclass(slots=True)
-class _Found:
+class _Collected:
     """The evidence of a batch by progress id; of actors that come again, written the same way, whose it is."""
 
     identification: Identification
@@ -121,17 +121,17 @@ class _Found:
 
     def _of(self, journey: JourneyRules, owner: Owner) -> _Evidence:
         progress = progress_id(journey.organisation, journey.id, owner)
-        collected = self.evidence.get(progress)
-        if collected is None:
-            collected = self.evidence[progress] = _Evidence(journey, owner)
-        return collected
+        known = self.evidence.get(progress)
+        if known is None:
+            known = self.evidence[progress] = _Evidence(journey, owner)
+        return known
 
 
-def _add(record: StatementRecord | Sighting, match: Match, whose: Sequence[_Evidence]) -> bool:
+def _add(record: StatementRecord | Sighting, found: Match, whose: Sequence[_Evidence]) -> bool:
     """Add one match to the evidence of each owner; say whether it is anybody's."""
     item = Item(record.reference, record.timestamp)
-    for collected in whose:
-        collected.items.setdefault(match.waypoint.id, {})[item] = None
+    for evidence in whose:
+        evidence.items.setdefault(found.waypoint.id, {})[item] = None
     return bool(whose)
 
 

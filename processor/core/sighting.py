@@ -14,7 +14,7 @@ from msgspec import Struct
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
 from processor.core.decode import DEPTH_LIMIT, known_id
 from processor.core.identity import ACTOR_LIMIT
-from processor.core.index import Match
+from processor.core.index import Match, takes_store
 from schemas.dots import may_have_dots
 from schemas.ids import parse_object_id, parse_timestamp
 from schemas.plain import plain_document
@@ -64,8 +64,7 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
         matches=[
             thing
             for thing, texts in zip(things, asked, strict=True)
-            if all(there[path] in wanted for path, wanted in texts.items())
-            and (not thing.journey.sources or store in thing.journey.sources)
+            if all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store)
         ],
     )
 

@@ -73,11 +73,12 @@ class Relay:
             # 2. publish
             done = await self._published_together(claims)
             # 3. forget
-            before, self._forgetting = self._forgetting, asyncio.create_task(self._forget(done)) if done else None
+            before, self._forgetting = self._forgetting, None
+            if done:
+                self._forgetting = asyncio.create_task(self._forget(done))
+                self._held_until = min(claim.until for claim, _ in done)
             if before:
                 await before
-            if done:
-                self._held_until = min(claim.until for claim, _ in done)
             if self._around.stop.is_set() or not self._handover.waits:
                 await self._forgotten()
         except asyncio.CancelledError:

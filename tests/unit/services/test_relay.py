@@ -271,7 +271,7 @@ async def test_a_relay_that_is_asked_to_stop_leaves_nothing_to_be_forgotten() ->
     assert world.effects.done[-1] == "forget"
 
 
-async def test_r2_a_claim_that_waited_for_that_has_a_whole_lease() -> None:
+async def test_r2_a_claim_that_waited_for_that_has_a_whole_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     world, relay = await some_published_and_another_to_come()
     world.clock.advance(LEASE / 2 + 1)
     world.effects.at("forget.after", lambda: world.clock.advance(LEASE - 1))
@@ -282,7 +282,7 @@ async def test_r2_a_claim_that_waited_for_that_has_a_whole_lease() -> None:
         claimed.append(until - world.clock.now())
         return await claim(lock_key, now, until, limit)
 
-    world.store.claim_events = spy  # type: ignore[method-assign]
+    monkeypatch.setattr(world.store, "claim_events", spy)
     await relay.step()
     assert claimed == [timedelta(seconds=LEASE)]
 
