@@ -23,6 +23,9 @@ HISTORY = 5
 EVICTION = "eviction=(threads_min=1,threads_max=1)"
 """What writes out of mongod's cache: one thread, not four, which would push all others from a small machine's cores."""
 
+INDEXES = "memory_page_max=1MB"
+"""How much of an index WiredTiger lets grow in one piece before somebody's write has to cut it up (DECISIONS.md, 97)."""
+
 SMALL_CACHE = 0.5
 """Gigabytes that mongod keeps in memory at most: little, but documents of 16 MB are written."""
 
@@ -63,6 +66,7 @@ def embedded_mongo(
             *("--replSet", REPLICA_SET, "--oplogSize", "128"),
             *("--setParameter", f"minSnapshotHistoryWindowInSeconds={HISTORY}"),
             *("--wiredTigerEngineConfigString", EVICTION),
+            *("--wiredTigerIndexConfigString", INDEXES),
             *(("--wiredTigerCacheSizeGB", str(cache)) if cache else ()),
         ]
         process = ServerProcess("mongod", command, directory, lambda: _is_primary(port))
