@@ -24,7 +24,7 @@ EVICTION = "eviction=(threads_min=1,threads_max=1)"
 """What writes out of mongod's cache: one thread, not four, which would push all others from a small machine's cores."""
 
 INDEXES = "memory_page_max=1MB"
-"""How much of an index WiredTiger lets grow in one piece before somebody's write has to cut it up (DECISIONS.md, 97)."""
+"""How much of an index WiredTiger keeps in one piece before somebody's write has to cut it up (DECISIONS.md, 97)."""
 
 SMALL_CACHE = 0.5
 """Gigabytes that mongod keeps in memory at most: little, but documents of 16 MB are written."""
