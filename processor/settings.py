@@ -136,7 +136,9 @@ class Settings(BaseSettings):
         description="Share of the last REJECTION_WINDOW records above which ingest stops (exit code 65) rather than "
         "park them all, e.g. 0.5; 0: never.",
     )
-    rejection_window: Count = Field(1_000, description="Records, by process, that REJECTION_BUDGET is judged over.")
+    rejection_window: Count = Field(
+        1_000, description="Records, by process, that REJECTION_BUDGET is judged over, at least: by whole batches."
+    )
     promote_batch: Count = Field(500, description="Most documents claimed under one lockKey.")
     relay_batch: Count = Field(500, description="Most documents whose events one relay claims at once.")
     lease: Annotated[Seconds, Field(le=86_400)] = Field(

@@ -21,6 +21,9 @@ from processor.transport.records import record_of
 
 FETCH_MS = 500
 
+CHUNK = 2_000
+"""Records of one chunk, at most: it is decoded and judged in one go, and the live stream waits meanwhile."""
+
 
 @asynccontextmanager
 async def open_history(settings: Settings, tenancy: Tenancy) -> AsyncIterator["KafkaHistory"]:
@@ -84,7 +87,8 @@ class KafkaHistory:
             for partition, place in places.items():
                 if self._reached.get(partition) != place["next"]:  # seeking throws away what was fetched ahead
                     reader.seek(partition, place["next"])
-            fetched = await reader.getmany(timeout_ms=FETCH_MS, max_records=self._settings.batch_records)
+            most = min(self._settings.batch_records, CHUNK)
+            fetched = await reader.getmany(timeout_ms=FETCH_MS, max_records=most)
             before = sum(place["next"] for place in left)
             for partition, place in places.items():
                 self._reached[partition] = await reader.position(partition)

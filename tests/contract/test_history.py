@@ -195,6 +195,19 @@ async def test_a_topic_that_was_left_is_read_on_by_another_reader(kafka: KafkaHi
     assert references([first, *rest]) >= HELD
 
 
+async def test_a_chunk_of_the_topic_is_small_however_large_a_batch_of_ingest_is(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is judged in one go, beside the live stream."""
+    monkeypatch.setattr("processor.transport.history.CHUNK", 5)
+    await create_topics(settings)
+    await produce(settings, [rendered(a_stored(number, "a")) for number in range(1, 41)])
+    async with open_history(settings, Tenancy()) as history:
+        chunks = await every(history.statements, Scope(RULES))
+    assert len(references(chunks)) == 40
+    assert max(len(chunk.statements) for chunk in chunks) <= 5 < settings.batch_records
+
+
 async def test_evidence_is_never_looked_up_in_another_organisation(mongo_database: Database) -> None:
     """Two tenants may send the same UUID; one document is kept (DECISIONS.md, 8)."""
     await MongoProgressStore(mongo_database).append(appends(), [], at(0))
