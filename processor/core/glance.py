@@ -62,11 +62,11 @@ def _document() -> Field:
     )
 
 
-Asked = tuple[Sequence[Any] | None, Who | None, datetime]
-"""What a statement may match (None: anything), its actor's identifier, if it has one, and its time."""
+Left = Callable[[Sequence[Held[Any]], Sequence[Any]], Sequence[Held[Any]]]
+"""Leaves out of what is held which statements can change nothing for any of the things that they may match.
 
-AreOver = Callable[[Sequence[Asked]], Sequence[bool]]
-"""Tells of statements which can change nothing for any of the things that they may match."""
+It is given what was seen of all statements besides, each with its `timestamp`, and who it is of (`who_in`).
+"""
 
 
 class Glance:
@@ -89,20 +89,20 @@ class Glance:
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
 
-    def unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[Held[Any]]:
+    def unsettled(self, values: Sequence[bytes | None], left: Left | None = None) -> list[Held[Any]]:
         """Return the positions of the values that have to be looked at closer, ascending, each with all it may match.
 
         That is None where it may be anything, or no usual statement document. The values that are left out are
-        statements without a match, or `are_over` for all that they may match.
+        statements without a match, or such as `left` leaves out.
         """
         starts = range(0, len(values), CHUNK)
         return [
             (start + it, things)
             for start in starts
-            for it, things in self._unsettled(values[start : start + CHUNK], are_over)
+            for it, things in self._unsettled(values[start : start + CHUNK], left)
         ]
 
-    def _unsettled(self, values: Sequence[bytes | None], are_over: AreOver | None) -> list[Held[Any]]:
+    def _unsettled(self, values: Sequence[bytes | None], left: Left | None) -> list[Held[Any]]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = self._seen(values)
         unsettled: dict[int, Sequence[Any] | None] = dict.fromkeys(failed)
@@ -112,22 +112,18 @@ class Glance:
             unsettled.update((place, None) for place, is_usual in alone if not is_usual)
         for tenant, numbers in _by_tenant(seen):
             those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
-            for number, things in self._held(tenant, those, are_over):
+            for number, things in self._held(tenant, those, left):
                 unsettled.setdefault(places[numbers[number]], things)
         return [(place, unsettled[place]) for place in sorted(unsettled)]
 
-    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], are_over: AreOver | None) -> Sequence[Held[Any]]:
-        """Return what may match and is not over, of statements of one tenant."""
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], left: Left | None) -> Sequence[Held[Any]]:
+        """Return what may match and is left, of statements of one tenant."""
         try:
             shelf = self._shelf_of(*tenant)
         except ValueError:  # the ids are none
             return [(number, None) for number in range(len(seen))]
         held: Sequence[Held[Any]] = shelf.holding(self._looks, seen) if shelf else ()
-        if are_over is None:
-            return held
-        asked = [(things, _who(seen[number].statement.actor), seen[number].timestamp) for number, things in held]
-        over = are_over(asked)
-        return () if all(over) else [it for it, is_over in zip(held, over, strict=True) if not is_over]
+        return left(held, seen) if left and held else held
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""
@@ -180,8 +176,9 @@ def are_usual(seen: Sequence[Any], values: Sequence[bytes | None]) -> bool:
         return False
 
 
-def _who(actor: Any) -> Who | None:
-    """Return the identifier of an actor that was seen, if it has one; see `identity.inverse_functional_identifier`."""
+def who_in(seen: Any) -> Who | None:
+    """Return the identifier of the actor that was seen, if it has one; see `identity.inverse_functional_identifier`."""
+    actor = seen.statement.actor
     account = actor.account
     if account and not (actor.mbox or actor.mbox_sha1sum or actor.openid):
         return "account", account.homePage, account.name

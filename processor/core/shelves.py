@@ -92,7 +92,7 @@ class Shelves(Generic[Thing]):
         for path, _, shelf in self._by_path:
             texts = map(looks.texts[path], seen)
             keys = [text if len(text) != 24 else text.lower() for text in texts]
-            places += [(number, shelf[key]) for number, key in enumerate(keys) if key in shelf]
+            places += [(number, place) for number, place in enumerate(map(shelf.get, keys)) if place is not None]
         if len(self._by_path) > 1:
             return self._holding(looks, seen, dict.fromkeys(number for number, _ in places))
         if not self._is_divided:

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.core.decode import Tenancy, decode
-from processor.core.glance import AreOver, Asked
+from processor.core.glance import Left, who_in
 from processor.core.identity import inverse_functional_identifier
-from processor.core.index import JourneyIndex
+from processor.core.index import JourneyIndex, Match
 from processor.core.journey import compile_journey
 from processor.core.records import Reason, Record, Rejected
+from processor.core.shelves import Held
 from schemas.ids import parse_timestamp
 from tests.builders import a_journey, a_statement, a_statement_document
 from tests.golden import STATEMENT_DOCUMENTS
@@ -94,8 +95,8 @@ def index_of(conditions: Iterable[dict[str, Any]]) -> JourneyIndex:
 INDEXES = (*(index_of([asked]) for asked in ASKED), index_of(ASKED), index_of([]))
 
 
-def positions(index: JourneyIndex, values: Sequence[bytes | None], are_over: AreOver | None = None) -> list[int]:
-    return [position for position, _ in index.glance.unsettled(values, are_over)]
+def positions(index: JourneyIndex, values: Sequence[bytes | None], left: Left | None = None) -> list[int]:
+    return [position for position, _ in index.glance.unsettled(values, left)]
 
 
 def settles(index: JourneyIndex, value: bytes | None) -> bool:
@@ -230,32 +231,32 @@ def test_each_of_a_batch_comes_with_all_that_it_may_match(index: JourneyIndex) -
 def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: JourneyIndex, value: bytes) -> None:
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
     assert not isinstance(found, Rejected)
-    asked: list[Asked] = []
+    asked: list[tuple[Sequence[Match], Any]] = []
 
-    def are_over(some: Sequence[Asked]) -> list[bool]:
-        asked.extend(some)
-        return [len(asked) == 1]
+    def left(held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
+        asked.extend((things or (), seen[number]) for number, things in held)
+        return held if len(asked) > 1 else ()
 
-    assert not index.glance.unsettled([value], are_over)
-    [(things, who, timestamp)] = asked
+    assert not index.glance.unsettled([value], left)
+    [(things, seen)] = asked
     assert things
     assert {match.waypoint.id for match in index.matches(found)} <= {match.waypoint.id for match in things}
-    assert who == inverse_functional_identifier(found.document["statement"]["actor"])
-    assert found.timestamp == parse_timestamp(timestamp)
-    assert positions(index, [value], are_over) == [0]
+    assert who_in(seen) == inverse_functional_identifier(found.document["statement"]["actor"])
+    assert found.timestamp == parse_timestamp(seen.timestamp)
+    assert positions(index, [value], left) == [0]
 
 
 def test_an_actor_without_an_identifier_is_never_over() -> None:
-    asked: list[Asked] = []
+    asked: list[Any] = []
     value = _matching({"verb": {"id": "http://Example.org/verbs"}, "actor": {"objectType": "Group", "member": []}})
 
-    def are_over(some: Sequence[Asked]) -> list[bool]:
-        asked.extend(some)
-        return [True] * len(some)
+    def left(held: Sequence[Held[Any]], seen: Sequence[Any]) -> Sequence[Held[Any]]:
+        asked.extend(seen[number] for number, _ in held)
+        return ()
 
-    assert positions(INDEXES[0], [value], are_over) == [0]  # whether it is a statement at all is to be seen
-    [(_, who, _)] = asked
-    assert who is None
+    assert positions(INDEXES[0], [value], left) == [0]  # whether it is a statement at all is to be seen
+    [seen] = asked
+    assert who_in(seen) is None
 
 
 @needs(CONFORMANCE)

@@ -13,9 +13,11 @@ from processor.core.completions import attempts_from
 from processor.core.continuation import Continuation
 from processor.core.evidence import Append, Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt
-from processor.core.glance import Asked
+from processor.core.glance import who_in
 from processor.core.identity import Identification, Uncounted, owners_of, progress_id
+from processor.core.index import Match
 from processor.core.journey import JourneyRules
+from processor.core.shelves import Held
 from processor.ports import Claim, OutboxClaim, RelayLease
 from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
@@ -224,10 +226,11 @@ class WatchedFinished(Finished):
                 self._ledger.appended.setdefault(append.progress, {}).setdefault(waypoint, set()).update(items)
         return is_passed
 
-    def _are_over(self, asked: Sequence[Asked]) -> list[bool]:
-        over = super()._are_over(asked)
-        for (matches, who, timestamp), is_over in zip(asked, over, strict=True):
-            for journey, waypoint in matches or () if is_over else ():
+    def _left(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
+        left = super()._left(held, seen)
+        for number, matches in (it for it in held if it not in left):
+            who, timestamp = who_in(seen[number]), seen[number].timestamp
+            for journey, waypoint in matches or ():
                 assert isinstance(who, tuple)
                 owners = owners_of({"statement": {"actor": {who[0]: who[1]}}}, "actor", Identification())
                 assert not isinstance(owners, Uncounted)
@@ -238,7 +241,7 @@ class WatchedFinished(Finished):
                 if journey.is_repeatable or last.completed_at is None or timestamp <= last.last.timestamp:
                     self._ledger.broken("I1", f"a statement for {progress} was not read that may count")
                 self._ledger.over.add((progress, waypoint.id, timestamp))
-        return over
+        return left
 
 
 def tells(data: bytes, document: Mapping[str, Any]) -> bool:

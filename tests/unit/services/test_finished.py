@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bson import ObjectId
+from msgspec import UNSET
 
 from processor.core.evidence import Append, Place
-from processor.core.identity import progress_id, who_is
+from processor.core.identity import progress_id
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
+from processor.core.shelves import Held
 from processor.errors import StoreUnavailable
 from processor.services.beginnings import Beginnings
 from processor.services.finished import MOST, Finished, RecalculationWatch
@@ -41,6 +44,13 @@ def a_finished(rules: JourneyRules) -> Finished:
     finished.look((), at(0))
     finished.learn(rules, ANA, an_owner().ident, place(5))
     return finished
+
+
+def a_seen(name: str | None, timestamp: datetime) -> Any:
+    """What a glance sees of a statement, as far as it is asked about."""
+    actor = {"account": UNSET, "mbox": UNSET, "mbox_sha1sum": UNSET, "openid": UNSET}
+    actor |= an_owner(name).ident if name else {}
+    return SimpleNamespace(statement=SimpleNamespace(actor=SimpleNamespace(**actor)), timestamp=timestamp)
 
 
 def test_only_what_is_later_than_the_completion_is_passed_over() -> None:
@@ -102,26 +112,33 @@ def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
     waypoint = rules.waypoints[WAYPOINTS[0]]
     finished = a_finished(rules)
-    are_over = finished.over(at(1))
-    ana, ben = (who_is(an_owner(it)) for it in ("ana", "ben"))
-    assert are_over
+    left = finished.left(at(1))
+    assert left
     through = [Match(rules, waypoint)]
-    asked = [
-        (through, ana, at(5.001001)),
-        (through, ana, at(5.001)),
-        (through, ben, at(6)),
-        (through, None, at(6)),
-        (None, ana, at(6)),
-        ([Match(the_rules(), waypoint)], ana, at(6)),
-        ([*through, Match(other, waypoint)], ana, at(6)),
+    both = [*through, Match(other, waypoint)]
+    seen = [
+        a_seen("ana", at(5.001001)),
+        a_seen("ana", at(5.001)),
+        a_seen("ben", at(6)),
+        a_seen(None, at(6)),
+        *(a_seen("ana", at(6)) for _ in range(3)),
     ]
-    assert are_over(asked) == [True] + 6 * [False]
+    held: list[Held[Match]] = [
+        *((number, through) for number in range(4)),
+        (4, None),
+        (5, [Match(the_rules(), waypoint)]),
+        (6, both),
+    ]
+    assert left(held, seen) == held[1:]
+    assert left(held[6:], seen) == held[6:]
     finished.learn(other, progress_id(ORGANISATION, other.id, an_owner()), an_owner().ident, place(5))
-    assert are_over(asked) == [True, *5 * [False], True]
-    assert finished.number == 3
-    assert [are_over([one]) for one in asked] == [[True], *5 * [[False]], [True]]
-    assert are_over([]) == []
-    assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
+    assert left(held, seen) == held[1:6]
+    assert finished.number == 3  # the first twice
+    assert [left([one], seen) for one in held] == [[], *([one] for one in held[1:6]), []]
+    assert left(held[:4], seen) == held[1:4]  # all of one place
+    assert left([(6, through), (1, through), (0, through)], seen) == [(1, through)]
+    assert left([], seen) == []
+    assert finished.left(at(10)) is None  # nobody has looked at the recalculations lately
 
 
 @pytest.mark.parametrize(
@@ -138,14 +155,14 @@ def test_a_document_that_the_owners_next_evidence_does_not_go_to_is_not_learnt(i
     finished = Finished(TRUST)
     finished.look((), at(0))
     finished.learn(rules, ANA, ident, place(5))
-    assert finished.over(at(1)) is None
+    assert finished.left(at(1)) is None
 
 
 def test_a_completion_at_the_end_of_time_is_not_learnt() -> None:
     finished = Finished(TRUST)
     finished.look((), at(0))
     finished.learn(the_rules(), ANA, an_owner().ident, (datetime.max.replace(tzinfo=UTC), *place(5)[1:]))
-    assert finished.over(at(1)) is None
+    assert finished.left(at(1)) is None
 
 
 def test_memory_is_bounded() -> None:
