@@ -62,10 +62,11 @@ def _document() -> Field:
     )
 
 
-Left = Callable[[Sequence[Held[Any]], Sequence[Any]], Sequence[Held[Any]]]
-"""Leaves out of what is held which statements can change nothing for any of the things that they may match.
+LeaveOut = Callable[[Sequence[Held[Any]], Sequence[Any]], Sequence[Held[Any]]]
+"""Returns those that can still change something for one of the things that they may match, and leaves out the others.
 
-It is given what was seen of all statements besides, each with its `timestamp`, and who it is of (`who_in`).
+It is given what is held of one tenant's statements, and what was seen of all of that tenant: the number of each that is
+held is its position there. What was seen has a `timestamp`, and an actor (`who_in`).
 """
 
 
@@ -89,20 +90,20 @@ class Glance:
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
 
-    def unsettled(self, values: Sequence[bytes | None], left: Left | None = None) -> list[Held[Any]]:
+    def unsettled(self, values: Sequence[bytes | None], leave_out: LeaveOut | None = None) -> list[Held[Any]]:
         """Return the positions of the values that have to be looked at closer, ascending, each with all it may match.
 
         That is None where it may be anything, or no usual statement document. The values that are left out are
-        statements without a match, or such as `left` leaves out.
+        statements without a match, or such as `leave_out` does not return.
         """
         starts = range(0, len(values), CHUNK)
         return [
             (start + it, things)
             for start in starts
-            for it, things in self._unsettled(values[start : start + CHUNK], left)
+            for it, things in self._unsettled(values[start : start + CHUNK], leave_out)
         ]
 
-    def _unsettled(self, values: Sequence[bytes | None], left: Left | None) -> list[Held[Any]]:
+    def _unsettled(self, values: Sequence[bytes | None], leave_out: LeaveOut | None) -> list[Held[Any]]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = self._seen(values)
         unsettled: dict[int, Sequence[Any] | None] = dict.fromkeys(failed)
@@ -112,18 +113,18 @@ class Glance:
             unsettled.update((place, None) for place, is_usual in alone if not is_usual)
         for tenant, numbers in _by_tenant(seen):
             those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
-            for number, things in self._held(tenant, those, left):
+            for number, things in self._held(tenant, those, leave_out):
                 unsettled.setdefault(places[numbers[number]], things)
         return [(place, unsettled[place]) for place in sorted(unsettled)]
 
-    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], left: Left | None) -> Sequence[Held[Any]]:
-        """Return what may match and is left, of statements of one tenant."""
+    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], leave_out: LeaveOut | None) -> Sequence[Held[Any]]:
+        """Return what may match and is not left out, of statements of one tenant."""
         try:
             shelf = self._shelf_of(*tenant)
         except ValueError:  # the ids are none
             return [(number, None) for number in range(len(seen))]
         held: Sequence[Held[Any]] = shelf.holding(self._looks, seen) if shelf else ()
-        return left(held, seen) if left and held else held
+        return leave_out(held, seen) if leave_out and held else held
 
     def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
         """Return what was seen of the values, and the positions of those of which nothing was."""

@@ -14,7 +14,7 @@ from typing import Any
 from bson import ObjectId
 
 from processor.core.evidence import Append, Place
-from processor.core.glance import Left, who_in
+from processor.core.glance import LeaveOut, who_in
 from processor.core.identity import Identification, Who, owner_again, progress_id, who_is
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
@@ -114,12 +114,12 @@ class Finished:
             for item in items
         )
 
-    def left(self, now: datetime) -> Left | None:
+    def over(self, now: datetime) -> LeaveOut | None:
         """Return what leaves out statements that can change nothing, by actor and time; None when nothing is sure."""
-        return self._left if self._journeys and self._is_trusted(now) else None
+        return self._leave_out if self._journeys and self._is_trusted(now) else None
 
-    def _left(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
-        """In one loop: it is most of what a statement costs of a learner who is through."""
+    def _leave_out(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
+        """Return who may still change something. In one loop: most of what a statement costs of who is through."""
         first = held[0][1] if held else None
         only = self._owners_of(first)
         are_one = all([things is first for _, things in held])  # noqa: C419 - a generator takes twice as long

@@ -134,7 +134,7 @@ class Ingest:
         if finished is None:
             return index.glance.unsettled(values)
         before = finished.number
-        unsettled = index.glance.unsettled(values, finished.left(self._around.clock.now()))
+        unsettled = index.glance.unsettled(values, finished.over(self._around.clock.now()))
         self._around.metrics.passed_over.inc(finished.number - before)
         return unsettled
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.core.decode import Tenancy, decode
-from processor.core.glance import Left, who_in
+from processor.core.glance import LeaveOut, who_in
 from processor.core.identity import inverse_functional_identifier
 from processor.core.index import JourneyIndex, Match
 from processor.core.journey import compile_journey
@@ -95,8 +95,8 @@ def index_of(conditions: Iterable[dict[str, Any]]) -> JourneyIndex:
 INDEXES = (*(index_of([asked]) for asked in ASKED), index_of(ASKED), index_of([]))
 
 
-def positions(index: JourneyIndex, values: Sequence[bytes | None], left: Left | None = None) -> list[int]:
-    return [position for position, _ in index.glance.unsettled(values, left)]
+def positions(index: JourneyIndex, values: Sequence[bytes | None], leave_out: LeaveOut | None = None) -> list[int]:
+    return [position for position, _ in index.glance.unsettled(values, leave_out)]
 
 
 def settles(index: JourneyIndex, value: bytes | None) -> bool:
@@ -227,34 +227,53 @@ def test_each_of_a_batch_comes_with_all_that_it_may_match(index: JourneyIndex) -
     assert len([things for _, things in together if things]) >= 30
 
 
+@pytest.mark.parametrize("index", [*INDEXES[:3], index_of(ASKED[:8])])
+def test_each_of_a_batch_is_left_out_by_what_was_seen_of_it(index: JourneyIndex) -> None:
+    """Not by what was seen of a neighbour: of several tenants, after what cannot be read, and in long batches."""
+    dice = random.Random(5)
+    documents = [*map(orjson.loads, MATCHING * 30), *[{**SEEDS[0], "organisation": ANA}] * 60]
+    dice.shuffle(documents)
+    times = [f"2026-01-01T10:{number // 60:02}:{number % 60:02}.000Z" for number in range(len(documents))]
+    dice.shuffle(times)
+    dated = [orjson.dumps({**it, "timestamp": time}) for it, time in zip(documents, times, strict=True)]
+    values = [it for value in dated for it in ((b"{", None, value) if dice.random() < 0.1 else (value,))]
+
+    def leave_out(held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
+        return [(number, things) for number, things in held if seen[number].timestamp.second % 3]
+
+    apart = [place for place, value in enumerate(values) if positions(index, [value], leave_out)]
+    assert positions(index, values, leave_out) == apart
+    assert len(positions(index, values)) > len(apart) + 5
+
+
 @pytest.mark.parametrize(("index", "value"), list(zip(INDEXES[:8], MATCHING, strict=False)))
 def test_what_is_over_is_told_by_all_that_it_may_match_by_whom_and_when(index: JourneyIndex, value: bytes) -> None:
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
     assert not isinstance(found, Rejected)
     asked: list[tuple[Sequence[Match], Any]] = []
 
-    def left(held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
+    def leave_out(held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
         asked.extend((things or (), seen[number]) for number, things in held)
         return held if len(asked) > 1 else ()
 
-    assert not index.glance.unsettled([value], left)
+    assert not index.glance.unsettled([value], leave_out)
     [(things, seen)] = asked
     assert things
     assert {match.waypoint.id for match in index.matches(found)} <= {match.waypoint.id for match in things}
     assert who_in(seen) == inverse_functional_identifier(found.document["statement"]["actor"])
     assert found.timestamp == parse_timestamp(seen.timestamp)
-    assert positions(index, [value], left) == [0]
+    assert positions(index, [value], leave_out) == [0]
 
 
 def test_an_actor_without_an_identifier_is_never_over() -> None:
     asked: list[Any] = []
     value = _matching({"verb": {"id": "http://Example.org/verbs"}, "actor": {"objectType": "Group", "member": []}})
 
-    def left(held: Sequence[Held[Any]], seen: Sequence[Any]) -> Sequence[Held[Any]]:
+    def leave_out(held: Sequence[Held[Any]], seen: Sequence[Any]) -> Sequence[Held[Any]]:
         asked.extend(seen[number] for number, _ in held)
         return ()
 
-    assert positions(INDEXES[0], [value], left) == [0]  # whether it is a statement at all is to be seen
+    assert positions(INDEXES[0], [value], leave_out) == [0]  # whether it is a statement at all is to be seen
     [seen] = asked
     assert who_in(seen) is None
 

@@ -226,11 +226,14 @@ class WatchedFinished(Finished):
                 self._ledger.appended.setdefault(append.progress, {}).setdefault(waypoint, set()).update(items)
         return is_passed
 
-    def _left(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
-        left = super()._left(held, seen)
-        for number, matches in (it for it in held if it not in left):
+    def _leave_out(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
+        left = super()._leave_out(held, seen)
+        over = [it for it in held if it not in left]
+        assert len(over) + len(left) == len(held)
+        for number, matches in over:
             who, timestamp = who_in(seen[number]), seen[number].timestamp
-            for journey, waypoint in matches or ():
+            assert matches is not None
+            for journey, waypoint in matches:
                 assert isinstance(who, tuple)
                 owners = owners_of({"statement": {"actor": {who[0]: who[1]}}}, "actor", Identification())
                 assert not isinstance(owners, Uncounted)

@@ -112,8 +112,8 @@ def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
     waypoint = rules.waypoints[WAYPOINTS[0]]
     finished = a_finished(rules)
-    left = finished.left(at(1))
-    assert left
+    leave_out = finished.over(at(1))
+    assert leave_out
     through = [Match(rules, waypoint)]
     both = [*through, Match(other, waypoint)]
     seen = [
@@ -129,16 +129,16 @@ def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
         (5, [Match(the_rules(), waypoint)]),
         (6, both),
     ]
-    assert left(held, seen) == held[1:]
-    assert left(held[6:], seen) == held[6:]
+    assert leave_out(held, seen) == held[1:]
+    assert leave_out(held[6:], seen) == held[6:]
     finished.learn(other, progress_id(ORGANISATION, other.id, an_owner()), an_owner().ident, place(5))
-    assert left(held, seen) == held[1:6]
+    assert leave_out(held, seen) == held[1:6]
     assert finished.number == 3  # the first twice
-    assert [left([one], seen) for one in held] == [[], *([one] for one in held[1:6]), []]
-    assert left(held[:4], seen) == held[1:4]  # all of one place
-    assert left([(6, through), (1, through), (0, through)], seen) == [(1, through)]
-    assert left([], seen) == []
-    assert finished.left(at(10)) is None  # nobody has looked at the recalculations lately
+    assert [leave_out([one], seen) for one in held] == [[], *([one] for one in held[1:6]), []]
+    assert leave_out(held[:4], seen) == held[1:4]  # all of one place
+    assert leave_out([(6, through), (1, through), (0, through)], seen) == [(1, through)]
+    assert leave_out([], seen) == []
+    assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_document_that_the_owners_next_evidence_does_not_go_to_is_not_learnt(i
     finished = Finished(TRUST)
     finished.look((), at(0))
     finished.learn(rules, ANA, ident, place(5))
-    assert finished.left(at(1)) is None
+    assert finished.over(at(1)) is None
 
 
 def test_a_completion_at_the_end_of_time_is_not_learnt() -> None:
     finished = Finished(TRUST)
     finished.look((), at(0))
     finished.learn(the_rules(), ANA, an_owner().ident, (datetime.max.replace(tzinfo=UTC), *place(5)[1:]))
-    assert finished.left(at(1)) is None
+    assert finished.over(at(1)) is None
 
 
 def test_memory_is_bounded() -> None:

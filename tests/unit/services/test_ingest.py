@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from processor.core.glance import Glance, Left
+from processor.core.glance import Glance, LeaveOut
 from processor.core.identity import Identification
 from processor.core.shelves import Held
 from processor.errors import BrokerUnavailable, StoreUnavailable
@@ -113,9 +113,9 @@ async def test_what_the_first_records_hold_is_written_while_the_next_are_glanced
     ingest, _ = await an_ingest(world, stride=2, least=1)
     glance, glanced = Glance.unsettled, list[tuple[int, int]]()
 
-    def spy(self: Glance, values: Sequence[bytes | None], left: Left | None = None) -> list[Held[Any]]:
+    def spy(self: Glance, values: Sequence[bytes | None], leave_out: LeaveOut | None = None) -> list[Held[Any]]:
         glanced.append((len(values), world.effects.done.count("append.progress")))
-        return glance(self, values, left)
+        return glance(self, values, leave_out)
 
     monkeypatch.setattr(Glance, "unsettled", spy)
     assert await ingest.step() == 5
