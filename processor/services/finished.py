@@ -3,7 +3,8 @@
 semantics.md, section 4: evidence later than the completion of such a journey can change nothing, while it is not
 retracted. Only a recalculation retracts, and it reads nothing before two JOURNEYS_POLL are over; here nothing is passed
 over when it is longer than one since the recalculations were looked at. So from its first reading on, to its end,
-nothing of its journey is passed over, and what was before is among what it reads.
+nothing of its journey is passed over, and what was before is among what it reads. I1: a commit covers what was passed
+over, though nothing of it is durable; so only what can change nothing is.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -120,17 +121,14 @@ class Finished:
 
     def _leave_out(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
         """Return who may still change something. In one loop: most of what a statement costs of who is through."""
-        first = held[0][1] if held else None
-        only = self._owners_of(first)
-        are_one = all([things is first for _, things in held])  # noqa: C419 - a generator takes twice as long
-        if are_one and len(only) == 1:  # nearly always, as a place on a shelf
+        places = {id(things): things for _, things in held}  # nearly always one, of a single thing
+        owners = {place: self._owners_of(things) for place, things in places.items()}
+        if len(owners) == 1 and len(only := next(iter(owners.values()))) == 1:
             later = only[0].get
             left = [
                 it for it in held if (after := later(who_in(found := seen[it[0]]))) is None or found.timestamp <= after
             ]
         else:
-            places = {id(things): things for _, things in held}
-            owners = {place: self._owners_of(things) for place, things in places.items()}
             left = [it for it in held if not _is_over(owners[id(it[1])], seen[it[0]])]
         self.number += len(held) - len(left)
         return left

@@ -228,7 +228,7 @@ def test_each_of_a_batch_comes_with_all_that_it_may_match(index: JourneyIndex) -
 
 
 @pytest.mark.parametrize("index", [*INDEXES[:3], index_of(ASKED[:8])])
-def test_each_of_a_batch_is_left_out_by_what_was_seen_of_it(index: JourneyIndex) -> None:
+def test_i1_each_of_a_batch_is_left_out_by_what_was_seen_of_it(index: JourneyIndex) -> None:
     """Not by what was seen of a neighbour: of several tenants, after what cannot be read, and in long batches."""
     dice = random.Random(5)
     documents = [*map(orjson.loads, MATCHING * 30), *[{**SEEDS[0], "organisation": ANA}] * 60]

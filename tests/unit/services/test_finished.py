@@ -107,7 +107,7 @@ def test_i1_after_a_gap_in_which_a_recalculation_may_have_come_and_gone_all_is_l
     assert finished.passes_over(an_append(an_item(6)), rules, at(20))
 
 
-def test_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
+def test_i1_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     """Only if all that it may match is over, and by more than the records' times and ours may differ."""
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
     waypoint = rules.waypoints[WAYPOINTS[0]]
