@@ -7,7 +7,8 @@
 
 RETRACT reads again what is held as evidence and takes back what does not match any more. APPEND reads all statements
 again and adds what matches. WAKE marks due what the two have touched, so that each document is folded once, and ends
-when all of it is folded. A journey that is saved meanwhile begins again at RETRACT, under its new version.
+when all of it is folded, or is due and nobody folds it. A journey that is saved meanwhile begins again at RETRACT,
+under its new version.
 """
 
 from collections.abc import Mapping
@@ -74,15 +75,25 @@ class Recalculation:
         """Reading is over, or there is no sense in it any more."""
         return replace(self, stage=Stage.WAKE, position=None, remaining=0)
 
+    def at_once(self, batch: int) -> int:
+        """Return how many documents may be due at once: a batch, and one more for each time that none was folded."""
+        more: int = (self.position or {}).get("more", 0)
+        return batch * (1 + more)
+
     def waking(self, waiting: int, marked: int, now: datetime) -> "Recalculation":
         """So many documents wait to be folded, some marked just now; `position` keeps since when nothing has moved."""
-        known = self.position
-        is_still = not marked and known is not None and known["waiting"] == waiting
-        return replace(self, position=known if is_still else {"waiting": waiting, "since": now})
+        known = self.position or {}
+        is_still = not marked and known.get("waiting") == waiting
+        return replace(self, position={**known, "waiting": waiting, "since": known["since"] if is_still else now})
 
     def is_stuck(self, now: datetime, patience: timedelta) -> bool:
-        """Tell whether nobody has folded anything for too long: all promoters are away, or a document is broken."""
+        """Tell whether nobody has folded anything for too long: all promoters are away, or documents are broken."""
         return self.position is not None and now - self.position["since"] > patience
+
+    def pressing(self, now: datetime) -> "Recalculation":
+        """Let one more batch be due at once: those that are due may never be folded, and hold nobody up."""
+        known = self.position or {}
+        return replace(self, position={**known, "more": known.get("more", 0) + 1, "since": now})
 
     def ended(self) -> "Recalculation":
         """All done."""

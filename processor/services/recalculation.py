@@ -37,7 +37,7 @@ class RecalculatingPolicy:
     """How fast, and for how long.
 
     `rate`: statements a second. `known_after`: when every ingester knows a journey that was saved. `patience`: how
-    long nobody may fold anything before the recalculation is over without waiting for it.
+    long nobody may fold anything before more is due at once, or the recalculation is over without waiting for it.
     """
 
     identification: Identification = field(default_factory=Identification)
@@ -156,20 +156,23 @@ class Recalculator:
         return claimed.advanced(read.looked, read.position)
 
     async def _wake(self, claimed: Recalculation) -> Recalculation:
-        """Let the promoters have what was touched, a batch at a time, so that the live stream is not held up."""
-        now = self._around.clock.now()
-        woken = await self._store.wake(claimed.journey, self._leasing.batch, now)
+        """Let the promoters have what was touched, a batch at a time, so that the live stream is not held up.
+
+        It never ends before all of that is due: nobody else would mark it, and evidence would lie there (P3).
+        """
+        now, limit = self._around.clock.now(), claimed.at_once(self._leasing.batch)
+        woken = await self._store.wake(claimed.journey, limit, now)
         if not woken.waiting:
             return claimed.ended()
         after = claimed.waking(woken.waiting, woken.marked, now)
         if not after.is_stuck(now, self._policy.patience):
             return after
         structlog.get_logger(__name__).warning(
-            "recalculation ends before all is folded: are promoters running?",
+            "nobody folds what a recalculation has touched: are promoters running?",
             journey=str(claimed.journey),
             waiting=woken.waiting,
         )
-        return claimed.ended()
+        return after.pressing(now) if woken.waiting == limit else claimed.ended()
 
     def _tell(self, before: Recalculation, after: Recalculation, *, is_saved: bool) -> None:
         log = structlog.get_logger(__name__)

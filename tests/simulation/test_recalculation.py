@@ -194,7 +194,7 @@ async def test_without_promoters_it_ends_when_its_patience_does() -> None:
     await world.save(AFTER)
     await world.live(*some_statements(random.Random(5), 30))
     world.start()
-    worker = world.recalculator()
+    worker = world.recalculator(batch=4)
     while not world.is_at(Stage.WAKE):
         await worker.step()
     with capture_logs() as logs:
@@ -206,6 +206,25 @@ async def test_without_promoters_it_ends_when_its_patience_does() -> None:
         await worker.step()
     assert world.is_at(None)
     assert [it["waiting"] for it in logs if it["log_level"] == "warning"] == [3]
+
+
+async def test_p3_it_never_ends_before_all_that_it_touched_is_due() -> None:
+    """Promoters are away for hours: what is not due yet would never be folded."""
+    world = World()
+    await world.save(AFTER)
+    await world.live(*(a_stored(number, "c", f"learner-{number}") for number in range(1, 10)))
+    await world.quiet()
+    world.start()
+    worker = world.recalculator(chunk=9, batch=4)
+    due = []
+    while not world.is_at(None):
+        await worker.step()
+        due.append(sum("due" in it["processing"] for it in world.database.progresses.values()))
+        if world.is_at(Stage.WAKE):
+            world.clock.pass_(timedelta(hours=8))
+    assert set(due) == {0, 4, 8, 9}
+    await world.quiet()
+    assert not any(world.asked().values())
 
 
 async def test_documents_are_woken_a_batch_at_a_time() -> None:

@@ -190,6 +190,15 @@ def test_it_is_stuck_when_nothing_moves_for_too_long() -> None:
     assert not waking.waking(5, 1, at(61)).is_stuck(at(61), PATIENCE)
 
 
+def test_each_time_that_it_is_stuck_one_more_batch_is_let_in() -> None:
+    waking = ASKED.pushed()
+    assert waking.at_once(5) == 5
+    pressing = waking.waking(5, 5, at(0)).pressing(at(61))
+    assert pressing.at_once(5) == 10
+    assert pressing.waking(10, 5, at(62)).pressing(at(130)).at_once(5) == 15
+    assert not pressing.is_stuck(at(121), PATIENCE)
+
+
 @pytest.mark.parametrize(
     ("stored", "in_progress", "pushing"),
     [
