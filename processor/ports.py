@@ -398,10 +398,10 @@ class Waking:
 
 
 class ReplayStore(Protocol):
-    """What a recalculation writes to progress documents. None of it marks a document due but `wake`."""
+    """What a recalculation writes to progress documents. Nearly none of it marks a document due but `wake`."""
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
-        """Add evidence; see `ProgressStore.append`."""
+        """Add evidence; see `ProgressStore.append`. Due is what has more than `CROWDED` pending then."""
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back: from `pendingProgress` at once, from the rest at the document's next fold.

@@ -31,6 +31,13 @@ class Owner(Struct, frozen=True):
     identity: bytes
 
 
+CROWDED = 2_000
+"""Pending items of a waypoint beyond which a document is folded at once, also when a recalculation has found them.
+
+Else one that finds very many of one owner ends at what a document takes, and nobody would ever make room.
+"""
+
+
 class Append(Struct, frozen=True):
     """New evidence for one progress document, found under one version of its journey.
 

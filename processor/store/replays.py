@@ -31,6 +31,11 @@ class MongoReplayStore:
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Add evidence; see `ports.ReplayStore.append`."""
         await self._store.append(appends, statements, now)
+        if appends:
+            with translated(), self._store.marking_due(now):
+                await self._progresses.update_many(
+                    updates.crowded(appends), updates.due_update(now), hint=updates.BY_ID
+                )
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""

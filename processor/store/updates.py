@@ -24,7 +24,7 @@ from pymongo import UpdateMany, UpdateOne
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.continuation import Continuation
-from processor.core.evidence import Append, ProgressEvent, Promotion, Retraction, Segment
+from processor.core.evidence import CROWDED, Append, ProgressEvent, Promotion, Retraction, Segment
 from processor.core.retraction import replay_entry, retraction_entry
 from processor.ports import RelayLease
 
@@ -60,7 +60,8 @@ def append_update(append: Append, now: datetime) -> UpdateOne:
     """Add evidence and mark the document due; the derived `_id` makes it the only one of its kind (trap 4).
 
     `$addToSet`, so that a redelivery adds nothing (I2). `$max` tells promoters which journey version they must
-    know (trap 7). In a replay the document is not due yet: its recalculation marks it at its end.
+    know (trap 7). In a replay the document is not due yet: its recalculation marks it at its end, or when it is
+    `crowded`.
     """
     pending = {
         f"pendingProgress.{waypoint}.statements": {"$each": items_to(items)} for waypoint, items in append.items.items()
@@ -84,6 +85,15 @@ def append_update(append: Append, now: datetime) -> UpdateOne:
         update["$addToSet"] = {**pending, REPLAY: replay_entry(append.replay, append.version)}
         del update["$min"]
     return UpdateOne({"_id": append.progress}, update, upsert=True)
+
+
+def crowded(appends: Sequence[Append]) -> Filter:
+    """Match those documents that have much pending of what was just appended to them."""
+    waypoints = sorted({waypoint for append in appends for waypoint in append.items})
+    return {
+        "_id": {"$in": [append.progress for append in appends]},
+        "$or": [{f"pendingProgress.{waypoint}.statements.{CROWDED}": {"$exists": True}} for waypoint in waypoints],
+    }
 
 
 def retract_update(retraction: Retraction) -> UpdateOne:

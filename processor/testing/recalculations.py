@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 
 from processor.core.decode import Tenancy, decode, stored_statement
-from processor.core.evidence import Append, Retraction
+from processor.core.evidence import CROWDED, Append, Retraction
 from processor.core.recalculation import Recalculation
 from processor.core.records import StatementRecord
 from processor.core.rereading import Scope, evidence_of
@@ -31,6 +31,11 @@ class MemoryReplayStore:
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Add evidence; see `ports.ReplayStore.append`."""
         await self._store.append(appends, statements, now)
+        for append in appends:
+            document = self._database.progresses[append.progress]
+            if any(len(document["pendingProgress"][waypoint]["statements"]) > CROWDED for waypoint in append.items):
+                async with effect(self._faults, "append.crowded"):
+                    mark(document["processing"], "due", now)
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""

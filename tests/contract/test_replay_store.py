@@ -8,7 +8,7 @@ import pytest
 from bson import ObjectId
 from msgspec.structs import replace
 
-from processor.core.evidence import Retraction
+from processor.core.evidence import CROWDED, Append, Retraction
 from processor.ports import ProgressReader, ProgressStore, ReplayStore, Waking
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
@@ -58,6 +58,17 @@ async def test_replayed_evidence_is_pending_and_not_due(both: Replaying) -> None
     assert document["processing"]["replay"] == [{"key": "chunk", "version": 3}]
     assert "due" not in document["processing"]
     assert not (await both.live.claim("key", at(1), at(61), 10)).documents
+
+
+async def test_much_of_one_owner_is_due_at_once_so_that_there_is_always_room(both: Replaying) -> None:
+    def found(first: int, owner: str) -> Append:
+        return replace(an_append(*map(an_item, range(first, first + CROWDED)), owner=owner), replay=f"chunk-{first}")
+
+    await both.replays.append([found(0, "kiosk"), found(0, "ana")], [], at(0))
+    assert not (await both.live.claim("early", at(1), at(61), 10)).documents
+    await both.replays.append([found(1, "kiosk"), found(0, "ana")], [], at(2))
+    [document] = (await both.live.claim("key", at(3), at(63), 10)).documents
+    assert document["_id"] == found(0, "kiosk").progress
 
 
 async def test_live_evidence_beside_it_is_due_at_once(both: Replaying) -> None:
