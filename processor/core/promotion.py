@@ -5,7 +5,7 @@ Promoting a promoted document decides nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from processor.core.evidence import Item, ProgressEvent, Promotion, Segment
 from processor.core.fold import Attempt, Evidence, Key, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.retraction import evidence_left
-from processor.core.spilling import Away, count_of, joined, sealed_part, spill, split
+from processor.core.spilling import STATEMENT_BYTES, Away, count_of, joined, sealed_part, spill, split
 from schemas.progress import public_state
 from schemas.rendering import to_json
 
@@ -27,8 +27,8 @@ DATES = ("startedAt", "completedAt", "duration")
 OUTBOX_BYTES = 4_194_304
 """Events of a document that may wait: with more of them nothing is promoted until a relay has published some."""
 
-CHANGES = 1_000
-"""Changes that an event tells, the last ones: a late statement may move very many attempts at once."""
+PENDING_BYTES = 8_388_608
+"""With more than this pending, a document may have no room left but for less than a promotion consumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ class FoldingPolicy:
     document_bytes: int = 65_536
     pending_limit: int = 500
     """Pending items of a waypoint that one promotion consumes: mongod compares each of them with each that is there."""
+    changes: int = 1_000
+    """Changes that an event tells, the last ones: a late statement may move very many attempts at once."""
+
+    def for_pending(self, number: int) -> "FoldingPolicy":
+        """Return what to follow with so many items pending: with very many, to write as little as possible."""
+        if number * STATEMENT_BYTES <= PENDING_BYTES:
+            return self
+        return replace(self, document_bytes=min(self.document_bytes, 4_096), changes=min(self.changes, 10))
 
 
 def needed_version(document: Mapping[str, Any]) -> int:
@@ -76,6 +84,7 @@ def promote(
     replayed = tuple(processing.get("replay", ()))
     left = evidence_left(replayed, rules.version)
     listed = {key: entry["statements"] for key, entry in document["pendingProgress"].items()}
+    policy = policy.for_pending(sum(map(len, listed.values())))
     pending = {key: items_from(entries[: policy.pending_limit]) for key, entries in listed.items()}
     is_partial = any(len(entries) > policy.pending_limit for entries in listed.values())
     surplus: Evidence = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
@@ -115,7 +124,7 @@ def promote(
     changed["completions"] = spilling.kept
     notes["spilled"] = spilling.manifest or None
     changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
-    event = _event(document, changed, removed, changes, count_of(spilling.manifest), now)
+    event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
     told = _Told(pending, replayed, finished, is_partial, event, spilling.segments, spilling.named)
     return _decided(document, changed, removed, notes, dropped, told)
 
@@ -238,7 +247,7 @@ def _event(
     after = {**document, **changed, "updatedAt": now}
     for key in removed:
         del after[key]
-    data = {**public_state(after), "changes": changes[-CHANGES:]}
+    data = {**public_state(after), "changes": changes}
     if away:
         data["completionsBefore"] = away
     return ProgressEvent(

@@ -11,8 +11,9 @@ from processor.clock import SystemClock
 from processor.core.completions import items_to
 from processor.core.evidence import Item
 from processor.core.journey import compile_journey
-from processor.core.promotion import OUTBOX_BYTES, FoldingPolicy
+from processor.core.promotion import OUTBOX_BYTES, PENDING_BYTES, FoldingPolicy
 from processor.core.rereading import Scope, evidence_of
+from processor.core.spilling import STATEMENT_BYTES
 from processor.errors import DocumentFull
 from processor.metrics import Metrics
 from processor.services.handover import Handover
@@ -138,6 +139,21 @@ async def test_a_promotion_that_finds_no_room_waits_and_the_others_land(learner:
     assert await learner.promoter.step() == 2
     completed = [it["_id"] async for it in learner.database[PROGRESSES].find({"isCompleted": True})]
     assert completed == [appends[1].progress]
+
+
+async def test_one_that_is_full_of_what_waits_is_folded_and_takes_more(learner: Learner) -> None:
+    """However full: a promotion then adds less than it consumes, and who waits to append to it gets room."""
+    await learner.does(items(0))
+    pending = f"pendingProgress.{WAYPOINTS[0]}.statements"
+    waiting = items_to(items(*range(1, PENDING_BYTES // STATEMENT_BYTES + 2)))
+    await learner.database[PROGRESSES].update_one({}, {"$set": {pending: waiting, "processing.due": at(0)}})
+    room = len(bson.encode(await learner.stored())) + 100
+    await learner.database[PROGRESSES].update_one({}, {"$set": {"padding": bytes(FULL - room)}})
+    with pytest.raises(DocumentFull):
+        await learner.does(items(1_000_000, 1_000_001))
+    assert await learner.promoter.step()
+    assert await learner.attempts() == 1 + FoldingPolicy().pending_limit
+    await learner.store.append([an_append(*items(1_000_000, 1_000_001))], [], at(0))
 
 
 async def test_a_document_whose_events_nobody_publishes_is_not_promoted_until_somebody_does(learner: Learner) -> None:
