@@ -95,14 +95,15 @@ def fold(
 ) -> Fold:
     """Fold evidence (counted, surplus and pending, in any order, with repeats) under a journey's rules.
 
-    `sealed` attempts, oldest first, are never changed; evidence they counted is passed over, and other evidence
-    not later than their last counted item is dropped. `away` is the last counted item of completed attempts before
-    them that are not at hand; all evidence is later.
+    `sealed` attempts, oldest first, are never changed; evidence they counted is passed over, whatever time a copy
+    tells, and other evidence not later than their last counted item is dropped. `away` is the last counted item of
+    completed attempts before them that are not at hand; all evidence is later.
     """
     union = _union(evidence)
     result = Fold(list(sealed), {}, {})
     items: list[Key] = []
     frontier = sealed[-1].last if sealed else away
+    counted = _counted(sealed)
     for waypoint, times in union.items():
         if waypoint not in rules.waypoints:
             _count(result.dropped, Outcome.UNKNOWN_WAYPOINT, len(times))
@@ -112,10 +113,10 @@ def fold(
         order = rules.waypoints[waypoint].order
         for statement, timestamp in times.items():
             key = Key(timestamp, order, statement, waypoint)
-            if frontier is None or key > frontier:
+            if (waypoint, statement) in counted:
+                tell(waypoint, statement, Outcome.COUNTED, counted[waypoint, statement])
+            elif frontier is None or key > frontier:
                 items.append(key)
-            elif (attempt := _counted_in(sealed, waypoint, statement)) is not None:
-                tell(waypoint, statement, Outcome.COUNTED, attempt)
             else:
                 _count(result.dropped, Outcome.SEALED, 1)
                 tell(waypoint, statement, Outcome.SEALED, None)
@@ -194,11 +195,14 @@ def _union(evidence: Iterable[Evidence]) -> dict[str, dict[ObjectId, datetime]]:
     return union
 
 
-def _counted_in(sealed: Sequence[Attempt], waypoint: str, statement: ObjectId) -> int | None:
-    for number, attempt in enumerate(sealed):
-        if any(item.statement == statement for item in attempt.counted.get(waypoint, ())):
-            return number
-    return None
+def _counted(attempts: Sequence[Attempt]) -> dict[tuple[str, ObjectId], int]:
+    """Return in which of the attempts each item counts, by its waypoint and statement."""
+    return {
+        (waypoint, item.statement): number
+        for number, attempt in enumerate(attempts)
+        for waypoint, items in attempt.counted.items()
+        for item in items
+    }
 
 
 def _keep(surplus: dict[str, list[Item]], key: Key) -> None:

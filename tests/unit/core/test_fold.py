@@ -176,6 +176,13 @@ def test_evidence_that_a_sealed_attempt_counted_is_passed_over() -> None:
     assert (found.attempts, found.surplus, found.dropped) == (sealed, {}, {})
 
 
+def test_i2_so_is_a_copy_of_it_that_tells_a_later_time() -> None:
+    sealed = a_sealed({"a": [1]}, {"a": [2]})
+    copy = an_item(1)._replace(timestamp=at(5))
+    found = fold(journey_rules((0, 1), repeatable=True), [{A: [copy]}], sealed)
+    assert (found.attempts, found.surplus, found.dropped) == (sealed, {}, {})
+
+
 def test_the_statement_that_completed_a_sealed_attempt_does_not_start_the_next() -> None:
     sealed = a_sealed({"a": [1], "b": [2]})
     found = fold(journey_rules((0, 1), (0, 1), (9, 1), repeatable=True), [{C: [an_item(2)]}], sealed)
