@@ -12,13 +12,18 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from processor.core.records import Record, Rejected
+from msgspec.structs import replace
+
+from processor.core.records import Reason, Record, Rejected
 from schemas.ids import format_timestamp, parse_timestamp
 
 HEADER = "dead-letter-"
 FIRST = HEADER + "reason"
 OMITTED = HEADER + "omitted"
 MESSAGE_LENGTH = 1_000
+
+ITEMS = 10
+"""Bad items of one record that leave a letter each: every letter has the whole record."""
 
 Header = tuple[str, bytes]
 
@@ -36,6 +41,33 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}@{self.offset}"
+
+
+def condensed(rejected: Sequence[Rejected]) -> list[Rejected]:
+    """Return the same; but of a record with more than `ITEMS` bad items one for each reason, telling how many.
+
+    Each becomes a letter with the whole record: one array of a megabyte could become a terabyte, and block its
+    partition (I3).
+    """
+    if len(rejected) <= ITEMS:
+        return list(rejected)
+    alike: dict[tuple[str, int, int], dict[Reason, list[Rejected]]] = {}
+    for it in rejected:
+        place = it.record.topic, it.record.partition, it.record.offset
+        alike.setdefault(place, {}).setdefault(it.reason, []).append(it)
+    return [entry for reasons in alike.values() for entry in _condensed(list(reasons.values()))]
+
+
+def _condensed(alike: Sequence[Sequence[Rejected]]) -> list[Rejected]:
+    """Take what one record holds, by reason."""
+    if sum(map(len, alike)) <= ITEMS:
+        return [entry for entries in alike for entry in entries]
+    return [
+        entries[0]
+        if len(entries) == 1
+        else replace(entries[0], message=f"{len(entries)} items, the first: {entries[0].message}")
+        for entries in alike
+    ]
 
 
 def explanation(rejected: Rejected) -> list[Header]:

@@ -22,6 +22,7 @@ import structlog
 from processor.core.decode import Tenancy, decode
 from processor.core.identity import Identification
 from processor.core.index import JourneyIndex, Match
+from processor.core.letters import condensed
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.core.rejections import RejectionBudget, Rejections
@@ -150,9 +151,9 @@ class Ingest:
                 continue
             good, bad = self._decode(batch.records[position])
             statements += good
-            rejected += bad
+            rejected += condensed(bad)
         matched = match(statements, index, self._policy.identification)
-        return _Read(len(held), len(statements), matched, rejected + matched.rejected)
+        return _Read(len(held), len(statements), matched, condensed(rejected + matched.rejected))
 
     def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []

@@ -1,7 +1,7 @@
 """Dead letters: `ports.DeadLetters`, and reading them again (semantics.md, section 1)."""
 
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from aiokafka import TopicPartition
@@ -15,6 +15,9 @@ from processor.transport.producer import Message, Producer, is_about_the_message
 from processor.transport.reading import read_all, read_one, spans_of
 from processor.transport.records import record_of
 
+PART_BYTES = 16_777_216
+"""Values that are produced together, and acknowledged before the next."""
+
 
 class KafkaDeadLetters:
     """Parks records in one topic."""
@@ -27,10 +30,18 @@ class KafkaDeadLetters:
     async def park(self, rejected: Sequence[Rejected]) -> None:
         """Return once every letter is acknowledged; see `ports.DeadLetters.park` (I3).
 
+        Some at a time: however much is bad, it is not all held in memory, and each part has its own time.
+        Raises `BrokerUnavailable`, or `Misfit` when the topic takes not even a letter without its record.
+        """
+        for part in _parts(rejected):
+            await self._park(part)
+
+    async def _park(self, rejected: Sequence[Rejected]) -> None:
+        """Produce letters until all are there.
+
         A record that is too large for a letter must not block its partition: it leaves a letter without the record,
         and so do those that are no smaller. The broker refuses a whole batch, for one letter in it or for all of them
         together: so what was refused is produced one by one, the smallest first, until one is refused alone.
-        Raises `BrokerUnavailable`, or `Misfit` when the topic takes not even a letter without its record.
         """
         time = time_header(self._clock.now())
         waiting, limit, together = list(rejected), sys.maxsize, len(rejected)
@@ -49,6 +60,19 @@ class KafkaDeadLetters:
             elif refused:
                 waiting.sort(key=lambda entry: _size(letter(entry, time)))
                 together = 1
+
+
+def _parts(rejected: Sequence[Rejected]) -> Iterator[list[Rejected]]:
+    part: list[Rejected] = []
+    size = 0
+    for entry in rejected:
+        part.append(entry)
+        size += len(entry.record.value or b"")
+        if size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def letter(rejected: Rejected, time: Header, limit: int = sys.maxsize) -> Message:

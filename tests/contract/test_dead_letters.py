@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from processor.core.letters import Place, digest
 from processor.core.records import Reason, Record, Rejected
@@ -13,7 +14,7 @@ from processor.ports import DeadLetters
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
-from processor.transport.producer import open_producer
+from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.reading import read_all
 from processor.transport.records import record_of
 from processor.transport.topics import create_topics
@@ -184,3 +185,31 @@ async def test_i3_small_letters_that_are_refused_as_one_batch_are_parked_whole(s
     omitted = {letter.origin.offset for letter in found if letter.origin and letter.omitted}
     assert omitted == {0}
     assert {letter.origin.offset for letter in found if letter.origin} == set(range(4))
+
+
+class Counted(Producer):
+    """One that remembers how large what it was given together is."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.sizes: list[int] = []
+
+    async def produce(
+        self, topic: str, messages: Sequence[Message], until: float | None = None
+    ) -> list[KafkaError | None]:
+        self.sizes.append(sum(len(message.value or b"") for message in messages))
+        return await super().produce(topic, messages, until)
+
+
+@pytest.mark.servers
+async def test_i3_however_much_is_bad_it_is_parked_some_at_a_time(settings: Settings) -> None:
+    await create_topics(settings)
+    bad = [a_rejected(b"%d" % (n % 10) * 900_000, offset=n) for n in range(40)]
+    counted = Counted(settings)
+    try:
+        await KafkaDeadLetters(counted, settings.dead_letters_topic, StoppedClock()).park(bad)
+    finally:
+        await counted.close()
+    assert sum(counted.sizes) == 40 * 900_000
+    assert max(counted.sizes) < 20_000_000
+    assert await count_dead_letters(settings) == 40

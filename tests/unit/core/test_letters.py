@@ -4,10 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from processor.core.letters import (
+    ITEMS,
     DeadLetter,
     Place,
     Selection,
     Stretch,
+    condensed,
     explanation,
     letter_of,
     omission,
@@ -120,3 +122,21 @@ def test_what_is_no_stretch_says_how_to_write_one(text: str) -> None:
 )
 def test_a_selection_takes_what_fits_all_of_it(selection: Selection, is_taken: bool) -> None:
     assert selection.takes(letter_of(parked())) is is_taken
+
+
+def bad_items(number: int, offset: int = 12) -> list[Rejected]:
+    reasons = (Reason.NO_TENANT, Reason.WRONG_SHAPE)
+    return [Rejected(replace(ORIGINAL, offset=offset), reasons[it % 2], f"why {it}", it) for it in range(number)]
+
+
+def test_a_few_bad_items_leave_a_letter_each() -> None:
+    rejected = [*bad_items(ITEMS), *bad_items(ITEMS, offset=13)]
+    assert sorted(condensed(rejected), key=lambda it: (it.record.offset, it.item)) == rejected
+
+
+def test_i3_many_bad_items_of_a_record_leave_one_for_each_reason() -> None:
+    beside = bad_items(2, offset=13)
+    first, second, *others = condensed([*bad_items(2 * ITEMS + 1), *beside])
+    assert (first.reason, first.item, first.message) == (Reason.NO_TENANT, 0, f"{ITEMS + 1} items, the first: why 0")
+    assert (second.reason, second.item, second.message) == (Reason.WRONG_SHAPE, 1, f"{ITEMS} items, the first: why 1")
+    assert others == beside

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -77,6 +78,25 @@ async def test_i2_a_commit_of_which_nobody_knows_costs_nothing() -> None:
     assert world.committed == 1
     world.group.redeliver(member)
     assert await ingest.step() == 0
+
+
+async def test_i3_an_array_of_nothing_but_bad_items_is_parked_once_and_what_is_good_in_it_counts() -> None:
+    world = World()
+    world.send(orjson.dumps([*[0] * 10_000, a_statement(1)]))
+    ingest, _ = await an_ingest(world)
+    assert await ingest.step() == 1
+    assert len(world.letters) == 1
+    assert world.committed == 1
+    assert len(pending(world.documents[0])) == 1
+
+
+async def test_i3_so_is_one_of_statements_that_match_and_are_no_statements() -> None:
+    world = World()
+    broken = [a_statement(number) | {"result": {"duration": "an hour"}} for number in range(1_000)]
+    world.send(orjson.dumps(broken, default=str))
+    ingest, _ = await an_ingest(world)
+    assert await ingest.step() == 1
+    assert len(world.letters) == 1
 
 
 async def test_i3_a_failing_store_parks_nothing() -> None:
