@@ -118,12 +118,12 @@ class Promotion(Struct, frozen=True):
     """
 
     progress: ObjectId
-    consumed: Mapping[str, tuple[Item, ...]]
-    changed: Mapping[str, Any]
-    removed: tuple[str, ...]
     processing: Mapping[str, Any]
-    event: ProgressEvent | None
-    dropped: Mapping[str, int]
+    consumed: Mapping[str, tuple[Item, ...]] = {}
+    changed: Mapping[str, Any] = {}
+    removed: tuple[str, ...] = ()
+    event: ProgressEvent | None = None
+    dropped: Mapping[str, int] = {}
     replayed: tuple[Mapping[str, Any], ...] = ()
     finished: Place | None = None
     is_partial: bool = False

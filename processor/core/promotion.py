@@ -7,18 +7,15 @@ Promoting a promoted document decides nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from bson import ObjectId
+from typing import Any
 
 from processor.core.changes import Change, changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
-from processor.core.evidence import Item, ProgressEvent, Promotion, Segment
+from processor.core.evidence import Item, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Key, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.retraction import evidence_left
-from processor.core.spilling import STATEMENT_BYTES, Away, count_of, joined, sealed_part, spill, split
+from processor.core.spilling import STATEMENT_BYTES, Away, Spilling, count_of, joined, sealed_part, spill, split
 from schemas.progress import public_state
 from schemas.rendering import to_json
 
@@ -78,7 +75,7 @@ def promote(
     document keeps its evidence and waits.
     """
     if rules is None or not rules.is_running:
-        return _decided(document, {}, [], {"waiting": True}, {}, _Told())
+        return Promotion(document["_id"], _news(document, {"waiting": True}))
 
     processing = document["processing"]
     replayed = tuple(processing.get("replay", ()))
@@ -117,28 +114,33 @@ def promote(
     public = {"completions": completions, **_summary(document, away, folded.attempts, policy)}
     changed = {key: value for key, value in public.items() if document.get(key) != value}
     removed = [key for key in DATES if key in document and key not in public]
-    if not (changed or removed):
-        told = _Told(pending, replayed, finished, is_partial)
-        return _decided(document, {}, [], notes, dropped, told)
-    spilling = spill(completions, away.manifest, document, policy.document_bytes)
-    changed["completions"] = spilling.kept
-    notes["spilled"] = spilling.manifest or None
-    changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
-    event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
-    told = _Told(pending, replayed, finished, is_partial, event, spilling.segments, spilling.named)
-    return _decided(document, changed, removed, notes, dropped, told)
+    event, spilling = None, Spilling((), ())
+    if changed or removed:
+        spilling = spill(completions, away.manifest, document, policy.document_bytes)
+        changed["completions"] = spilling.kept
+        notes["spilled"] = spilling.manifest or None
+        changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
+        event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
+    return Promotion(
+        progress=document["_id"],
+        processing=_news(document, notes),
+        consumed={key: items for key, items in pending.items() if items},
+        changed=changed,
+        removed=tuple(removed),
+        event=event,
+        dropped=dropped,
+        replayed=replayed,
+        finished=finished,
+        is_partial=is_partial,
+        segments=spilling.segments,
+        named=spilling.named,
+    )
 
 
-class _Told(NamedTuple):
-    """What a promotion says besides what it changes in the document; see `Promotion`."""
-
-    consumed: Mapping[str, tuple[Item, ...]] = MappingProxyType({})
-    replayed: tuple[Mapping[str, Any], ...] = ()
-    finished: Key | None = None
-    is_partial: bool = False
-    event: ProgressEvent | None = None
-    segments: tuple[Segment, ...] = ()
-    named: tuple[ObjectId, ...] = ()
+def _news(document: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those notes that are not in the document already."""
+    known = document["processing"]
+    return {key: value for key, value in notes.items() if known.get(key) != value}
 
 
 def _finished(rules: JourneyRules, attempts: Sequence[Attempt]) -> Key | None:
@@ -163,31 +165,6 @@ def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> Mappin
     sealed = dropped.get(Outcome.SEALED, 0) + sum(map(len, obsolete.values()))
     more = {Outcome.SEALED: sealed, "surplus-cut": cut}
     return {**dropped, **{reason: number for reason, number in more.items() if number}}
-
-
-def _decided(
-    document: Mapping[str, Any],
-    changed: Mapping[str, Any],
-    removed: Sequence[str],
-    notes: Mapping[str, Any],
-    dropped: Mapping[str, int],
-    told: "_Told",
-) -> Promotion:
-    processing = document["processing"]
-    return Promotion(
-        progress=document["_id"],
-        consumed={key: items for key, items in told.consumed.items() if items},
-        changed=changed,
-        removed=tuple(removed),
-        processing={key: value for key, value in notes.items() if processing.get(key) != value},
-        event=told.event,
-        dropped=dropped,
-        replayed=told.replayed,
-        finished=told.finished,
-        is_partial=told.is_partial,
-        segments=told.segments,
-        named=told.named,
-    )
 
 
 def _newest(known: datetime | None, pending: Mapping[str, Sequence[Item]]) -> datetime | None:
