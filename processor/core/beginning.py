@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from processor.core.completions import items_to
+from processor.core.document import empty_document
 from processor.core.evidence import Append, Promotion
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy, promote
@@ -57,15 +58,9 @@ def begin(
 
 def new_document(append: Append, now: datetime) -> dict[str, Any]:
     """Return the document that an append makes where none is, without a due mark."""
-    return {
-        "_id": append.progress,
-        "journey": append.journey,
-        "organisation": append.organisation,
-        "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
-        "createdAt": now,
-        "updatedAt": now,
-        "isCompleted": False,
-        "completions": [],
-        "pendingProgress": {waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()},
-        "processing": {"revision": 0, "version": append.version},
+    document = empty_document(append.progress, append.journey, append.organisation, append.owner, now)
+    document["pendingProgress"] = {
+        waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()
     }
+    document["processing"]["version"] = append.version
+    return document

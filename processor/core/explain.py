@@ -14,6 +14,7 @@ from bson import ObjectId
 
 from processor.core.completions import items_to
 from processor.core.conditions import Finding
+from processor.core.document import empty_document
 from processor.core.evidence import Item, Owner
 from processor.core.fold import Outcome
 from processor.core.identity import Identification, Uncounted, owners_of, progress_id
@@ -163,7 +164,7 @@ def _standings(
     """Say, for each waypoint, where one owner's document has the statement and what a promotion makes of it."""
     key = progress_id(rules.organisation, rules.id, owner)
     is_new = key not in by.progresses
-    document = _new_document(key, rules, owner, by.now) if is_new else by.progresses[key]
+    document = empty_document(key, rules.id, rules.organisation, owner, by.now) if is_new else by.progresses[key]
     places = {waypoint: _place(document, waypoint, record.reference) for waypoint in rules.waypoints}
     arrived = [waypoint for waypoint in evidence if places[waypoint] is Place.NOWHERE]
     outcomes: dict[str, tuple[Outcome, int | None]] = {}
@@ -213,19 +214,3 @@ def _with_pending(document: Mapping[str, Any], waypoints: list[str], item: Item)
         key: {"statements": [*pending.get(key, {}).get("statements", ()), *items_to([item])]} for key in waypoints
     }
     return {**document, "pendingProgress": {**pending, **arrived}}
-
-
-def _new_document(key: ObjectId, rules: JourneyRules, owner: Owner, now: datetime) -> dict[str, Any]:
-    """Return the document that the first evidence would make."""
-    return {
-        "_id": key,
-        "journey": rules.id,
-        "organisation": rules.organisation,
-        "owner": {"trackBy": owner.track_by, "ident": owner.ident},
-        "createdAt": now,
-        "updatedAt": now,
-        "pendingProgress": {},
-        "completions": [],
-        "isCompleted": False,
-        "processing": {},
-    }

@@ -15,6 +15,7 @@ from typing import Any
 from bson import ObjectId
 
 from processor.core.completions import items_to
+from processor.core.document import empty_document
 from processor.core.evidence import Append, Retraction
 from processor.core.identity import Identification, Uncounted, owners_of, progress_id
 from processor.core.index import JourneyIndex
@@ -118,7 +119,7 @@ def foreseen(
 
     What the store would write, in the same order: first the retractions, then the appends.
     """
-    seen = deepcopy(dict(document)) if document is not None else new_document(appends[0], now)
+    seen = deepcopy(dict(document)) if document is not None else _begun(appends[0], now)
     pending, asked = seen["pendingProgress"], seen["processing"].setdefault("replay", [])
     for retraction in retractions:
         for waypoint, statements in retraction.statements.items():
@@ -134,17 +135,5 @@ def foreseen(
     return seen
 
 
-def new_document(append: Append, now: datetime) -> dict[str, Any]:
-    """Return the progress document that an append creates (semantics.md, section 5)."""
-    return {
-        "_id": append.progress,
-        "journey": append.journey,
-        "organisation": append.organisation,
-        "owner": {"trackBy": append.owner.track_by, "ident": append.owner.ident},
-        "createdAt": now,
-        "updatedAt": now,
-        "isCompleted": False,
-        "completions": [],
-        "pendingProgress": {},
-        "processing": {"revision": 0},
-    }
+def _begun(append: Append, now: datetime) -> dict[str, Any]:
+    return empty_document(append.progress, append.journey, append.organisation, append.owner, now)
