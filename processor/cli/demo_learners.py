@@ -12,7 +12,6 @@ START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 NAMES = ("Ana", "Bao", "Chidi", "Dara", "Eli", "Fatou", "Goran", "Hana", "Ines", "Jun")
 VERBS = "http://adlnet.gov/expapi/verbs"
 VIDEO = "https://w3id.org/xapi/video"
-VIDEO_TYPE = f"{VIDEO}/activity-type/video"
 
 
 def statements(learners: int, seed: int) -> list[bytes]:

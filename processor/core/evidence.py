@@ -15,8 +15,13 @@ class Item(NamedTuple):
     timestamp: datetime
 
 
-Place = tuple[datetime, int, ObjectId, str]
-"""Where an item stands in the total order of evidence: a `fold.Key`."""
+class Key(NamedTuple):
+    """The total order of evidence: the time, then the waypoint's order, the statement, the waypoint."""
+
+    timestamp: datetime
+    order: int
+    statement: ObjectId
+    waypoint: str
 
 
 class Owner(Struct, frozen=True):
@@ -125,7 +130,7 @@ class Promotion(Struct, frozen=True):
     event: ProgressEvent | None = None
     dropped: Mapping[str, int] = {}
     replayed: tuple[Mapping[str, Any], ...] = ()
-    finished: Place | None = None
+    finished: Key | None = None
     is_partial: bool = False
     segments: tuple[Segment, ...] = ()
     named: tuple[ObjectId, ...] = ()

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
 
 from bson import ObjectId
 from msgspec import Struct
 
-from processor.core.evidence import Item
+from processor.core.evidence import Item, Key
 from processor.core.journey import JourneyRules
 
 Evidence = Mapping[str, Sequence[Item]]
@@ -36,15 +35,6 @@ class Outcome(StrEnum):
 
 Tell = Callable[[str, ObjectId, Outcome, int | None], None]
 """Told, if anyone asks, of each item: waypoint, statement, what became of it, in which attempt it counts."""
-
-
-class Key(NamedTuple):
-    """The total order of evidence: the time, then the waypoint's order, the statement, the waypoint."""
-
-    timestamp: datetime
-    order: int
-    statement: ObjectId
-    waypoint: str
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from processor.core.changes import Change, changes_between
 from processor.core.completions import DurationUnit, attempt_to, attempts_from, items_from, items_to, summary
-from processor.core.evidence import Item, ProgressEvent, Promotion
-from processor.core.fold import Attempt, Evidence, Key, Outcome, Tell, fold, tell_nobody
+from processor.core.evidence import Item, Key, ProgressEvent, Promotion
+from processor.core.fold import Attempt, Evidence, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.retraction import evidence_left
 from processor.core.spilling import STATEMENT_BYTES, Away, Spilling, count_of, joined, sealed_part, spill, split

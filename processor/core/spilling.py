@@ -18,8 +18,8 @@ from bson import ObjectId
 from msgspec import Struct
 
 from processor.core.completions import attempts_from, items_from
-from processor.core.evidence import Item, Segment
-from processor.core.fold import Evidence, Key
+from processor.core.evidence import Item, Key, Segment
+from processor.core.fold import Evidence
 from processor.core.journey import JourneyRules
 
 Document = Mapping[str, Any]

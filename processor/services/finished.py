@@ -14,7 +14,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.core.evidence import Append, Place
+from processor.core.evidence import Append, Key
 from processor.core.glance import LeaveOut, who_in
 from processor.core.identity import Identification, Who, owner_again, progress_id, who_is
 from processor.core.index import Match
@@ -41,24 +41,24 @@ AS_WRITTEN = Identification()
 class _Completed:
     """Who has completed a journey under these very rules.
 
-    `owners` tells where the last item that counted stands, `later` after when evidence is later however its time was
-    rounded; None, an actor without an identifier, is in neither.
+    `owners` has the last item that counted. `later` has the end of its millisecond, as what is glanced at is not
+    rounded yet: what is after that comes after the item, too. None, an actor without an identifier, is in neither.
     """
 
     rules: JourneyRules
-    owners: dict[Who, Place] = field(default_factory=dict)
+    owners: dict[Who, Key] = field(default_factory=dict)
     later: dict[Who | None, datetime] = field(default_factory=dict)
 
 
 class Finished:
     """What this process has seen complete, each with the last item that counted, under the rules it was folded by.
 
-    Rules are compared by identity: a journey that was saved again is another. `number` counts the statements of which
-    nothing was known but that they are over.
+    Rules are compared by identity: a journey that was saved again is another. `left_out` is how many statements were
+    left out so far of which nothing more is known.
     """
 
     def __init__(self, trust: timedelta, identification: Identification = AS_WRITTEN) -> None:
-        self.number = 0
+        self.left_out = 0
         self._identification = identification
         self._trust = trust
         self._until: datetime | None = None
@@ -79,7 +79,7 @@ class Finished:
             if completed.rules.id in recalculated:
                 self._forget(completed)
 
-    def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Place) -> None:
+    def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Key) -> None:
         """Remember the owner of a document that is durably complete; `last` is the item that completed it.
 
         Only if the document is the one that the owner's next evidence goes to: `trackBy`, or how actors are told apart,
@@ -89,7 +89,7 @@ class Finished:
         who = who_is(owner) if owner else None
         if owner is None or who is None or progress != progress_id(rules.organisation, rules.id, owner):
             return
-        if rules.id in self._recalculated or last[0] > LATEST:
+        if rules.id in self._recalculated or last.timestamp > LATEST:
             return
         if self._owners >= MOST:
             self._forget_all()
@@ -100,7 +100,7 @@ class Finished:
             completed = self._journeys[id(rules)] = _Completed(rules)
         self._owners += who not in completed.owners
         completed.owners[who] = last
-        completed.later[who] = last[0] + MOMENT
+        completed.later[who] = last.timestamp + MOMENT
 
     def passes_over(self, append: Append, rules: JourneyRules | None, now: datetime) -> bool:
         """Tell whether all of the evidence comes after the completion, and can change nothing."""
@@ -110,12 +110,12 @@ class Finished:
         who = who_is(append.owner)
         last = completed.owners.get(who) if who is not None else None
         return last is not None and all(
-            (item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > last
+            Key(item.timestamp, rules.waypoints[waypoint].order, item.statement, waypoint) > last
             for waypoint, items in append.items.items()
             for item in items
         )
 
-    def over(self, now: datetime) -> LeaveOut | None:
+    def leaving_out(self, now: datetime) -> LeaveOut | None:
         """Return what leaves out statements that can change nothing, by actor and time; None when nothing is sure."""
         return self._leave_out if self._journeys and self._is_trusted(now) else None
 
@@ -130,7 +130,7 @@ class Finished:
             ]
         else:
             left = [it for it in held if not _is_over(owners[id(it[1])], seen[it[0]])]
-        self.number += len(held) - len(left)
+        self.left_out += len(held) - len(left)
         return left
 
     def _owners_of(self, matches: Sequence[Match] | None) -> Sequence[Mapping[Who | None, datetime]]:

@@ -134,9 +134,9 @@ class Ingest:
         finished = self._promoter.finished
         if finished is None:
             return index.glance.unsettled(values)
-        before = finished.number
-        unsettled = index.glance.unsettled(values, finished.over(self._around.clock.now()))
-        self._around.metrics.passed_over.inc(finished.number - before)
+        before = finished.left_out
+        unsettled = index.glance.unsettled(values, finished.leaving_out(self._around.clock.now()))
+        self._around.metrics.passed_over.inc(finished.left_out - before)
         return unsettled
 
     def _read(self, batch: Batch, held: Sequence[Held[Match]], index: JourneyIndex) -> "_Read":

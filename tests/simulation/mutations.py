@@ -11,8 +11,8 @@ from msgspec import structs
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.continuation import Continuation
-from processor.core.evidence import Append, Place, ProgressEvent, Promotion
-from processor.core.fold import Attempt, Evidence, Fold, Key, Tell, fold, tell_nobody
+from processor.core.evidence import Append, Key, ProgressEvent, Promotion
+from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
@@ -102,8 +102,8 @@ class WritesOver(WatchedStore):
 class PassesOverTooMuch(WatchedFinished):
     """I1: evidence of what is complete is passed over, however early it is."""
 
-    def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Place) -> None:
-        super().learn(rules, progress, ident, (LONG_AGO, *last[1:]))
+    def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Key) -> None:
+        super().learn(rules, progress, ident, last._replace(timestamp=LONG_AGO))
 
 
 class LosesTheRace(Beginnings):

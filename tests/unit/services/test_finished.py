@@ -9,7 +9,7 @@ import pytest
 from bson import ObjectId
 from msgspec import UNSET
 
-from processor.core.evidence import Append, Place
+from processor.core.evidence import Append, Key
 from processor.core.identity import progress_id
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
@@ -34,9 +34,9 @@ def the_rules(version: int = 1) -> JourneyRules:
     return replace(journey_rules((0, 1)), id=JOURNEY, version=version)
 
 
-def place(number: int) -> Place:
+def place(number: int) -> Key:
     item = an_item(number)
-    return (item.timestamp, 0, item.statement, WAYPOINTS[0])
+    return Key(item.timestamp, 0, item.statement, WAYPOINTS[0])
 
 
 def a_finished(rules: JourneyRules) -> Finished:
@@ -112,7 +112,7 @@ def test_i1_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     rules, other = the_rules(), replace(the_rules(), id=ObjectId())
     waypoint = rules.waypoints[WAYPOINTS[0]]
     finished = a_finished(rules)
-    leave_out = finished.over(at(1))
+    leave_out = finished.leaving_out(at(1))
     assert leave_out
     through = [Match(rules, waypoint)]
     both = [*through, Match(other, waypoint)]
@@ -133,12 +133,12 @@ def test_i1_a_statement_of_who_is_through_is_over_at_a_glance() -> None:
     assert leave_out(held[6:], seen) == held[6:]
     finished.learn(other, progress_id(ORGANISATION, other.id, an_owner()), an_owner().ident, place(5))
     assert leave_out(held, seen) == held[1:6]
-    assert finished.number == 3  # the first twice
+    assert finished.left_out == 3  # the first twice
     assert [leave_out([one], seen) for one in held] == [[], *([one] for one in held[1:6]), []]
     assert leave_out(held[:4], seen) == held[1:4]  # all of one place
     assert leave_out([(6, through), (1, through), (0, through)], seen) == [(1, through)]
     assert leave_out([], seen) == []
-    assert finished.over(at(10)) is None  # nobody has looked at the recalculations lately
+    assert finished.leaving_out(at(10)) is None  # nobody has looked at the recalculations lately
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_a_document_that_the_owners_next_evidence_does_not_go_to_is_not_learnt(i
     finished = Finished(TRUST)
     finished.look((), at(0))
     finished.learn(rules, ANA, ident, place(5))
-    assert finished.over(at(1)) is None
+    assert finished.leaving_out(at(1)) is None
 
 
 def test_a_completion_at_the_end_of_time_is_not_learnt() -> None:
     finished = Finished(TRUST)
     finished.look((), at(0))
-    finished.learn(the_rules(), ANA, an_owner().ident, (datetime.max.replace(tzinfo=UTC), *place(5)[1:]))
-    assert finished.over(at(1)) is None
+    finished.learn(the_rules(), ANA, an_owner().ident, place(5)._replace(timestamp=datetime.max.replace(tzinfo=UTC)))
+    assert finished.leaving_out(at(1)) is None
 
 
 def test_memory_is_bounded() -> None:

@@ -330,3 +330,5 @@ async def test_at_the_end_a_store_that_is_away_is_not_waited_for() -> None:
     handover.give(lease, claim.outboxes)
     world.effects.fail("forget.before", STORE_AWAY)
     await a_relay(world, handover).give_back()
+    assert not handover.waits
+    assert len(world.documents[0]["processing"]["outbox"]) == 1
