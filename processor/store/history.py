@@ -18,6 +18,7 @@ from processor.ports import Reread
 from processor.store import updates
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import translated
+from processor.store.outbox import BY_ID
 from processor.store.replays import HELD
 from processor.store.whole import with_attempts
 
@@ -73,7 +74,7 @@ class MongoHistory:
             within = beyond | ({"$lte": last["_id"]} if last else {})
             query = {**({"_id": within} if within else {}), **candidates(scope.rules)}
             # By id: an index of the whole organisation would be gone through for every window.
-            found = await self._statements.find(query, hint=updates.BY_ID).to_list()
+            found = await self._statements.find(query, hint=BY_ID).to_list()
         return Reread(_records(found), None, self._window, last["_id"] if last else None)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from processor.core.beginning import Beginning
@@ -16,7 +17,7 @@ from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_o
 from processor.core.records import StatementRecord
 from processor.errors import DocumentFull, StoreUnavailable
 from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
-from processor.store import updates
+from processor.store import outbox, updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
 from processor.store.locks import read_locks
@@ -58,11 +59,7 @@ class MongoProgressStore:
         documents: list[Document] = [
             {**record.document, "statement": encode_dots(record.document["statement"])} for record in statements
         ]
-        try:
-            await self._statements.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if not is_only_duplicates(error):
-                raise
+        await _insert_new(self._statements, documents)
 
     async def _upsert(self, appends: Sequence[Append], now: datetime) -> None:
         writes = [updates.append_update(append, now) for append in appends]
@@ -94,13 +91,7 @@ class MongoProgressStore:
         holder = self._holder(now)
         documents = [updates.begun_document(beginning, lease, holder, now) for beginning in beginnings]
         with translated(), self._outbox.marking(now):
-            try:
-                await self._progresses.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                if not is_only_duplicates(error):
-                    raise
-                return frozenset(documents[number]["_id"] for number in refused(error))
-        return frozenset()
+            return await _insert_new(self._progresses, documents)
 
     async def at_rest(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
         """Read documents that nobody is at; see `ports.ProgressStore.at_rest`."""
@@ -108,7 +99,7 @@ class MongoProgressStore:
             return {}
         with translated():
             found = await self._marks.find(
-                {"_id": {"$in": list(ids)}} | updates.CONTINUABLE, hint=updates.BY_ID
+                {"_id": {"$in": list(ids)}} | updates.CONTINUABLE, hint=outbox.BY_ID
             ).to_list()
         return {document["_id"]: document for document in found}
 
@@ -118,7 +109,7 @@ class MongoProgressStore:
         """Write the next promotion of documents at rest; see `ports.ProgressStore.go_on` (P1, P2)."""
         if not continuations:
             return frozenset()
-        relaying = updates.relay_claim(lease, self._holder(now)) if lease else None
+        relaying = outbox.relay_claim(lease, self._holder(now)) if lease else None
         writes = [updates.continue_update(it, lock_key, now, relaying) for it in continuations]
         with translated(), self._outbox.marking(now):
             if await self._apply(writes) == len(writes):
@@ -127,7 +118,7 @@ class MongoProgressStore:
             if lease:  # a promoter may have claimed it since, the outbox nobody
                 keys.append({"processing.relayKey": lease.lock_key})
             ids = [it.progress for it in continuations]
-            found = self._progresses.find({"_id": {"$in": ids}, "$or": keys}, {"_id": 1}, hint=updates.BY_ID)
+            found = self._progresses.find({"_id": {"$in": ids}, "$or": keys}, {"_id": 1}, hint=outbox.BY_ID)
             landed = await found.to_list()
         return frozenset(ids) - {document["_id"] for document in landed}
 
@@ -150,7 +141,7 @@ class MongoProgressStore:
         if not promotions:
             return Applied(0, 0)
         idle = {document["_id"] for document in claim.documents if lease and has_idle_outbox(document)}
-        relaying = updates.relay_claim(lease, self._holder(now)) if lease else None
+        relaying = outbox.relay_claim(lease, self._holder(now)) if lease else None
         writes = [
             updates.apply_update(it, claim.lock_key, claim.until, now, relaying if it.progress in idle else None)
             for it in promotions
@@ -188,11 +179,7 @@ class MongoProgressStore:
             for promotion in promotions
             for segment in promotion.segments
         ]
-        try:
-            await self._attempts.insert_many(segments, ordered=False)
-        except BulkWriteError as error:
-            if not is_only_duplicates(error):
-                raise
+        await _insert_new(self._attempts, segments)
 
     async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
         """Read segments; see `ports.ProgressStore.attempts`."""
@@ -202,7 +189,7 @@ class MongoProgressStore:
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
-        update = updates.claim_events_update(lock_key, until, self._holder(now))
+        update = outbox.claim_events_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._outbox.claim(update, now, until, limit)
             outboxes = await self._outboxes(ids, lock_key)
@@ -213,7 +200,7 @@ class MongoProgressStore:
         held = {"_id": {"$in": list(ids)}, "processing.relayKey": relay_key}
         return {
             document["_id"]: tuple(
-                updates.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
+                outbox.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
             )
             async for document in self._progresses.find(held, {"processing.outbox": 1})
         }
@@ -223,7 +210,7 @@ class MongoProgressStore:
         writes: list[UpdateMany] = []
         left: list[datetime] = []
         for claim, published in claims:
-            forgets = updates.forget_updates(claim.outboxes, published, claim.lock_key)
+            forgets = outbox.forget_updates(claim.outboxes, published, claim.lock_key)
             writes += [it.write for it in forgets]
             left += [it.left_since for it in forgets if it.left_since]
         if writes:
@@ -275,3 +262,14 @@ class MongoProgressStore:
     async def _oldest(self, mark: str) -> datetime | None:
         found = await self._marks.find_one({mark: {"$gte": EARLIEST}}, {mark: 1}, sort=[(mark, 1)])
         return next(iter(instants([found], mark)), None) if found else None
+
+
+async def _insert_new(collection: AsyncCollection[Document], documents: Sequence[Document]) -> frozenset[ObjectId]:
+    """Insert what is not there yet; return the ids that were. What else fails is raised (I1)."""
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        if not is_only_duplicates(error):
+            raise
+        return frozenset(documents[number]["_id"] for number in refused(error))
+    return frozenset()

@@ -12,6 +12,7 @@ from processor.ports import Waking
 from processor.store import updates
 from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import translated
+from processor.store.outbox import BY_ID
 from processor.store.progress import MongoProgressStore
 from processor.store.whole import with_attempts
 
@@ -33,9 +34,7 @@ class MongoReplayStore:
         await self._store.append(appends, statements, now)
         if appends:
             with translated(), self._store.marking_due(now):
-                await self._progresses.update_many(
-                    updates.crowded(appends), updates.due_update(now), hint=updates.BY_ID
-                )
+                await self._progresses.update_many(updates.crowded(appends), updates.due_update(now), hint=BY_ID)
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""

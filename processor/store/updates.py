@@ -6,30 +6,27 @@ The marks under `processing`:
   a learner who produces without a pause keeps the place in the queue, and the index is left alone.
 - `lockKey` (public) and `lease`: claimed by the owner of the key until then. `lockKey` stays after use, as Learning
   Locker's does; it is the lease's going that uses it up. `holder` is for people: which worker it is, since when.
-- `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim, set
-  again by a relay that could not publish all of it.
-- `relayKey`, `relayLease` and `relayHolder`: claimed by a relay until then.
 - `replay`: what a recalculation has asked of the document since it was last folded (`core/retraction.py`). It is no
   mark of its own: at its end a recalculation marks due what has such entries, so that each document is folded once.
+
+Those of the outbox stand in `outbox.py`.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from bson import ObjectId
-from pymongo import UpdateMany, UpdateOne
+from pymongo import UpdateOne
 
 from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.continuation import Continuation
-from processor.core.evidence import CROWDED, Append, ProgressEvent, Promotion, Retraction, Segment
+from processor.core.evidence import CROWDED, Append, Promotion, Retraction, Segment
 from processor.core.retraction import replay_entry, retraction_entry
 from processor.ports import RelayLease
-
-BY_ID = [("_id", 1)]
-"""The index that an update of known documents is to use; the other conditions only decide whether it still may."""
+from processor.store.outbox import BY_ID, Update, outbox_entry, relay_claim
 
 BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]
 """The index that a journey's documents are gone through by, page by page."""
@@ -40,7 +37,6 @@ SEGMENTS_KEPT = timedelta(days=2)
 """Before the end of a claim's lease, which is a day at most (setting LEASE)."""
 
 Filter = dict[str, Any]
-Update = dict[str, Any]
 
 AT_REST: Filter = {"processing.due": None, "processing.lease": None, "processing.waiting": None}
 """Nobody is going to fold it; one that waits for its journey is woken with it."""
@@ -148,11 +144,6 @@ def begun_document(
     return {**beginning.document, "processing": processing}
 
 
-def relay_claim(lease: RelayLease, holder: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields under `processing` by which a relay holds an outbox."""
-    return {"relayKey": lease.lock_key, "relayLease": lease.until, "relayHolder": holder}
-
-
 def apply_update(
     promotion: Promotion, lock_key: str, until: datetime, now: datetime, relaying: Mapping[str, Any] | None = None
 ) -> UpdateOne:
@@ -247,66 +238,6 @@ def nobodys_segments(promotion: Promotion, until: datetime) -> Filter:
         "_id": {"$nin": list(promotion.named)},
         "createdAt": {"$lt": until - SEGMENTS_KEPT},
     }
-
-
-def outbox_entry(event: ProgressEvent) -> dict[str, Any]:
-    """Write an event as it waits in the outbox: its data as bytes, so that a repeat is the same to the letter."""
-    return {"revision": event.revision, "time": event.time, "replay": event.replay, "data": event.data}
-
-
-def event_from(progress: ObjectId, entry: Mapping[str, Any]) -> ProgressEvent:
-    """Read an entry of the outbox."""
-    return ProgressEvent(progress, entry["revision"], entry["time"], bytes(entry["data"]), entry["replay"])
-
-
-def claim_events_update(relay_key: str, until: datetime, holder: Mapping[str, Any]) -> Update:
-    """Take the relay's lock and clear the publish mark, before anybody reads the outbox."""
-    claim = relay_claim(RelayLease(relay_key, until), holder)
-    return {
-        "$set": {f"processing.{key}": value for key, value in claim.items()},
-        "$unset": {"processing.publish": ""},
-    }
-
-
-class Forget(NamedTuple):
-    """Removes published events. The documents are marked again, with an old instant, if there are events left."""
-
-    write: UpdateMany
-    left_since: datetime | None
-
-
-def forget_updates(
-    outboxes: Mapping[ObjectId, Sequence[ProgressEvent]], published: Mapping[ObjectId, int], relay_key: str
-) -> list[Forget]:
-    """Remove the events up to each revision, never a later one, and give the lease back, under the relay's own key.
-
-    Claimed events that are left were not published. The claim has cleared their mark: it has to come back with the
-    same update, or no relay would ever look at them again (R1). Documents that need the same update share one, nearly
-    all of them: mongod spends more on planning an update by `_id` and a key than on doing it.
-    """
-    alike: dict[tuple[int, datetime | None], list[ObjectId]] = defaultdict(list)
-    for progress, revision in published.items():
-        left = [event.time for event in outboxes[progress] if event.revision > revision]
-        alike[revision, min(left, default=None)].append(progress)
-    return [
-        Forget(
-            UpdateMany(
-                {"_id": {"$in": ids}, "processing.relayKey": relay_key}, _forgetting(revision, left), hint=BY_ID
-            ),
-            left,
-        )
-        for (revision, left), ids in alike.items()
-    ]
-
-
-def _forgetting(revision: int, left_since: datetime | None) -> Update:
-    update: Update = {
-        "$pull": {"processing.outbox": {"revision": {"$lte": revision}}},
-        "$unset": {"processing.relayKey": "", "processing.relayLease": "", "processing.relayHolder": ""},
-    }
-    if left_since:
-        update["$min"] = {"processing.publish": left_since}
-    return update
 
 
 def stale(versions: Mapping[ObjectId, int]) -> list[Filter]:

@@ -9,6 +9,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from processor.store import updates
 from processor.store.connect import Document
+from processor.store.outbox import BY_ID
 from processor.store.queues import Look, Queue, instants, is_held
 
 READABLE = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
@@ -37,7 +38,7 @@ class Waiting:
             if ids:
                 # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
                 free = updates.claimable(queue.mark, queue.lease, ids, now)
-                await self._progresses.update_many(free, update, hint=updates.BY_ID)
+                await self._progresses.update_many(free, update, hint=BY_ID)
         return ids
 
     def marking(self, instant: datetime) -> AbstractContextManager[None]:

@@ -21,9 +21,9 @@ from processor.core.evidence import Append
 from processor.core.promotion import FoldingPolicy, needed_version, promote
 from processor.ports import Claim, OutboxClaim, ProgressReader, ProgressStore, RelayLease
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database
+from processor.store.outbox import outbox_entry
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
-from processor.store.updates import outbox_entry
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, at, journey_rules
 

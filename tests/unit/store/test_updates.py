@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pymongo import UpdateMany, UpdateOne
 
 from processor.core.evidence import ProgressEvent
-from processor.store import updates
+from processor.store import outbox, updates
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_promotion, a_reference, an_append, an_item, at
 
 LOCK = "0a5a4ed8-6b1c-4c1c-8a41-6a3f2a3c8d10"
@@ -125,7 +125,7 @@ def test_a_none_under_processing_and_a_removed_field_are_unset() -> None:
 
 def test_r1_a_forget_marks_the_outbox_again_when_claimed_events_are_left() -> None:
     claimed = [an_event(1), an_event(2), an_event(3)]
-    [(write, _)] = updates.forget_updates({PROGRESS: claimed}, {PROGRESS: 1}, LOCK)
+    [(write, _)] = outbox.forget_updates({PROGRESS: claimed}, {PROGRESS: 1}, LOCK)
     condition, update = parts(write)
     assert condition == {"_id": {"$in": [PROGRESS]}, "processing.relayKey": LOCK}
     assert update["$pull"] == {"processing.outbox": {"revision": {"$lte": 1}}}
@@ -133,14 +133,14 @@ def test_r1_a_forget_marks_the_outbox_again_when_claimed_events_are_left() -> No
 
 
 def test_a_forget_of_all_that_was_claimed_leaves_the_publish_mark_to_later_promotions() -> None:
-    [(write, _)] = updates.forget_updates({PROGRESS: [an_event(1), an_event(2)]}, {PROGRESS: 2}, LOCK)
+    [(write, _)] = outbox.forget_updates({PROGRESS: [an_event(1), an_event(2)]}, {PROGRESS: 2}, LOCK)
     assert "processing.publish" not in touched(parts(write)[1])
 
 
 def test_documents_that_need_the_same_forget_share_one_and_the_others_have_their_own() -> None:
     same, other, left = map(a_reference, (1, 2, 3))
     outboxes = {same: [an_event(1)], PROGRESS: [an_event(1)], other: [an_event(2)], left: [an_event(1), an_event(2)]}
-    forgets = updates.forget_updates(outboxes, {same: 1, PROGRESS: 1, other: 2, left: 1}, LOCK)
+    forgets = outbox.forget_updates(outboxes, {same: 1, PROGRESS: 1, other: 2, left: 1}, LOCK)
     assert [parts(it.write)[0]["_id"]["$in"] for it in forgets] == [[same, PROGRESS], [other], [left]]
     assert [it.left_since for it in forgets] == [None, None, at(2)]
 
@@ -148,8 +148,8 @@ def test_documents_that_need_the_same_forget_share_one_and_the_others_have_their
 @pytest.mark.parametrize("replay", [False, True])
 def test_r1_an_event_comes_back_from_the_outbox_to_the_letter(replay: bool) -> None:
     event = replace(an_event(3), replay=replay, data=b'{"z":1,"a.b":{"$set":"\xe2\x82\xac"}}')
-    stored: dict[str, Any] = decode(encode(updates.outbox_entry(event)), CodecOptions(tz_aware=True))
-    assert updates.event_from(event.progress, stored) == event
+    stored: dict[str, Any] = decode(encode(outbox.outbox_entry(event)), CodecOptions(tz_aware=True))
+    assert outbox.event_from(event.progress, stored) == event
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_r1_an_event_comes_back_from_the_outbox_to_the_letter(replay: bool) -> N
     [
         updates.append_update(an_append(an_item(1)), at(0)),
         updates.apply_update(a_promotion(DOCUMENT, an_item(1)), LOCK, at(60), at(5)),
-        updates.forget_updates({PROGRESS: [ProgressEvent(PROGRESS, 2, at(2), b"{}")]}, {PROGRESS: 1}, LOCK)[0].write,
+        outbox.forget_updates({PROGRESS: [ProgressEvent(PROGRESS, 2, at(2), b"{}")]}, {PROGRESS: 1}, LOCK)[0].write,
     ],
     ids=["append", "apply", "forget"],
 )
