@@ -1,6 +1,7 @@
 """`journey-progress`: the commands, and what their exit codes mean."""
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,7 @@ app.command("demo")(demo.demo)
 
 
 def main() -> None:
-    """Run a command; an error of ours is one sentence on stderr and its exit code, never a traceback."""
+    """Run a command; an error of ours is one sentence on stderr and its exit code, any other a traceback and 70."""
     try:
         app(prog_name="journey-progress")
     except JourneyProgressError as error:
@@ -76,6 +77,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:  # noqa: BLE001 - nobody expected it: a bug, and the exit code says so
+        traceback.print_exc()
+        sys.exit(JourneyProgressError.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The connection to MongoDB, and whether the server is fit for the job."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from bson.codec_options import CodecOptions
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import ConfigurationError, InvalidURI
+from pymongo.errors import ConfigurationError, InvalidName
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -41,21 +42,11 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
     Writes are acknowledged by a majority and journalled. Reads go to the primary: a claim that read an older
     document from a secondary would promote without the evidence that it was claimed for.
-    Raises `InvalidSettings` when MONGO_URL cannot be understood. Nothing is sent before the first operation.
+    Raises `InvalidSettings` when MONGO_URL or MONGO_DATABASE cannot be used. Nothing is sent before the first
+    operation.
     """
     milliseconds = int(settings.mongo_timeout * 1000)
-    try:
-        client: AsyncMongoClient[Document] = AsyncMongoClient(
-            settings.mongo_url.get_secret_value(),
-            appname=settings.client_id,
-            serverSelectionTimeoutMS=milliseconds,
-            connectTimeoutMS=milliseconds,
-            socketTimeoutMS=milliseconds,
-        )
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise InvalidSettings(
-            f"{PREFIX}MONGO_URL cannot be used: {error}; it looks like mongodb://user:password@host:27017/?replicaSet=rs0"
-        ) from None
+    client = _client(settings.mongo_url.get_secret_value(), settings.client_id, milliseconds)
     try:
         yield client.get_database(
             settings.mongo_database,
@@ -64,8 +55,38 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             write_concern=WriteConcern(w="majority", j=True, wtimeout=milliseconds),
             read_concern=ReadConcern("local"),
         )
+    except InvalidName as error:
+        raise InvalidSettings(f"{PREFIX}MONGO_DATABASE cannot be used: {error}") from None
     finally:
         await _close(client)
+
+
+def _client(url: str, name: str, milliseconds: int) -> AsyncMongoClient[Document]:
+    """Make the client; an option that PyMongo would only warn of, and then ignore, is a fault like any other."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            return AsyncMongoClient(
+                url,
+                appname=name,
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+                socketTimeoutMS=milliseconds,
+            )
+    except (ConfigurationError, ValueError, OSError, UserWarning) as error:
+        raise InvalidSettings(
+            f"{PREFIX}MONGO_URL cannot be used: {_told(error, url)}; "
+            "it looks like mongodb://user:password@host:27017/?replicaSet=rs0"
+        ) from None
+
+
+def _told(error: Exception, url: str) -> str:
+    """Return what is wrong, unless that may quote a piece of a password or token that is not escaped."""
+    credentials = url.partition("://")[2].rpartition("@")[0]
+    is_escaped = credentials.count(":") < 2 and not set(credentials) & set("/?#[]@")
+    if is_escaped and "auth mechanism property" not in str(error):
+        return str(error).rstrip(".")
+    return "user, password and options have to be escaped as in any URL (%40 for @, %3A for :, %2F for /)"
 
 
 async def _close(client: AsyncMongoClient[Document]) -> None:

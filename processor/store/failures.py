@@ -7,6 +7,7 @@ from typing import Any
 
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
     OperationFailure,
@@ -14,7 +15,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from processor.errors import Misfit, StoreUnavailable
+from processor.errors import InvalidSettings, Misfit, StoreUnavailable
 from processor.settings import PREFIX
 
 
@@ -60,6 +61,9 @@ class Refusal(IntEnum):
     ATLAS_ERROR = 8000
 
 
+MISNAMED = frozenset({73, 13297})
+"""InvalidNamespace (a name that is too long), and DatabaseDifferCase."""
+
 DUPLICATE_KEY = 11000
 
 TOO_LARGE = frozenset({10334, 17419, 17420})
@@ -73,18 +77,25 @@ _REFUSALS = frozenset[int](Refusal)
 def translated() -> Iterator[None]:
     """Turn PyMongo's errors into ours: what waiting can mend is `StoreUnavailable`, wrong rights are `Misfit`.
 
-    Whether an operation that ended in `StoreUnavailable` was done is unknown. All other errors go on as they are.
+    What only shows when MONGO_URL and MONGO_DATABASE are used is `InvalidSettings`. Whether an operation that ended in
+    `StoreUnavailable` was done is unknown. All other errors go on as they are.
     """
     try:
         yield
     except (ConnectionFailure, ExecutionTimeout, WriteConcernError) as error:
         raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
+    except ConfigurationError as error:
+        if error.__cause__ is not None:  # the resolver's, for mongodb+srv: as any name that is not known at the moment
+            raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
+        raise InvalidSettings(f"{PREFIX}MONGO_URL cannot be used: {_short(error)}") from None
     except OperationFailure as error:
         if error.code in _REFUSALS:
             raise Misfit(
                 f"MongoDB refuses us: {_short(error)}; check user, password and authSource in {PREFIX}MONGO_URL, and "
                 "that the user has the role readWrite on the database"
             ) from None
+        if error.code in MISNAMED:
+            raise InvalidSettings(f"{PREFIX}MONGO_DATABASE cannot be used: {_short(error)}") from None
         if _is_passing(error):
             raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
         raise

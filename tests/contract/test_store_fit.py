@@ -13,7 +13,8 @@ from processor.embedded.process import ServerProcess, answers, free_port
 from processor.embedded.servers import mongod_program
 from processor.errors import EmbeddedUnavailable, InvalidSettings, Misfit, StoreUnavailable
 from processor.settings import Settings
-from processor.store.connect import check_fit, open_database
+from processor.store.connect import Database, check_fit, open_database
+from processor.store.indexes import ensure_indexes
 from processor.store.progress import MongoProgressStore
 from tests.builders import at
 from tests.servers import Servers
@@ -75,10 +76,45 @@ async def test_a_server_that_does_not_answer_is_unavailable(settings: Settings) 
             await MongoProgressStore(database).claim("key", at(0), at(60), 10)
 
 
-async def test_a_url_that_cannot_be_understood_names_the_setting(settings: Settings) -> None:
-    with pytest.raises(InvalidSettings, match="JOURNEY_PROGRESS_MONGO_URL"):
-        async with open_database(at_url(settings, "mongodb://a:b:c@nowhere")):
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("mongodb://ana:s3c:ret@nowhere", "escaped"),
+        ("mongodb://ana:12/s3cret@nowhere/", "escaped"),
+        ("mongodb://ana:s3cret@nowhere/?authMechanismProperties=AWS_SESSION_TOKEN:s3,cret:x", "escaped"),
+        ("mongodb://ana:s3cret@nowhere/?tls=true&tlsCAFile=/absent.pem", "No such file or directory: '/absent.pem'"),
+        (f"mongodb://ana:s3cret@nowhere/?tls=true&tlsCAFile={__file__}", "no certificate"),
+        ("mongodb://ana:s3cret@nowhere/?replicaSt=rs0", "Unknown option: replicast"),
+        ("mongodb://ana:s3cret@nowhere/?w=foo&journal=x", "journal must be"),
+    ],
+)
+async def test_a_url_that_cannot_be_used_names_the_setting(settings: Settings, url: str, fault: str) -> None:
+    with pytest.raises(InvalidSettings, match=rf"^JOURNEY_PROGRESS_MONGO_URL cannot be used: .*{fault}") as raised:
+        async with open_database(at_url(settings, url)):
             pass
+    assert not any(piece in str(raised.value) for piece in ("s3", "cret", "ana"))
+
+
+@pytest.mark.parametrize("name", ["a.b", "a b", "x" * 64])
+async def test_a_database_that_cannot_be_names_the_setting(settings: Settings, name: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"^JOURNEY_PROGRESS_MONGO_DATABASE cannot be used: "):
+        async with open_database(settings.model_copy(update={"mongo_database": name})) as database:
+            await check_fit(database)
+
+
+async def test_a_database_that_differs_by_case_alone(settings: Settings, mongo_database: Database) -> None:
+    with pytest.raises(InvalidSettings, match=r"^JOURNEY_PROGRESS_MONGO_DATABASE cannot be used: "):
+        async with open_database(settings.model_copy(update={"mongo_database": mongo_database.name.upper()})) as other:
+            await ensure_indexes(other)
+
+
+async def test_a_name_that_nobody_resolves_is_waited_for(settings: Settings) -> None:
+    """RFC 6761 keeps `.invalid` from ever being there; a resolver that is away says no more than that."""
+    async with open_database(at_url(settings, "mongodb+srv://ana:s3cret@nowhere.invalid/", seconds=1)) as database:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="MongoDB: ") as raised:
+                await check_fit(database)
+            assert "s3cret" not in str(raised.value)
 
 
 async def test_the_url_cannot_weaken_the_guarantees(settings: Settings, servers: Servers) -> None:

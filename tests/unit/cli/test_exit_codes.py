@@ -59,6 +59,15 @@ def test_an_interrupt_is_130(journey_progress: Command, monkeypatch: pytest.Monk
     assert "Traceback" not in done.err
 
 
+def test_what_nobody_expected_is_70_with_its_traceback(
+    journey_progress: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = failing_with(journey_progress, monkeypatch, tmp_path, ZeroDivisionError("a bug"))
+    assert done.status == 70
+    assert done.err.startswith("Traceback")
+    assert done.err.endswith("ZeroDivisionError: a bug\n")
+
+
 def failing_with(
     journey_progress: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
 ) -> Done:

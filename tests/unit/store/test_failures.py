@@ -6,6 +6,7 @@ import pytest
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
+    ConfigurationError,
     CursorNotFound,
     ExecutionTimeout,
     InvalidOperation,
@@ -19,7 +20,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from processor.errors import JourneyProgressError, Misfit, StoreUnavailable
+from processor.errors import InvalidSettings, JourneyProgressError, Misfit, StoreUnavailable
 from processor.store.failures import is_only_duplicates, translated
 
 UNMET = {"code": 64, "errmsg": "waiting for replication timed out"}
@@ -74,6 +75,15 @@ def test_a_wrong_user_or_missing_rights_are_a_misfit_that_says_what_to_check(cod
     translation = outcome(OperationFailure("Authentication failed.", code))
     assert isinstance(translation, Misfit)
     assert "JOURNEY_PROGRESS_MONGO_URL" in str(translation)
+
+
+def test_a_resolver_that_fails_is_waited_for_and_every_other_fault_of_the_url_is_told() -> None:
+    unresolved = ConfigurationError("The DNS query name does not exist")
+    unresolved.__cause__ = OSError()
+    assert isinstance(outcome(unresolved), StoreUnavailable)
+    told = outcome(ConfigurationError("Only one TXT record is supported"))
+    assert isinstance(told, InvalidSettings)
+    assert str(told) == "JOURNEY_PROGRESS_MONGO_URL cannot be used: Only one TXT record is supported"
 
 
 @pytest.mark.parametrize(
