@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processor.errors import InvalidSettings
+from processor.unknown_settings import unknown_settings
 
 PREFIX = "JOURNEY_PROGRESS_"
 
@@ -248,13 +249,14 @@ def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:
 
     `fixed` settings are not read: a command that asks no server need not be told of any.
 
-    Raises `InvalidSettings` with one line per wrong or missing setting: its name, the fault and the mend; never
-    its value, as it may be a secret.
+    Raises `InvalidSettings` with a sentence per wrong, missing or unknown setting: its name, the fault and the mend;
+    never its value, as it may be a secret. What is only unknown is for the caller to tell (`unknown_settings`).
     """
     try:
         return Settings(_env_file=env_file or ".env", **fixed)
     except ValidationError as error:
-        raise InvalidSettings("; ".join(map(_fault, error.errors()))) from None
+        strange = unknown_settings(Settings, env_file or Path(".env"))
+        raise InvalidSettings("; ".join([*map(_fault, error.errors()), *strange])) from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{env_file or '.env'} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import orjson
+import structlog
 import typer
 import uvloop
 from bson import ObjectId
@@ -17,6 +18,7 @@ from rich.tree import Tree
 from processor.errors import InvalidInput, InvalidSettings
 from processor.log import configure_logs
 from processor.settings import Settings, load_settings
+from processor.unknown_settings import unknown_settings
 from schemas.ids import parse_object_id
 
 Answer = TypeVar("Answer")
@@ -28,10 +30,15 @@ NO_SERVERS = {"kafka_bootstrap_servers": "unused:9092", "mongo_url": "mongodb://
 
 
 def settings_of(context: typer.Context, *, is_offline: bool = False) -> Settings:
-    """Read the settings once per command, and set the logs up as they say; offline ones name no server."""
+    """Read the settings once per command, set the logs up as they say, and warn of names that are no setting.
+
+    Offline ones name no server.
+    """
     env_file: Path | None = context.find_root().obj
     settings = load_settings(env_file, **(NO_SERVERS if is_offline else {}))
     configure_logs(settings.log_level, settings.log_format)
+    for strange in unknown_settings(Settings, env_file or Path(".env")):
+        structlog.get_logger(__name__).warning(strange)
     return settings
 
 

@@ -1,5 +1,6 @@
 """Settings: each wrong or missing one stops the start with its name and the mend; never with its value."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from processor.errors import InvalidSettings
 from processor.settings import PREFIX, Settings, load_settings, settings_page
+from processor.unknown_settings import unknown_settings
 
 ROOT = Path(__file__).parents[2]
 NEEDED = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "MONGO_URL": "mongodb://localhost:27017/?replicaSet=rs0"}
@@ -18,8 +20,8 @@ SECRET = "s3cr3t-that-nobody-may-read"
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty working directory, and none of the caller's settings."""
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
+    for name in [it for it in os.environ if it.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, **values: str) -> Settings:
@@ -134,6 +136,31 @@ def test_another_env_file_takes_the_place_of_the_first(tmp_path: Path) -> None:
     other = tmp_path / "other.env"
     other.write_text("".join(f"{PREFIX}{name}={value}\n" for name, value in NEEDED.items()))
     assert load_settings(other).client_id == "journey-progress"
+
+
+def test_a_name_that_is_no_setting_is_told_with_the_closest_that_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env_file = tmp_path / "other.env"
+    env_file.write_text(f"{PREFIX}MONGO_URI={SECRET}\nNOT_OURS=x\n{PREFIX}LEASE=60\n")
+    monkeypatch.setenv(f"{PREFIX}KAFKA_SECURITY_PROTOCOLL", SECRET)
+    monkeypatch.setenv(f"{PREFIX}XYZZY", SECRET)
+    told = [
+        f"{PREFIX}KAFKA_SECURITY_PROTOCOLL is no setting, and ignored: did you mean {PREFIX}KAFKA_SECURITY_PROTOCOL?",
+        f"{PREFIX}MONGO_URI is no setting, and ignored: did you mean {PREFIX}MONGO_URL?",
+        f"{PREFIX}XYZZY is no setting, and ignored",
+    ]
+    assert unknown_settings(Settings, env_file) == told
+    with pytest.raises(InvalidSettings, match=r"MONGO_URL is not set.*; .*MONGO_URI is no setting") as raised:
+        load_settings(env_file)
+    assert SECRET not in str(raised.value)
+
+
+def test_an_env_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """As in `--env-file <(…)`."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert unknown_settings(Settings, pipe) == []
 
 
 def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
