@@ -8,11 +8,10 @@ import orjson
 import typer
 from bson import ObjectId
 
-from processor.cli.console import AsJson, http_module, print_json, print_table, run, settings_of, warn
+from processor.cli.console import AsJson, http_module, object_id, print_json, print_table, run, settings_of, warn
 from processor.clock import SystemClock
 from processor.errors import InvalidInput
 from processor.operating import add_client, list_clients, revoke_client
-from schemas.ids import parse_object_id
 from schemas.rendering import rendered
 
 app = typer.Typer(no_args_is_help=True, help="Clients: who may call the HTTP interfaces.")
@@ -30,11 +29,9 @@ def create(
     context: typer.Context,
     title: Annotated[str, typer.Argument(help="What the client is, for people.")],
     organisation: Annotated[
-        str,
-        typer.Option(
-            help="The organisation it is confined to.", envvar="JOURNEY_PROGRESS_DEFAULT_ORGANISATION", metavar="ID"
-        ),
-    ],
+        str | None,
+        typer.Option(help="The organisation it is confined to; by default DEFAULT_ORGANISATION.", metavar="ID"),
+    ] = None,
     scope: Annotated[Scope, typer.Option(help="`all` reads and writes, `all/read` reads.")] = Scope.READ,
     as_json: AsJson = False,
 ) -> None:
@@ -42,7 +39,10 @@ def create(
     settings = settings_of(context)
     secrets = http_module("secrets")
     key, secret = secrets.new_secret(), secrets.new_secret()
-    client = _document(title, _organisation(organisation), scope, key, secrets.hashed(secret))
+    owner = object_id(settings.default_organisation if organisation is None else organisation, "organisation")
+    if owner is None:
+        raise typer.BadParameter("give one, or set DEFAULT_ORGANISATION", param_hint="--organisation")
+    client = _document(title, owner, scope, key, secrets.hashed(secret))
     run(add_client(settings, client))
     if as_json:
         print_json({"client": str(client["_id"]), "key": key, "secret": secret})
@@ -97,10 +97,3 @@ def _row(client: Mapping[str, Any]) -> dict[str, str]:
         "key": str(client.get("api", {}).get("basic_key", "")),
         "state": "trusted" if client.get("isTrusted") is True else "revoked",
     }
-
-
-def _organisation(text: str) -> ObjectId:
-    try:
-        return parse_object_id(text)
-    except ValueError as error:
-        raise InvalidInput(f"organisation: {error}") from None

@@ -50,7 +50,7 @@ def explain(
     is_file = Path(journey).is_file()
     is_offline = is_file and not with_progress
     settings = settings_of(context, is_offline=is_offline)
-    rules = _rules(_from_file(journey, organisation) if is_file else _from_database(settings, journey))
+    rules = _rules(_from_file(journey, organisation, settings) if is_file else _from_database(settings, journey))
     record = _record(statement.read(), settings, rules)
     progresses = {} if is_offline else _progresses(settings, rules, record)
     by = Explaining(SystemClock().now(), ingest_policy(settings).identification, folding_policy(settings), progresses)
@@ -61,8 +61,8 @@ def explain(
         print_tree(_tree(explanation))
 
 
-def _from_file(path: str, organisation: str | None) -> Mapping[str, Any]:
-    found = journeys_in([Path(path)], organisation)
+def _from_file(path: str, organisation: str | None, settings: Settings) -> Mapping[str, Any]:
+    found = journeys_in([Path(path)], organisation, settings)
     if len(found) != 1:
         raise InvalidInput(f"{path} holds {len(found)} journeys; explain takes a file of one")
     return found[0][1]

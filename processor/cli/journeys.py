@@ -14,6 +14,7 @@ from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
 from processor.operating import apply_journeys, list_journeys
+from processor.settings import Settings
 from schemas.journey import with_ids
 
 app = typer.Typer(no_args_is_help=True, help="Journeys: what has to be done, waypoint by waypoint.")
@@ -23,19 +24,18 @@ Files = Annotated[
 ]
 Organisation = Annotated[
     str | None,
-    typer.Option(
-        help="Organisation of journeys that name none.", envvar="JOURNEY_PROGRESS_DEFAULT_ORGANISATION", metavar="ID"
-    ),
+    typer.Option(help="Organisation of journeys that name none; by default DEFAULT_ORGANISATION.", metavar="ID"),
 ]
 
 
 @app.command()
-def check(files: Files, organisation: Organisation = None, as_json: AsJson = False) -> None:
+def check(context: typer.Context, files: Files, organisation: Organisation = None, as_json: AsJson = False) -> None:
     """Say for each journey whether it can run, what each waypoint is indexed by, and what looks wrong.
 
     Needs no server. Exit code 65 when a journey is refused.
     """
-    verdicts = [_verdict(path, document) for path, document in journeys_in(files, organisation)]
+    journeys = journeys_in(files, organisation, settings_of(context, is_offline=True))
+    verdicts = [_verdict(path, document) for path, document in journeys]
     if as_json:
         print_json(verdicts)
     else:
@@ -53,11 +53,12 @@ def apply(context: typer.Context, files: Files, organisation: Organisation = Non
     organisation and description, so that applying a file twice changes nothing. `version` grows when waypoints,
     sequence, repeat, trackBy or sources change.
     """
-    journeys = journeys_in(files, organisation)
+    settings = settings_of(context)
+    journeys = journeys_in(files, organisation, settings)
     faults = [f"{path}: {fault}" for path, document in journeys if (fault := _verdict(path, document)["fault"])]
     if faults:
         raise InvalidInput("nothing was saved. " + "; ".join(faults))
-    outcome = run(apply_journeys(settings_of(context), [document for _, document in journeys]))
+    outcome = run(apply_journeys(settings, [document for _, document in journeys]))
     if as_json:
         print_json([{"journey": str(key), "outcome": word} for key, word in outcome.items()])
         return
@@ -78,11 +79,15 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     )
 
 
-def journeys_in(files: Iterable[Path], organisation: str | None) -> list[tuple[Path, dict[str, Any]]]:
-    """Read journeys, with every id in place; raises `InvalidInput`."""
+def journeys_in(
+    files: Iterable[Path], organisation: str | None, settings: Settings
+) -> list[tuple[Path, dict[str, Any]]]:
+    """Read journeys, with every id in place; those without an organisation get this one, or the settings'.
+
+    Raises `InvalidInput`.
+    """
     found = [(path, document) for path in files for document in _documents(path)]
-    if organisation is not None:
-        named = object_id(organisation, "organisation")
+    if named := object_id(settings.default_organisation if organisation is None else organisation, "organisation"):
         found = [(path, {"organisation": named, **document}) for path, document in found]
     return [(path, _identified(path, document)) for path, document in found]
 

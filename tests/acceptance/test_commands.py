@@ -137,3 +137,16 @@ def test_an_env_file_is_honoured(settings: Settings, tmp_path: Path) -> None:
         settings.model_copy(update={"kafka_bootstrap_servers": None}), "topics", "create", cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_organisation_of_an_env_file_is_taken(
+    settings: Settings, mongo_database: Database, tmp_path: Path, journey_file: Path
+) -> None:
+    (tmp_path / ".env").write_text(f"JOURNEY_PROGRESS_DEFAULT_ORGANISATION={settings.default_organisation}\n")
+    without = settings.model_copy(update={"default_organisation": None})
+    applied = journey_progress(without, "journeys", "apply", str(journey_file), cwd=tmp_path)
+    assert (applied.returncode, "created" in applied.stdout) == (0, True), applied.stderr
+    made = journey_progress(without, "clients", "create", "a dashboard", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    [client] = orjson.loads(journey_progress(without, "clients", "list", "--json", cwd=tmp_path).stdout)
+    assert client["organisation"] == settings.default_organisation

@@ -60,8 +60,10 @@ def test_a_refused_journey_is_65_with_the_path_of_the_fault(
 
 
 def test_apply_saves_nothing_when_one_is_refused_and_needs_no_server_to_say_so(
-    journey_progress: Command, tmp_path: Path
+    journey_progress: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS", "nowhere:9092")
+    monkeypatch.setenv("JOURNEY_PROGRESS_MONGO_URL", "mongodb://nowhere")
     paths = [written(tmp_path, "fine.yaml", FINE), written(tmp_path, "refused.yaml", REFUSED)]
     done = journey_progress("journeys", "apply", *paths)
     assert (done.status, done.out) == (65, "")
@@ -120,6 +122,9 @@ def test_an_organisation_is_given_to_journeys_that_name_none(
     assert journey_progress("journeys", "check", path, "--organisation", ORGANISATION).status == 0
     wrong = journey_progress("journeys", "check", path, "--organisation", "us")
     assert (wrong.status, "organisation: 'us'" in wrong.err) == (65, True)
+    assert journey_progress("journeys", "check", path).status == 65
+    env_file = written(tmp_path, "other.env", f"JOURNEY_PROGRESS_DEFAULT_ORGANISATION={ORGANISATION}")
+    assert journey_progress("--env-file", env_file, "journeys", "check", path).status == 0
     monkeypatch.setenv("JOURNEY_PROGRESS_DEFAULT_ORGANISATION", ORGANISATION)
     assert journey_progress("journeys", "check", path).status == 0
 
@@ -129,3 +134,13 @@ def test_what_looks_wrong_is_warned_of(journey_progress: Command, tmp_path: Path
     assert "set isActive: true" in journey_progress("journeys", "check", written(tmp_path, "a.yaml", inactive)).out
     without = f'description: x\norganisation: "{ORGANISATION}"\nisActive: true\nwaypoints: [{{conditions: {{}}}}]'
     assert "can never be completed" in journey_progress("journeys", "check", written(tmp_path, "b.yaml", without)).out
+
+
+def test_a_misspelt_setting_is_warned_of(
+    journey_progress: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNEY_PROGRESS_LEASSE", "secret")
+    done = journey_progress("journeys", "check", written(tmp_path, "fine.yaml", FINE))
+    assert done.status == 0
+    assert "JOURNEY_PROGRESS_LEASSE is no setting, and ignored: did you mean JOURNEY_PROGRESS_LEASE?" in done.err
+    assert "secret" not in done.err
