@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: mostly misspelt ones, whose setting would keep its default in silence."""
+"""Variables that look like settings and are none: mostly misspelt ones, whose setting would keep its default unseen."""
 
 from difflib import get_close_matches
 from pathlib import Path

@@ -107,9 +107,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(journey_progress: Command, argu
     assert "Traceback" not in done.err
 
 
-def test_a_client_of_no_organisation_is_wrong_usage(
-    journey_progress: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_of_no_organisation_is_wrong_usage(journey_progress: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS", "nowhere:9092")
     monkeypatch.setenv("JOURNEY_PROGRESS_MONGO_URL", "mongodb://nowhere")
     done = journey_progress("clients", "create", "a dashboard")
