@@ -20,6 +20,7 @@ import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
 from processor.cli.children import Words, own_settings
+from processor.errors import InvalidSettings
 from processor.metrics import SHARED
 from processor.settings import Settings
 
@@ -48,8 +49,17 @@ class Command:
 
 @contextmanager
 def children(settings: Settings, part: str, count: int, env_file: Path | None) -> Iterator[tuple[list[Command], Words]]:
-    """Yield how the children are started, and the words they will leave; their directory goes at the end."""
-    with TemporaryDirectory(prefix="journey-progress-") as directory:
+    """Yield how the children are started, and the words they will leave; their directory goes at the end.
+
+    Raises `InvalidSettings` when there is no place for it.
+    """
+    try:
+        temporary = TemporaryDirectory(prefix="journey-progress-")
+    except OSError as error:
+        raise InvalidSettings(
+            f"--processes needs a directory that may be written to: set TMPDIR to one ({error.strerror})"
+        ) from None
+    with temporary as directory:
         file = ["--env-file", str(env_file)] if env_file else []
         start = [sys.executable, "-P", "-m", "processor.cli.main", *file, part, "--processes", str(count)]
         commands = [

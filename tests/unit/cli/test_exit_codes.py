@@ -1,6 +1,7 @@
 """Exit codes mean something, and are the same in the code, in the help and in the README."""
 
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,18 @@ def test_a_client_of_no_organisation_is_wrong_usage(journey_progress: Command, m
     done = journey_progress("clients", "create", "a dashboard")
     assert done.status == 2
     assert "DEFAULT_ORGANISATION" in done.err
+
+
+def test_no_place_for_what_several_processes_share_is_78(
+    journey_progress: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS", "nowhere:9092")
+    monkeypatch.setenv("JOURNEY_PROGRESS_MONGO_URL", "mongodb://nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    done = journey_progress("run", "--processes", "2")
+    assert done.status == 78
+    assert "set TMPDIR" in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize(
