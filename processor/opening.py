@@ -48,14 +48,16 @@ class Stores:
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+async def open_stores(settings: Settings, *, only_looking: bool = False) -> AsyncIterator[Stores]:
     """Connect to MongoDB, hold it to what the processor needs and make the indexes.
 
+    Who is only looking makes none: to look with a newer release starts no build, and the role `read` is enough.
     Raises `Misfit` (standalone server, wrong credentials) or `StoreUnavailable`.
     """
     async with open_database(settings) as database:
         await check_fit(database)
-        await ensure_indexes(database)
+        if not only_looking:
+            await ensure_indexes(database)
         progress = MongoProgressStore(database, worker=f"{settings.client_id}@{socket.gethostname()}:{os.getpid()}")
         yield Stores(
             progress=progress,

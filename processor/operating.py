@@ -61,7 +61,7 @@ async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, An
 
 async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
     """Return what `journeys list` shows: id, description, version, number of waypoints, state."""
-    async with open_stores(settings) as stores:
+    async with open_stores(settings, only_looking=True) as stores:
         index, _ = index_journeys(await stores.catalog.load(), {})
     rows = [
         {
@@ -82,7 +82,7 @@ async def list_journeys(settings: Settings) -> list[dict[str, Any]]:
 
 async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] | None:
     """Return the journey document with this id, as stored."""
-    async with open_stores(settings) as stores:
+    async with open_stores(settings, only_looking=True) as stores:
         return next((document for document in await stores.catalog.load() if document["_id"] == key), None)
 
 
@@ -121,7 +121,7 @@ async def revoke_client(settings: Settings, key: str) -> bool:
 
 async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, Any]]:
     """Return progress documents as `ports.ProgressReader.find` yields them."""
-    async with open_stores(settings) as stores:
+    async with open_stores(settings, only_looking=True) as stores:
         return [document async for document in stores.reader.find(**wanted)]
 
 
@@ -136,14 +136,14 @@ class Status:
 
 async def read_status(settings: Settings) -> Status:
     """Ask both servers what waits."""
-    async with open_stores(settings) as stores:
+    async with open_stores(settings, only_looking=True) as stores:
         waiting = await stores.progress.backlog(SystemClock().now())
     return Status(await group_lag(settings), waiting, await count_dead_letters(settings))
 
 
 async def list_locks(settings: Settings, limit: int) -> tuple[datetime, Sequence[Lock]]:
     """Return the present time, and up to `limit` leases on documents and outboxes, the earliest end first."""
-    async with open_stores(settings) as stores:
+    async with open_stores(settings, only_looking=True) as stores:
         return SystemClock().now(), await stores.progress.locks(limit)
 
 

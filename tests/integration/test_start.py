@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bson import ObjectId
 from pydantic import SecretStr
 from pymongo import ASCENDING, MongoClient
 from structlog.testing import capture_logs
@@ -18,7 +19,14 @@ from processor.app import Part, run_processor
 from processor.embedded.process import ServerProcess, answers, free_port
 from processor.embedded.servers import mongod_program
 from processor.errors import EmbeddedUnavailable, JourneyProgressError
-from processor.operating import create_all_topics
+from processor.operating import (
+    create_all_topics,
+    find_journey,
+    find_progress,
+    list_journeys,
+    list_locks,
+    read_status,
+)
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, open_database
 from tests.servers import Servers
@@ -133,6 +141,22 @@ async def test_a_user_that_may_write_is_enough(settings: Settings, guarded: int)
     """The next thing that is wrong is told: there are no topics."""
     url = f"mongodb://writer:secret@127.0.0.1:{guarded}/?replicaSet=rs0&authSource=admin"
     assert "topics create" in await refusal(with_mongo(settings, url))
+
+
+async def test_who_only_looks_needs_no_more_than_to_read_and_writes_nothing(settings: Settings, guarded: int) -> None:
+    url = "mongodb://{}:secret@127.0.0.1:{}/?replicaSet=rs0&authSource=admin"
+    looking = with_mongo(settings, url.format("reader", guarded))
+    await create_all_topics(looking)
+    assert await list_journeys(looking) == []
+    assert await find_journey(looking, ObjectId()) is None
+    assert await find_progress(looking) == []
+    assert (await list_locks(looking, 10))[1] == []
+    assert (await read_status(looking)).backlog.documents == 0
+    for user in ("reader", "writer"):
+        as_user = with_mongo(settings, url.format(user, guarded))
+        await read_status(as_user)
+        async with open_database(as_user) as database:
+            assert await database.list_collection_names() == []
 
 
 async def test_a_standalone_mongod(settings: Settings) -> None:
