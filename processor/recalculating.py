@@ -1,4 +1,4 @@
-"""What commands do about recalculations: ask for one, watch it, foresee what it would change."""
+"""What commands do about recalculations: ask for one, cancel it, watch it, foresee what it would change."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -28,6 +28,20 @@ async def start_recalculation(settings: Settings, journey: ObjectId, actor: str 
         organisation = scope.rules.organisation
         await stores.recalculations.start(journey, organisation, None, only=scope.only)
     return organisation
+
+
+async def cancel_recalculation(settings: Settings, journey: ObjectId) -> bool:
+    """End a journey's recalculation, also when the journey cannot run any more; say whether there was one.
+
+    Raises `NotFound`.
+    """
+    async with open_stores(settings) as stores:
+        document = next((it for it in await stores.catalog.load() if it["_id"] == journey), None)
+        if document is None:
+            raise NotFound(f"there is no journey {journey}")
+        was_there = await stores.recalculations.is_waiting(journey)
+        await stores.recalculations.cancel(journey, document["organisation"], None)
+    return was_there
 
 
 async def watch_recalculation(settings: Settings, journey: ObjectId) -> AsyncIterator[Mapping[str, Any]]:

@@ -13,7 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
 from processor.cli.looking import owner_name
 from processor.errors import InvalidInput
-from processor.recalculating import foresee_recalculation, start_recalculation, watch_recalculation
+from processor.recalculating import (
+    cancel_recalculation,
+    foresee_recalculation,
+    start_recalculation,
+    watch_recalculation,
+)
 from processor.services.foresight import Foreseen, Looked
 from processor.settings import Settings
 from schemas.rendering import rendered
@@ -33,17 +38,25 @@ def recalculate(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change, and write nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show how far it is, until it has ended.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the one that was asked for.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read the statements again and mend the progress of one journey, as after its conditions have changed.
 
     What matches now counts; what was read and does not match any more is taken back; what the source (setting
     RECALCULATE_FROM) does not hold any more stays, and so do attempts completed under an older version. Running
-    processors do it, besides the live stream; their events carry `replay`. A dry run is done here, in memory.
+    processors do it, besides the live stream; their events carry `replay`. A dry run is done here, in memory. What
+    one that is cancelled has found or taken back until then stays so.
     """
+    if cancel and (dry_run or wait or actor is not None):
+        raise typer.BadParameter("goes with no other option", param_hint="--cancel")
     if not ObjectId.is_valid(journey):
         raise InvalidInput(f"journey {journey!r} is not an id of 24 hex digits")
     settings = settings_of(context)
+    if cancel:
+        was_there = run(cancel_recalculation(settings, ObjectId(journey)))
+        typer.echo(f"recalculation of {journey} {'cancelled' if was_there else 'was not under way'}")
+        return
     if dry_run:
         with _bar("reading") as looked:
             found = run(foresee_recalculation(settings, ObjectId(journey), actor, looked))
