@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         "microseconds", description="Unit of `duration`: the seed's table says the one, its example shows the other."
     )
     surplus_limit: Annotated[int, Field(ge=0)] = Field(
-        100, description="Evidence kept per waypoint that is not usable yet (semantics.md, section 4)."
+        100, description="Evidence kept per waypoint that is not usable yet; what is beyond is cut (README, F1)."
     )
     document_bytes: Annotated[int, Field(ge=1_024, le=4_194_304)] = Field(
         65_536,

@@ -68,7 +68,7 @@ class Waypoint(_Document):
 
 
 class Outcome(_Document):
-    """What happens when a journey is completed; kept and shown (learning-locker-behaviour.md, 1.4)."""
+    """What happens when a journey is completed; kept and shown, as Learning Locker does."""
 
     id: Id | None = Field(None, alias="_id", exclude_if=_is_none)
     description: StrictStr | None = Field(None, exclude_if=_is_none)

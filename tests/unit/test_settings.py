@@ -1,6 +1,7 @@
 """Settings: each wrong or missing one stops the start with its name and the mend; never with its value."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from processor.errors import InvalidSettings
 from processor.settings import PREFIX, Settings, load_settings, settings_page
 from processor.unknown_settings import unknown_settings
+from schemas.export import files as exported
 
 ROOT = Path(__file__).parents[2]
 NEEDED = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "MONGO_URL": "mongodb://localhost:27017/?replicaSet=rs0"}
@@ -182,3 +184,8 @@ def test_the_page_has_every_setting_with_its_default_and_meaning() -> None:
         assert f" {field.description} |" in page
     assert f"| `{PREFIX}LATENESS_HORIZON` | `P30D` |" in page
     assert f"| `{PREFIX}MONGO_URL` | **required** |" in page
+
+
+def test_what_users_read_names_no_page_that_they_do_not_have() -> None:
+    for text in (settings_page(), *exported().values()):
+        assert all((ROOT / page).exists() for page in re.findall(r"[\w./-]+\.md", text))
