@@ -9,6 +9,7 @@ from bson import ObjectId
 from pydantic import ValidationError
 
 from processor.core.conditions import Conditions, InvalidConditions, compile_conditions
+from processor.core.conditions.regex import IN_JOURNEY, check_expressions
 from schemas.journey import Journey, journey_from
 
 EVENT_BYTES = 800_000
@@ -68,6 +69,10 @@ def compile_journey(document: Mapping[str, Any]) -> JourneyRules:
         journey = journey_from(document)
     except ValidationError as error:
         raise InvalidJourney("; ".join(_faults(error))) from None
+    try:
+        check_expressions([waypoint.conditions for waypoint in journey.waypoints], IN_JOURNEY, "waypoints")
+    except InvalidConditions as error:
+        raise InvalidJourney(str(error)) from None
     waypoints: dict[str, WaypointRules] = {}
     faults: list[str] = []
     for position, waypoint in enumerate(journey.waypoints):

@@ -6,9 +6,13 @@ vertical tab, `\v`, `\Z`. What it cannot do is refused: look-around, back-refere
 Decided otherwise than mongod, because RE2 cannot look ahead: a `$` that is followed by more of the expression does
 not match before a last newline which that rest then takes; under `m` a `^` also matches at the very end, behind a last
 newline. Option `x` and `\C` are refused.
+
+Compiling is bounded, too, as a stranger's request pays for it: by what RE2 may build, by the number of expressions, and
+by their length, as reading alone takes up to 30 µs a character (a class of Unicode under `i`).
 """
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import re2
 
@@ -16,8 +20,19 @@ from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.values import Test
 
 OPTIONS: Final = "imsu"
-LENGTH_LIMIT: Final = 32_764
-"""PCRE's own."""
+MEMORY: Final = 1 << 18
+"""Bytes that RE2 may use for one expression; what needs more is refused after a millisecond."""
+
+
+class Allowance(NamedTuple):
+    """How many regular expressions there may be, and how many characters they may have together."""
+
+    expressions: int
+    characters: int
+
+
+IN_CONDITIONS: Final = Allowance(100, 10_000)
+IN_JOURNEY: Final = Allowance(500, 20_000)
 
 _END = r"(?:\n?\z)"
 _SPACE = r"\t\n\v\f\r\x20"
@@ -30,6 +45,28 @@ _OUTSIDE: Final = {letter: f"[{members}]" for letter, members in _INSIDE.items()
 def is_regex(value: Any) -> bool:
     """Tell a regular expression as JSON spells it: `{"$regex": …}`, `{"$regularExpression": …}`."""
     return isinstance(value, dict) and ("$regex" in value or "$regularExpression" in value)
+
+
+def check_expressions(query: Any, allowed: Allowance, at: str) -> None:
+    """Raise `InvalidConditions` when a query, or a list of queries, has more than allowed; to call before compiling."""
+    lengths = [len(pattern) for pattern in _patterns(query)]
+    if len(lengths) > allowed.expressions or sum(lengths) > allowed.characters:
+        raise InvalidConditions(
+            at,
+            f"{len(lengths)} regular expressions with {sum(lengths)} characters together, where {allowed.expressions} "
+            f"with {allowed.characters} are allowed: put whole texts into an $in, or alternatives into one expression",
+        )
+
+
+def _patterns(query: Any) -> Iterator[str]:
+    """Yield every regular expression in a query. Needs no stack, as a query may be nested deeper than that."""
+    level = [query]
+    while level := [value for value in level if isinstance(value, dict | list)]:
+        for value in level:
+            if isinstance(value, dict) and is_regex(value):
+                inner = value.get("$regularExpression")
+                yield str(inner.get("pattern") if isinstance(inner, dict) else value.get("$regex"))
+        level = [child for value in level for child in (value.values() if isinstance(value, dict) else value)]
 
 
 def regex_of(value: dict[str, Any], at: str) -> Test:
@@ -53,11 +90,12 @@ def regex(pattern: Any, options: Any, at: str) -> Test:
         raise InvalidConditions(at, "a regular expression and its options are strings")
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise InvalidConditions(at, f"option {unknown[0]!r} of a regular expression is not supported (i, m, s are)")
-    if len(pattern) > LENGTH_LIMIT or "\0" in pattern:
-        raise InvalidConditions(at, f"a regular expression has at most {LENGTH_LIMIT} characters, none of them NUL")
+    if "\0" in pattern:
+        raise InvalidConditions(at, "a regular expression has no NUL")
     flags = "".join(sorted(set(options) - {"u"}))
     re_options = re2.Options()
     re_options.log_errors = False
+    re_options.max_mem = MEMORY
     try:
         translated = _Translation(pattern, is_multiline="m" in flags).text
         compiled = re2.compile(f"(?{flags}){translated}" if flags else translated, re_options)
@@ -77,7 +115,9 @@ def regex(pattern: Any, options: Any, at: str) -> Test:
 
 def _text(error: Exception) -> str:
     message = error.args[0] if error.args else error
-    return message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
+    text = message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
+    remedy = f": it takes more than {MEMORY >> 10} KiB; repeat less often, or smaller classes (a-z rather than \\pL)"
+    return text + remedy if text.startswith("pattern too large") else text
 
 
 class _Translation:

@@ -43,6 +43,8 @@ BAD: list[tuple[str, str, str]] = [
         ('{"a": {"$not": {"$elemMatch": {"b": {"$expr": 1}}}}}', "$expr"),
         ('{"a": {"$regex": "(a+)+$(?!x)"}}', "regular expression"),
         ('{"a": {"$in": [{"$regex": "("}]}}', "$in"),
+        (r'{"a": {"$regex": "(?i)\\pL{100}0"}}', "repeat less often"),
+        ('{"a": {"$in": [' + ",".join(['{"$regex": "x"}'] * 101) + "]}}", "101 regular expressions"),
         ('{"_id": "nonsense"}', "nonsense"),
         ('{"_id": {"$oid": "nonsense"}}', "nonsense"),
         ('{"_id": {"$in": ["nonsense"]}}', "nonsense"),

@@ -55,6 +55,10 @@ def nested(levels: int) -> dict[str, Any]:
         ({"a": {"$regex": r"(a)\1"}}, "$.a.$regex", "RE2"),
         ({"a": {"$regex": "a++"}}, "$.a.$regex", "RE2"),
         ({"a": {"$regex": "("}}, "$.a.$regex", "RE2"),
+        ({"a": {"$regex": r"(?i)\pL{100}0"}}, "$.a.$regex", "repeat less often"),
+        ({"$or": [{"a": {"$regex": f"{n}"}} for n in range(101)]}, "$", "101 regular expressions"),
+        ({"a": {"$not": {"$in": [{"$regularExpression": {"pattern": f"{n}"}} for n in range(101)]}}}, "$", "an $in"),
+        ({"a": [{"$elemMatch": {"b": {"$regex": "x" * 10_001}}}]}, "$", "10001 characters"),
         ({"a": {"$in": [{"$regex": "("}]}}, "$.a.$in[0]", "RE2"),
         ({"a..b": 1}, "$.a..b", "no empty part"),
         ({".".join("a" * 101): 1}, "$." + ".".join("a" * 101), "at most 100 parts"),
@@ -79,5 +83,8 @@ def test_refused_with_path_and_reason(query: Any, path: str, reason: str) -> Non
 def test_what_is_just_within_the_limits_is_taken() -> None:
     assert compile_conditions(nested(DEPTH_LIMIT // 2 - 1))({"a": 1})
     assert compile_conditions({"a": {"$in": list(range(SIZE_LIMIT // 2))}})({"a": 7})
+    assert compile_conditions({"a": {"$in": [{"$regex": f"{n:099}$"} for n in range(100)]}})({"a": f"{7:099}"})
+    assert compile_conditions({"a": {"$regex": ".{1000}"}})({"a": "x" * 1_000})
+    assert compile_conditions({"a": {"$regex": r"(?i)^https?://(\w+\.)+org/\pL+/\d+$"}})({"a": "HTTP://a.b.org/c/1"})
     assert compile_conditions("")({})
     assert compile_conditions(" ").is_empty

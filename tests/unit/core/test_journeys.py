@@ -69,6 +69,16 @@ def test_one_broken_journey_is_set_aside_alone() -> None:
     assert len(index.matches(statement_in(a_statement()))) == 1
 
 
+def test_a_journey_has_so_many_regular_expressions_over_all_its_waypoints() -> None:
+    conditions = {"$or": [{"a": {"$regex": f"{number}$"}} for number in range(100)]}
+    waypoints = [a_waypoint(conditions, _id=ObjectId()) for _ in range(6)]
+    assert len(compile_journey(a_journey(waypoints=waypoints[:5])).waypoints) == 5
+    beyond = a_journey(waypoints=waypoints)
+    index, _ = index_journeys([beyond, a_journey()], {})
+    assert len(index.journeys) == 1
+    assert index.broken[beyond["_id"]].startswith("waypoints: 600 regular expressions")
+
+
 def test_when_no_journey_has_changed_the_snapshot_is_the_one_before() -> None:
     fine, broken = a_journey(), a_journey(waypoints=[a_waypoint({"$where": "1"})])
     index, known = index_journeys([broken, fine], {})
