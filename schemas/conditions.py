@@ -34,10 +34,10 @@ def parse_conditions(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, path: str) -> Any:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
+    if isinstance(value, str):
+        return _text(value, path)
+    if value is None or isinstance(value, bool | int | float):
+        return _number(value, path)
     if isinstance(value, Mapping):
         return {_key(key, path): _plain(child, f"{path}.{key}") for key, child in value.items()}
     if isinstance(value, list):
@@ -51,7 +51,29 @@ def _plain(value: Any, path: str) -> Any:
     raise ValueError(f"{path}: {value!r:.60} cannot be written as JSON")
 
 
+def _number(value: Any, path: str) -> Any:
+    """A number that can be written; so are true, false and null."""
+    if isinstance(value, int) and not fits(value):
+        raise ValueError(f"{path}: a whole number has at most 64 bits; write a larger one with an exponent (1e20)")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{path}: {value} cannot be written as JSON")
+    return value
+
+
+def fits(number: int) -> bool:
+    """Tell whether 64 bits hold a whole number, with a sign or without: others can be neither stored nor shown."""
+    return -(2**63) <= number < 2**64
+
+
+def _text(text: str, path: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{path}: half a surrogate pair is not text: UTF-8 cannot write it") from None
+    return text
+
+
 def _key(key: Any, path: str) -> str:
     if not isinstance(key, str):
         raise ValueError(f"{path}: key {key!r:.60} is not a string (YAML reads it so: quote it)")  # noqa: TRY004
-    return key
+    return _text(key, path)

@@ -8,6 +8,7 @@ import orjson
 from bson import ObjectId
 from fastapi.responses import Response
 
+from processor.core.conditions.dialect import check_extent
 from processor.core.queries import JOURNEY, Model, Page
 from schemas.conditions import parse_conditions
 from schemas.progress import PUBLIC
@@ -54,7 +55,9 @@ def shown_journey(document: Mapping[str, Any]) -> dict[str, Any]:
 def _shown_waypoint(waypoint: dict[str, Any]) -> dict[str, Any]:
     if isinstance(waypoint.get("conditions"), str):
         with suppress(ValueError):  # broken in the database: shown as it stands there
-            waypoint["conditions"] = parse_conditions(waypoint["conditions"])
+            conditions = parse_conditions(waypoint["conditions"])
+            check_extent(conditions)
+            waypoint["conditions"] = conditions
     return waypoint | ({"id": waypoint["_id"]} if "_id" in waypoint else {})
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from bson import Int64, ObjectId, Regex
 
 from processor.core.conditions.invalid import InvalidConditions
+from schemas.conditions import fits
 from schemas.ids import parse_object_id, parse_timestamp
 
 DEPTH_LIMIT: Final = 40
@@ -86,7 +87,12 @@ def _spelled(key: str, inner: Any, at: str) -> Any:
 def _number(key: str, inner: Any) -> int | float:
     if not isinstance(inner, str):
         raise ValueError(f"{key} needs a string")  # noqa: TRY004 - the caller takes ValueError for all of these
-    return float(inner) if key == "$numberDouble" else int(inner)
+    if key == "$numberDouble":
+        return float(inner)
+    number = int(inner)
+    if not fits(number):
+        raise ValueError(f"{inner:.40} has more than 64 bits")
+    return number
 
 
 _SPELLINGS = {

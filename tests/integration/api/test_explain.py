@@ -23,6 +23,9 @@ JOURNEY: dict[str, Any] = {
     ],
 }
 
+BIG: dict[str, Any] = {"waypoints": [{"conditions": '{"a": {"$gt": 100000000000000000000}}'}]}
+LONG: dict[str, Any] = {"waypoints": [{"conditions": {"a": {"$numberLong": "100000000000000000000"}}}]}
+
 
 async def test_clause_by_clause(api: Api) -> None:
     body = {"journey": JOURNEY, "statement": a_statement(result={"score": {"raw": 5}})}
@@ -111,6 +114,8 @@ async def test_what_stands_in_the_way(api: Api) -> None:
         ({"journey": JOURNEY, "statement": {}}, 400, "statement"),
         ({"journey": JOURNEY, "statement": {"statement": a_statement()}}, 400, "_id"),
         ({"journey": {"waypoints": [{"conditions": {"$where": 1}}]}, "statement": a_statement()}, 400, "waypoints[0]"),
+        ({"journey": BIG, "statement": a_statement()}, 400, "waypoints[0].conditions: $.a.$gt"),
+        ({"journey": LONG, "statement": a_statement()}, 400, "waypoints[0].conditions.a.$numberLong"),
         ({"journey": "1" * 24, "statement": a_statement()}, 404, "there is no journey"),
         ({"journey": JOURNEY, "statement": "1" * 24}, 404, "there is no statement"),
     ],

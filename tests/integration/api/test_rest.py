@@ -99,10 +99,13 @@ async def test_progress_is_derived_and_not_written(api: Api, method: str, path: 
     assert (await api.get(f"{PATH}/{1:024x}")).json()["isCompleted"] is False
 
 
-async def test_a_journey_that_is_broken_in_the_database_is_shown_as_it_stands(api: Api) -> None:
+@pytest.mark.parametrize(
+    "conditions", ["{not json", '{"a": 100000000000000000000}', '{"a": "\\ud800"}', '{"a":' * 300 + "1" + "}" * 300]
+)
+async def test_a_journey_that_is_broken_in_the_database_is_shown_as_it_stands(api: Api, conditions: str) -> None:
     journey = a_stored_journey(strange={"since": at(0)})
-    journey["waypoints"][0]["conditions"] = "{not json"
+    journey["waypoints"][0]["conditions"] = conditions
     await api.has_journeys(journey)
     [shown] = (await api.get("/api/v2/journey")).json()
-    assert shown["waypoints"][0]["conditions"] == "{not json"
+    assert shown["waypoints"][0]["conditions"] == conditions
     assert shown["strange"] == {"since": "2026-01-01T10:00:00.000Z"}

@@ -62,6 +62,7 @@ def nested(levels: int) -> dict[str, Any]:
         ({"a": {"$in": [{"$regex": "("}]}}, "$.a.$in[0]", "RE2"),
         ({"a..b": 1}, "$.a..b", "no empty part"),
         ({".".join("a" * 101): 1}, "$." + ".".join("a" * 101), "at most 100 parts"),
+        ({"a": {"$numberLong": "18446744073709551616"}}, "$.a.$numberLong", "64 bits"),
         ({"a": "\ud800"}, "$.a", "UTF-8"),
         ({"\ud800": 1}, "$", "UTF-8"),
         (nested(DEPTH_LIMIT), "$", "nested deeper"),

@@ -24,6 +24,7 @@ HEX = "59c23b28f6463f3569446bdc"
             {"timestamp": {"$gte": {"$dte": "2026-01-01T00:00:00.000Z"}}},
         ),
         ({"timestamp": {"$lt": date(2026, 1, 1)}}, {"timestamp": {"$lt": {"$dte": "2026-01-01T00:00:00.000Z"}}}),
+        ('{"a": [18446744073709551615, -9223372036854775808]}', {"a": [2**64 - 1, -(2**63)]}),
         ("{}", {}),
         ("  ", {}),
         ("null", {}),
@@ -44,6 +45,11 @@ def test_conditions_in_every_spelling(written: Any, conditions: dict[str, Any]) 
         ('{"a": NaN}', r"\$\.a: nan cannot be written as JSON"),
         ({"a": [{"b": Regex("x")}]}, r"\$\.a\[0\]\.b: Regex.* cannot be written as JSON"),
         ({"a": {True: 1}}, r"\$\.a: key True is not a string"),
+        ('{"a": {"$lt": 18446744073709551616}}', r"\$\.a\.\$lt: a whole number has at most 64 bits"),
+        ({"$comment": [-(2**63) - 1]}, r"\$\.\$comment\[0\]: a whole number has at most 64 bits"),
+        ({"a": 10**5_000}, r"\$\.a: a whole number has at most 64 bits"),
+        ('{"a": "x\\ud800"}', r"\$\.a: half a surrogate pair"),
+        ('{"a": {"\\udc00": 1}}', r"\$\.a: half a surrogate pair"),
     ],
 )
 def test_what_is_refused(written: Any, message: str) -> None:
