@@ -116,11 +116,15 @@ EMPTY_STATUS: Mapping[str, Any] = {
 
 
 def with_status(journey: Mapping[str, Any], stored: Mapping[str, Any] | None, now: datetime) -> Mapping[str, Any]:
-    """Return a journey with `recalculateStatus` as it stands now; one that never was recalculated has none."""
+    """Return a journey with `recalculateStatus` as it stands now; one that never was recalculated has none.
+
+    What is stored there and is no object, in a broken journey, is replaced.
+    """
     known = journey.get("recalculateStatus")
     if stored is None and not known:
         return journey
-    return {**journey, "recalculateStatus": {**(known or {}), **status_of(stored, now)}}
+    kept = known if isinstance(known, Mapping) else {}
+    return {**journey, "recalculateStatus": {**kept, **status_of(stored, now)}}
 
 
 def status_of(stored: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:

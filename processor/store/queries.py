@@ -160,19 +160,23 @@ def _may_want(project: Projection | None, name: str) -> bool:
 
 
 def _is_wanting(project: Projection) -> bool:
-    """Tell a projection of what is wanted from one of what is not."""
-    return any(wish for path, wish in project.items() if path != "_id") or project == {"_id": 1}
+    """Tell a projection of what is wanted from one of what is not; only `_id` may be unwanted in the first."""
+    return any(project.values())
 
 
 def _with_status(journey: Document, project: Projection | None, now: datetime) -> Mapping[str, Any]:
-    """Show how the recalculation stands, if the caller wants it: whole, or those of its fields that are named."""
+    """Show how the recalculation stands, if the caller wants it: whole, or those of its fields that are named.
+
+    A caller who wants something else under that name gets that.
+    """
     [stored] = journey.pop(WORK) or [None]
-    named = [path for path in project or {} if path.partition(".")[0] == STATUS]
-    is_wanted = not named if project is None or not _is_wanting(project) else bool(named)
+    named = {path: wish for path, wish in (project or {}).items() if path.partition(".")[0] == STATUS}
+    is_wanted = 1 in named.values() if project and _is_wanting(project) else not named
     if not is_wanted:
         return journey
     shown = with_status(journey, stored, now)
     fields = {path.partition(".")[2] for path in named} - {""}
-    if fields and STATUS in shown:
-        return {**shown, STATUS: {name: value for name, value in shown[STATUS].items() if name in fields}}
+    status = shown.get(STATUS)
+    if fields and isinstance(status, Mapping):
+        return {**shown, STATUS: {name: value for name, value in status.items() if name in fields}}
     return shown

@@ -169,6 +169,8 @@ async def test_filters(api: Api, asked: dict[str, Any], expected: list[int]) -> 
         ({"who": "$owner.ident.mbox", "_id": 0}, {"who": "mailto:o1@example.org"}),
         ({"owner": {"ident": {"mbox": 1}}, "_id": 0}, {"owner": {"ident": {"mbox": "mailto:o1@example.org"}}}),
         ({"_id": 1}, {"_id": f"{1:024x}"}),
+        ({"_id": "$owner.trackBy"}, {"_id": "actor"}),
+        ({"_id": "$owner.trackBy", "isCompleted": 1}, {"_id": "actor", "isCompleted": False}),
     ],
     ids=str,
 )

@@ -1,0 +1,55 @@
+"""Projections: another field under any name, and whatever else a stranger thinks of."""
+
+import random
+from typing import Any
+
+import pytest
+
+from processor.core.recalculation import EMPTY_STATUS
+from tests.integration.api.world import Api, a_progress, a_stored_journey
+
+PATHS = (
+    *("_id", "organisation", "owner", "owner.trackBy", "version", "description", "updatedAt", "x", "x.y", "_id.x"),
+    *("recalculateStatus", "recalculateStatus.totalCount", "waypoints", "waypoints._id", "waypoints.conditions"),
+    *("sources", "outcomes", "pendingProgress", "completions", "completions.waypoints", "isCompleted", "journey"),
+)
+
+
+@pytest.mark.parametrize(
+    ("project", "node"),
+    [
+        ({"_id": "$version"}, {"_id": 1}),
+        ({"_id": 0, "recalculateStatus": "$version"}, {"recalculateStatus": 1}),
+        ({"_id": 0, "recalculateStatus": "$nothing"}, {}),
+        ({"_id": 0, "recalculateStatus.x": "$version"}, {"recalculateStatus": {"x": 1}}),
+        ({"_id": 0, "recalculateStatus": 1}, {"recalculateStatus": dict(EMPTY_STATUS)}),
+        ({"_id": 0, "waypoints": "$trackBy"}, {"waypoints": "actor"}),
+        ({"_id": 0, "waypoints": "$waypoints.order"}, {"waypoints": [0]}),
+    ],
+    ids=str,
+)
+async def test_projections_of_journeys(api: Api, project: dict[str, Any], node: dict[str, Any]) -> None:
+    await api.has_journeys(a_stored_journey() | {"recalculateStatus": "broken", "waypoints": [{"order": 0}]})
+    [edge] = (await api.get("/api/connection/journey", project=project)).json()["edges"]
+    assert edge["node"] == node
+    assert (await api.get("/api/v2/journey", select=project)).json() == [node]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_fuzzed_projections_are_answered(api: Api, seed: int) -> None:
+    dice = random.Random(seed)
+    await api.has_progress(a_progress(1), a_progress(2, completions="broken", pendingProgress=[], owner=5))
+    await api.has_journeys(a_stored_journey(), a_stored_journey() | {"waypoints": 5, "recalculateStatus": ["broken"]})
+    statuses = set()
+    for _ in range(200):
+        wishes = dice.choice(([1], [0], [1, "$"], ["$"], [0, 1, "$"]))
+        project = {
+            path: f"${dice.choice(PATHS)}" if (wish := dice.choice(wishes)) == "$" else wish
+            for path in dice.sample(PATHS, dice.randrange(1, 4))
+        }
+        model, sort = dice.choice(("journey", "journeyProgress")), dice.choice(("_id", "updatedAt", "x"))
+        page = await api.get(f"/api/connection/{model}", project=project, sort={sort: 1})
+        listed = await api.get(f"/api/v2/{model}", select=project, sort=sort)
+        assert (page.status_code, listed.status_code) in ((200, 200), (400, 400)), (project, page.text, listed.text)
+        statuses.add(page.status_code)
+    assert statuses == {200, 400}
