@@ -70,10 +70,12 @@ async def _record(statement: Any, caller: Reader, here: Here) -> StatementRecord
         statement = rendered(dict(stored))
     received = int(here.clock.now().timestamp() * 1000)
     record = Record("explain", 0, 0, received, orjson.dumps(statement, default=str))
-    [decoded] = decode(record, Tenancy(caller.organisation))
-    if isinstance(decoded, Rejected):
-        raise InvalidInput(f"statement: {decoded.message}")
-    return decoded
+    found = decode(record, Tenancy(caller.organisation))
+    if len(found) != 1:
+        raise InvalidInput(f"statement: one statement, not {len(found)}")
+    if isinstance(found[0], Rejected):
+        raise InvalidInput(f"statement: {found[0].message}")
+    return found[0]
 
 
 def _whole(journey: dict[str, Any], organisation: ObjectId) -> dict[str, Any]:

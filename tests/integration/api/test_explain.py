@@ -113,6 +113,8 @@ async def test_what_stands_in_the_way(api: Api) -> None:
         ({"journey": JOURNEY, "statement": "x"}, 400, "statement"),
         ({"journey": JOURNEY, "statement": {}}, 400, "statement"),
         ({"journey": JOURNEY, "statement": {"statement": a_statement()}}, 400, "_id"),
+        ({"journey": JOURNEY, "statement": {"specversion": "1.0", "data": [a_statement()] * 2}}, 400, "one statement"),
+        ({"journey": JOURNEY, "statement": {"specversion": "1.0", "data": []}}, 400, "one statement, not 0"),
         ({"journey": {"waypoints": [{"conditions": {"$where": 1}}]}, "statement": a_statement()}, 400, "waypoints[0]"),
         ({"journey": BIG, "statement": a_statement()}, 400, "waypoints[0].conditions: $.a.$gt"),
         ({"journey": LONG, "statement": a_statement()}, 400, "waypoints[0].conditions.a.$numberLong"),
