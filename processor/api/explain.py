@@ -69,7 +69,10 @@ async def _record(statement: Any, caller: Reader, here: Here) -> StatementRecord
             raise NotFound(f"there is no statement {statement}")
         statement = rendered(dict(stored))
     received = int(here.clock.now().timestamp() * 1000)
-    record = Record("explain", 0, 0, received, orjson.dumps(statement, default=str))
+    try:
+        record = Record("explain", 0, 0, received, orjson.dumps(statement, default=str))
+    except orjson.JSONEncodeError as error:  # nested too deeply
+        raise InvalidInput(f"statement: {error}") from None
     found = decode(record, Tenancy(caller.organisation))
     if len(found) != 1:
         raise InvalidInput(f"statement: one statement, not {len(found)}")

@@ -8,7 +8,7 @@ from bson import ObjectId
 from processor.core.identity import statement_reference
 from processor.store.connect import STATEMENTS
 from tests.builders import ORGANISATION, WAYPOINTS, a_statement, a_statement_record, at
-from tests.integration.api.world import Api, a_progress, a_stored_journey
+from tests.integration.api.world import SECRET, Api, a_progress, a_stored_journey
 
 PATH = "/api/explain"
 JOURNEY: dict[str, Any] = {
@@ -127,3 +127,13 @@ async def test_what_cannot_be_explained(api: Api, body: dict[str, Any], status: 
     answer = await api.send("POST", PATH, body)
     assert answer.status_code == status, answer.text
     assert why in answer.json()["message"]
+
+
+@pytest.mark.parametrize("depth", [100, 300, 1_000])
+async def test_a_statement_that_is_nested_too_deeply(api: Api, depth: int) -> None:
+    content = b'{"journey": {}, "statement": ' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+    answer = await api.http.post(
+        PATH, content=content, headers={"Content-Type": "application/json"}, auth=("mine", SECRET)
+    )
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("statement: ")
