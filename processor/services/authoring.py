@@ -19,6 +19,9 @@ from schemas.journey import Journey, journey_document, journey_from, revision_of
 KEPT: Final = frozenset({"_id", "id", "__v", "organisation", "version", "recalculateStatus", "createdAt", "updatedAt"})
 """What the server keeps. In what callers write it is passed over, so that what was read may come back."""
 
+JOURNEY_BYTES: Final = 2_000_000
+"""What a journey may take where it is stored; MongoDB takes 16 MB, but all of them are read at each change of one."""
+
 TRIES: Final = 5
 MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -138,9 +141,11 @@ def _check_storable(document: Document) -> None:
     if (path := _operator_in(document, "")) is not None:
         raise InvalidInput(f"{path}: a name that begins with $ cannot be kept")
     try:
-        bson.encode(document)
+        size = len(bson.encode(document))
     except (bson.errors.BSONError, OverflowError, RecursionError) as error:
         raise InvalidInput(f"MongoDB cannot hold it: {error!s:.200}") from None
+    if size > JOURNEY_BYTES:
+        raise InvalidInput(f"the journey would take {size} bytes, and {JOURNEY_BYTES} fit: shorten or divide it")
 
 
 def _operator_in(value: Any, path: str) -> str | None:

@@ -136,6 +136,19 @@ async def test_a_broken_journey_can_be_mended(api: Api) -> None:
     assert mended.json()["version"] == 5
 
 
+async def test_a_journey_grows_up_to_a_limit(api: Api) -> None:
+    path = f"{PATH}/{(await created(api))['_id']}"
+    assert (await api.send("PATCH", path, {"a": "x" * 990_000})).status_code == 200
+    grown = (await api.send("PATCH", path, {"b": "x" * 990_000})).json()
+    refused = await api.send("PATCH", path, {"c": "x" * 990_000})
+    assert refused.status_code == 400, refused.text
+    assert "2000000 fit" in refused.json()["message"]
+    assert (await api.get(path)).json() == grown
+    assert (await api.send("PATCH", path, {"b": ""})).status_code == 200
+    spelled = {"waypoints": [{"conditions": {"a": "\N{PARTY POPPER}" * 250_000}}]}
+    assert "2000000 fit" in (await api.send("POST", PATH, spelled)).json()["message"]
+
+
 async def test_removing(api: Api) -> None:
     journey = await created(api)
     answer = await api.send("DELETE", f"{PATH}/{journey['_id']}")
