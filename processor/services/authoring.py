@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from processor.core.conditions import InvalidConditions
 from processor.core.conditions.dialect import check_extent
 from processor.core.journey import InvalidJourney, compile_journey
-from processor.core.queries import JOURNEY
+from processor.core.queries import JOURNEY, OWN
 from processor.errors import InvalidInput, NotFound, StoreUnavailable
 from processor.ports import Clock, JourneyWriter, QueryReader
 from schemas.journey import Journey, journey_document, journey_from, revision_of
@@ -104,7 +104,7 @@ def _writable(written: Document) -> dict[str, Any]:
     except InvalidConditions as error:
         raise InvalidInput(str(error)) from None
     for key in written:
-        if not key or key.startswith("$") or "." in key or "\0" in key:
+        if not key or key.startswith(("$", OWN)) or "." in key or "\0" in key:
             raise InvalidInput(f"{key!r:.60} cannot be the name of a field")
     return {key: value for key, value in written.items() if key not in KEPT}
 

@@ -14,7 +14,7 @@ from bson import ObjectId
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, ExecutionTimeout, OperationFailure
 
-from processor.core.queries import JOURNEY, PROGRESS, Found, Model, Projection, Query
+from processor.core.queries import JOURNEY, OWN, PROGRESS, Found, Model, Projection, Query
 from processor.core.recalculation import with_status
 from processor.errors import InvalidInput, StoreUnavailable
 from processor.ports import Clock
@@ -22,11 +22,11 @@ from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEM
 from processor.store.failures import translated
 from processor.store.whole import joining, with_attempts
 
-WORK = "\N{MIDDLE DOT}work"
+WORK = f"{OWN}work"
 """Where the server puts what is known of a journey's recalculation."""
 
-PLACE = "\N{MIDDLE DOT}place"
-"""Where the server puts the sort values of a document; no path of a caller can be meant by it."""
+PLACE = f"{OWN}place"
+"""Where the server puts the sort values of a document."""
 
 STATUS = "recalculateStatus"
 
@@ -146,9 +146,8 @@ def _showing(model: Model, query: Query) -> list[Document]:
     if model is JOURNEY:
         stages.append({"$lookup": {"from": RECALCULATIONS, "localField": "_id", "foreignField": "_id", "as": WORK}})
         hidden[WORK] = 1
-    project = {path: wish for path, wish in (query.project or {}).items() if path.partition(".")[0] not in hidden}
-    if project:
-        stages.append({"$project": {**project, **hidden} if _is_wanting(project) else project})
+    if query.project:
+        stages.append({"$project": query.project | hidden if _is_wanting(query.project) else query.project})
     return stages
 
 

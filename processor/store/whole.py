@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from processor.core.queries import OWN
 from processor.core.spilling import segments_of, whole
 from processor.store.connect import ATTEMPTS, Database, Document
 
-JOINED = "\N{MIDDLE DOT}attempts"
-"""Where the server puts the segments of a document; no path of a caller can be meant by it."""
+JOINED = f"{OWN}attempts"
+"""Where the server puts the segments of a document."""
 
 
 async def with_attempts(database: Database, documents: Sequence[Document]) -> list[Document]:

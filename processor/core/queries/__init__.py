@@ -6,7 +6,7 @@ everything else is refused with `InvalidInput`, which names the parameter and th
 
 from processor.core.queries.cursors import Place, beyond, cursor_at, place_from
 from processor.core.queries.filters import filter_from, rest_filter_from
-from processor.core.queries.models import JOURNEY, MODELS, PROGRESS, Kind, Model
+from processor.core.queries.models import JOURNEY, MODELS, OWN, PROGRESS, Kind, Model
 from processor.core.queries.pages import Page, Window, page_of
 from processor.core.queries.projections import Projection, projection_from, selection_from
 from processor.core.queries.query import Found, Query
@@ -16,6 +16,7 @@ __all__ = [
     "BY_ID",
     "JOURNEY",
     "MODELS",
+    "OWN",
     "PROGRESS",
     "Found",
     "Kind",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from bson import ObjectId
 
@@ -15,6 +15,9 @@ from processor.core.conditions.paths import parse_path
 from processor.errors import InvalidInput
 from schemas.ids import format_timestamp, parse_object_id, parse_timestamp
 from schemas.progress import PUBLIC
+
+OWN: Final = "\N{MIDDLE DOT}"
+"""What the names begin with that the server puts beside a document's fields; no caller may ask for them."""
 
 
 class Kind(StrEnum):
@@ -51,7 +54,7 @@ class Model:
             parse_path(path)
         except ValueError as error:
             raise InvalidInput(f"{parameter}: {path!r:.60}: {error}") from None
-        if path.partition(".")[0] in self.hidden:
+        if path.partition(".")[0] in self.hidden or path.startswith(OWN):
             raise InvalidInput(f"{parameter}: {path!r:.60} is not a field of {self.name}")
         if "\0" in path or any(part.startswith("$") for part in path.split(".")):
             raise InvalidInput(f"{parameter}: {path!r:.60} is not a path: its parts are names of fields")

@@ -115,6 +115,7 @@ FAULTS = [
     ({"colour": {"$set": 1}}, "colour.$set"),
     ({"$set": {"organisation": "x"}}, "$set"),
     ({"organisation.x": 1}, "organisation.x"),
+    ({"\N{MIDDLE DOT}work": []}, "\N{MIDDLE DOT}work"),
     ({"waypoints": [{"count": 2**64 - 1}]}, "waypoints: an attempt of 1 waypoints"),
 ]
 

@@ -53,3 +53,20 @@ async def test_fuzzed_projections_are_answered(api: Api, seed: int) -> None:
         assert (page.status_code, listed.status_code) in ((200, 200), (400, 400)), (project, page.text, listed.text)
         statuses.add(page.status_code)
     assert statuses == {200, 400}
+
+
+@pytest.mark.parametrize("model", ["journey", "journeyProgress"])
+@pytest.mark.parametrize("name", ["work", "place", "attempts.x", "x"])
+async def test_what_the_server_puts_beside_a_document_is_nobodys_to_ask_for(api: Api, model: str, name: str) -> None:
+    path = f"\N{MIDDLE DOT}{name}"
+    questions: list[dict[str, Any]] = [
+        *({"project": project} for project in ({"x": f"${path}"}, {path: 1}, {path: 0}, {"x": {"y": f"${path}"}})),
+        *({"sort": {path: 1}}, {"filter": {path: 1}}, {"filter": {"$nor": [{path: {"$exists": True}}]}}),
+    ]
+    for asked in questions:
+        answer = await api.get(f"/api/connection/{model}", **asked)
+        assert answer.status_code == 400, asked
+        assert f"is not a field of {model}" in answer.json()["message"]
+    rest: list[dict[str, Any]] = [{"select": path}, {"sort": path}, {"distinct": path}, {"query": {path: "~x"}}]
+    for asked in rest:
+        assert (await api.get(f"/api/v2/{model}", **asked)).status_code == 400, asked
