@@ -31,14 +31,18 @@ async def _caller(request: Request, here: Here, credentials: Credentials) -> Cal
     return caller
 
 
-def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+Known = Annotated[Caller, Depends(_caller)]
+"""A caller, whatever it may do."""
+
+
+def _reader(caller: Known) -> Caller:
     """Hold the caller's scopes against reading."""
     if not caller.scopes & READING:
         raise forbidden()
     return caller
 
 
-def _writer(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _writer(caller: Known) -> Caller:
     """Hold the caller's scopes against writing."""
     if not caller.scopes & WRITING:
         raise forbidden()

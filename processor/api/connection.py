@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from processor.api.callers import Reader
 from processor.api.openapi import PROBLEMS, page_of_nodes
-from processor.api.parameters import PageParameters
+from processor.api.parameters import PageParameters, once
 from processor.api.rendering import Json, shown_page
 from processor.api.within import Here
 from processor.core.queries import JOURNEY, PROGRESS, Model, Window, page_of
 
-router = APIRouter(prefix="/api/connection", tags=["connection"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/connection", tags=["connection"], responses=PROBLEMS, dependencies=[Depends(once)])
 
 Asked = Annotated[PageParameters, Query()]
 

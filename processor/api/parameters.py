@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import orjson
 from bson import ObjectId
-from fastapi import Path
+from fastapi import Path, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from processor.api.callers import Known
 from processor.core.queries import (
     BY_ID,
     Model,
@@ -56,7 +57,7 @@ class PageParameters(BaseModel):
     def query(self, model: Model) -> Query:
         """Read it. Raises `InvalidInput` naming the parameter and the path."""
         return Query(
-            filter=filter_from(_json(self.filter, "filter"), model) if self.filter else {},
+            filter=filter_from(_json(self.filter, "filter"), model) if self.filter is not None else {},
             sort=sort_from(_json(self.sort, "sort"), model) if self.sort else BY_ID,
             project=projection_from(_json(self.project, "project"), model) if self.project else None,
             hint=_hint(self.hint),
@@ -84,12 +85,19 @@ class FindParameters(BaseModel):
         if self.distinct:
             model.check_path(self.distinct, "distinct")
         return Query(
-            filter=rest_filter_from(_json(self.query, "query"), model) if self.query else {},
+            filter=rest_filter_from(_json(self.query, "query"), model) if self.query is not None else {},
             sort=_rest_sort(self.sort, model),
             project=selection(self.select, model),
             skip=self.skip or 0,
             limit=min(self.limit or cap, cap),
         )
+
+
+async def once(request: Request, caller: Known) -> None:  # noqa: ARG001 - asked for, so that strangers get 401
+    """Raise `InvalidInput` when a parameter is given twice: which one is meant, nobody knows."""
+    for name in request.query_params:
+        if (times := len(request.query_params.getlist(name))) > 1:
+            raise InvalidInput(f"{name:.60}: given {times} times, say it once")
 
 
 def selection(text: str | None, model: Model) -> Projection | None:

@@ -3,16 +3,17 @@
 from typing import Annotated
 
 from bson import ObjectId
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from processor.api.callers import Writer
 from processor.api.openapi import PROBLEMS, journey_alone
+from processor.api.parameters import once
 from processor.api.rendering import Json, shown_journey
 from processor.api.within import Here
 from processor.errors import InvalidInput
 from schemas.ids import parse_object_id
 
-router = APIRouter(prefix="/api", tags=["recalculation"], responses=PROBLEMS)
+router = APIRouter(prefix="/api", tags=["recalculation"], responses=PROBLEMS, dependencies=[Depends(once)])
 
 JourneyId = Annotated[str, Query(alias="journeyId", description="Id of the journey, 24 hex digits.")]
 

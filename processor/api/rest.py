@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from processor.api.callers import Reader
 from processor.api.openapi import COUNT, PROBLEMS, list_of, one_of
-from processor.api.parameters import FindParameters, Key, key_from, selection
+from processor.api.parameters import FindParameters, Key, key_from, once, selection
 from processor.api.rendering import Json, shown, shown_value
 from processor.api.within import Here
 from processor.core.queries import JOURNEY, PROGRESS, Model
 from processor.errors import NotFound
 
-router = APIRouter(prefix="/api/v2", tags=["REST"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v2", tags=["REST"], responses=PROBLEMS, dependencies=[Depends(once)])
 
 Asked = Annotated[FindParameters, Query()]
 Select = Annotated[str | None, Query(description="Names of fields, or JSON; with a minus: all but these.")]

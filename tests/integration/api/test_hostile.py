@@ -27,6 +27,7 @@ def cursor(value: Any) -> str:
 
 BAD: list[tuple[str, str, str]] = [
     *(("filter", value, why) for value, why in (
+        ("", "not JSON"),
         ("{", "not JSON"),
         ("[]", "JSON object"),
         ('"x"', "JSON object"),
