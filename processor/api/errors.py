@@ -1,7 +1,7 @@
 """Errors as callers see them: `{errorId, message}`, the id in the log line, too; 401 is plain text (http.md)."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Final
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from processor.api.rendering import Json
 from processor.errors import InvalidInput, JourneyProgressError, NotFound, Unavailable
@@ -67,7 +68,19 @@ def bug(request: Request) -> Response:
 
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(request, error.status_code, str(error.detail), error.headers)
+    if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem(request, error.status_code, str(error.detail), error.headers)
+    return problem(request, error.status_code, str(error.detail), {"Allow": ", ".join(_methods(request))})
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of the path (RFC 9110, 15.5.6); Starlette names those of one route."""
+    scopes = {str(method): {**request.scope, "method": str(method)} for method in HTTPMethod}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 async def _of_parameters(request: Request, error: Exception) -> Response:

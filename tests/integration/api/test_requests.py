@@ -26,3 +26,22 @@ async def test_a_parameter_given_twice_is_400(api: Api, method: str, path: str, 
     assert answer.status_code == 400
     assert "given 2 times" in answer.json()["message"]
     assert (await api.http.request(method, f"{path}?{query}")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "methods"),
+    [
+        ("PUT", "/api/v2/journey", {"GET", "POST", "DELETE"}),
+        ("OPTIONS", f"/API/v2/journey/{1:024x}", {"GET", "POST", "PUT", "PATCH", "DELETE"}),
+        ("DELETE", f"{REST}/{1:024x}", {"GET"}),
+        ("TRACE", CONNECTION, {"GET"}),
+        ("GET", "/api/recalculatejourney", {"POST"}),
+        ("POST", "/openapi.json", {"GET", "HEAD"}),
+    ],
+)
+async def test_a_method_that_a_path_does_not_have_is_405_and_told_those_it_has(
+    api: Api, method: str, path: str, methods: set[str]
+) -> None:
+    answer = await api.http.request(method, path, auth=("mine", SECRET))
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == methods
