@@ -13,14 +13,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from prometheus_client import start_http_server
-
 from processor.clock import SystemClock
-from processor.errors import InvalidSettings, Unavailable
+from processor.errors import Unavailable
 from processor.metrics import Metrics
 from processor.opening import Interfaces, Stores, open_history, open_interfaces, open_stores
 from processor.policies import folding_policy, ingest_policy, recalculating_policy
 from processor.ports import Evidence
+from processor.probes import probes
 from processor.services import backlog, finished, ingest, journeys, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
@@ -36,7 +35,7 @@ from processor.services.recalculation import Recalculator
 from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
-from processor.settings import PREFIX, Settings
+from processor.settings import Settings
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.dead_letters import KafkaDeadLetters
 from processor.transport.events import KafkaEventSink
@@ -92,8 +91,8 @@ async def run_processor(
 ) -> None:
     """Run the loops of `parts` until `stop` is set, then drain them within the shutdown deadline.
 
-    With `outside` the interfaces are served from the start to the end. An outage at the start is waited out like any
-    other. Raises `Misfit` when a server is not fit, `LoopDied` on a bug.
+    With `outside` the interfaces are served from the start to the end, without it metrics and health alone. An outage
+    at the start is waited out like any other. Raises `Misfit` when a server is not fit, `LoopDied` on a bug.
     """
     liveness = Liveness(settings.liveness_deadline, time.monotonic)
     around = Surroundings(
@@ -104,13 +103,11 @@ async def run_processor(
     async with AsyncExitStack() as stack:
         if beside:
             await stack.enter_async_context(beside(vitals))
-        if outside:
+        if outside := outside or (probes(settings) if settings.http_port else None):
             interfaces = await stack.enter_async_context(open_interfaces(settings, around.metrics, vitals))
             vitals.watch(interfaces.queries.reach)
             vitals.watch(lambda: check_topics(settings))
             await stack.enter_async_context(outside(interfaces))
-        else:
-            _serve_metrics(settings, around.metrics, stack)
         try:
             loops = await _Assembly(settings, around, stack, vitals).loops(parts)
             vitals.begin()
@@ -251,17 +248,3 @@ async def _prepare_topics(settings: Settings) -> None:
         await create_topics(settings)
     else:
         await check_topics(settings)
-
-
-def _serve_metrics(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> None:
-    if not settings.http_port:
-        return
-    try:
-        server, thread = start_http_server(settings.http_port, settings.http_host, metrics.shown)
-    except OSError as error:
-        raise InvalidSettings(
-            f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "
-            "set another port, or 0 for none"
-        ) from None
-    stack.callback(thread.join)
-    stack.callback(server.shutdown)

@@ -165,11 +165,12 @@ class Settings(BaseSettings):
 
     # Seen from outside
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(
-        9464, description="Port of `/metrics`, served by `run` and its parts, and of what `serve` serves; 0: none."
+        9464,
+        description="Port of `/metrics` and `/health` (`run` and its parts), and of what `serve` serves; 0: none.",
     )
     http_host: str = Field("127.0.0.1", description="Address that `http_port` listens on; `0.0.0.0` in a container.")
     http_api: bool = Field(
-        False, description="Serve the HTTP interfaces and `/health` beside `/metrics`, too (needs the extra `http`)."
+        False, description="Serve the HTTP interfaces beside `/metrics` and `/health`, too (needs the extra `http`)."
     )
     http_page_limit: Count = Field(1_000, description="Most documents of one page or list.")
     http_query_timeout: Seconds = Field(10.0, description="Seconds after which a query of a caller is cut off (503).")

@@ -1,13 +1,12 @@
 """`GET /health/live`, `/health/ready` and `/metrics`: for orchestrators and scrapers, without credentials."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from processor.api.openapi import health_answers
 from processor.api.rendering import Json
 from processor.api.within import Here
+from processor.probes import health
 
 router = APIRouter(tags=["health"])
 
@@ -36,5 +35,5 @@ async def metrics(here: Here) -> Response:
 
 
 def _health(faults: list[str]) -> Response:
-    status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
-    return Json({"status": "unavailable" if faults else "ok", "faults": faults}, status)
+    status, body = health(faults)
+    return Json(body, status)

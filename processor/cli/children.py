@@ -22,7 +22,7 @@ SILENCE = 15.0
 """Seconds without a word after which a child counts as stuck; it tells from its event loop."""
 
 SERVING = 1
-"""The child that serves HTTP_PORT, for all: `/metrics`, and with HTTP_API the interfaces and `/health`."""
+"""The child that serves HTTP_PORT, for all: `/metrics` and `/health`, and with HTTP_API the interfaces."""
 
 
 def own_settings(settings: Settings, number: int) -> dict[str, str]:

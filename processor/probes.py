@@ -1,0 +1,131 @@
+"""`/metrics`, `/health/live` and `/health/ready` on HTTP_PORT without the interfaces: the extra `http` is not needed.
+
+A thread takes the requests and asks the event loop, so that a loop that is stuck is told of, too.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import orjson
+import structlog
+from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from processor.errors import InvalidSettings
+from processor.opening import Interfaces
+from processor.services.liveness import CHECK_SECONDS
+from processor.settings import PREFIX, Settings
+
+ANSWER_SECONDS = 2 * CHECK_SECONDS
+"""After this a loop that has not answered is not live; what it is asked gives up sooner."""
+
+READ_SECONDS = 10.0
+"""What a caller may take to send its request; nobody holds a thread for ever."""
+
+Faults = Callable[[], Coroutine[Any, Any, list[str]]]
+
+
+def health(faults: Sequence[str]) -> tuple[HTTPStatus, Mapping[str, object]]:
+    """Return the answer to a question after health: its status and its body."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
+    return status, {"status": "unavailable" if faults else "ok", "faults": faults}
+
+
+def probes(settings: Settings) -> Callable[[Interfaces], AbstractAsyncContextManager[None]]:
+    """Return what serves metrics and health of a process, and nothing else, on HTTP_HOST and HTTP_PORT.
+
+    Raises `InvalidSettings`, when it begins, if the address is not ours or the port is taken.
+    """
+
+    @asynccontextmanager
+    async def serving(interfaces: Interfaces) -> AsyncIterator[None]:
+        server = _listening(settings)
+        server.set_app(_application(interfaces, asyncio.get_running_loop()))
+        thread = Thread(target=server.serve_forever, name="probes", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(server.shutdown)  # the loop goes on: a request may be asking it
+            thread.join()
+            server.server_close()
+
+    return serving
+
+
+class _Caller(WSGIRequestHandler):
+    """One request, which is not logged."""
+
+    timeout = READ_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
+        """Say nothing."""
+
+
+class _Server(ThreadingWSGIServer):
+    """A thread for each request."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Caller)
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's
+        """Hear of a caller that went away, or was too slow."""
+        structlog.get_logger(__name__).debug("a request broke off", exc_info=True)
+
+
+def _listening(settings: Settings) -> _Server:
+    try:
+        return _Server(settings.http_host, settings.http_port)
+    except OSError as error:
+        raise InvalidSettings(
+            f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "
+            "set another port, or 0 for none"
+        ) from None
+
+
+def _application(interfaces: Interfaces, loop: asyncio.AbstractEventLoop) -> WSGIApplication:
+    metrics: WSGIApplication = make_wsgi_app(interfaces.metrics.shown)
+    asked: Mapping[str, Faults] = {"/health/live": interfaces.vitals.live, "/health/ready": interfaces.vitals.ready}
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return metrics(environ, start_response)
+        if path not in asked:
+            return _text(start_response, HTTPStatus.NOT_FOUND, "only /metrics, /health/live and /health/ready")
+        if environ["REQUEST_METHOD"] != "GET":
+            return _text(start_response, HTTPStatus.METHOD_NOT_ALLOWED, "only GET")
+        status, body = health(_answered(asked[path], loop))
+        return _sent(start_response, status, "application/json", orjson.dumps(body))
+
+    return application
+
+
+def _answered(ask: Faults, loop: asyncio.AbstractEventLoop) -> list[str]:
+    """Ask from the thread of a request."""
+    answering = asyncio.run_coroutine_threadsafe(ask(), loop)
+    try:
+        return answering.result(ANSWER_SECONDS)
+    except TimeoutError:
+        answering.cancel()
+        return [f"the event loop does not answer within {ANSWER_SECONDS:g} s"]
+    except CancelledError:
+        return ["stopping"]
+
+
+def _text(start_response: StartResponse, status: HTTPStatus, text: str) -> Iterable[bytes]:
+    return _sent(start_response, status, "text/plain; charset=utf-8", f"{text}\n".encode())
+
+
+def _sent(start_response: StartResponse, status: HTTPStatus, kind: str, body: bytes) -> Iterable[bytes]:
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", kind)])
+    return [body]
