@@ -6,7 +6,7 @@ name (pyproject.toml holds the rest to it).
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +20,7 @@ from processor.opening import Interfaces, Stores, open_history, open_interfaces,
 from processor.policies import folding_policy, ingest_policy, recalculating_policy
 from processor.ports import Evidence
 from processor.probes import probes
-from processor.services import backlog, finished, ingest, journeys, promoter, recalculation, relay
+from processor.services import backlog, finished, ingest, journeys, lag, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
@@ -28,7 +28,8 @@ from processor.services.finished import Finished, RecalculationWatch
 from processor.services.handover import Handover
 from processor.services.ingest import Ingest, PromoterBeside
 from processor.services.journeys import Journeys, JourneyWatch
-from processor.services.liveness import Liveness, Standing, Standings, Vitals
+from processor.services.lag import LagWatch
+from processor.services.liveness import Liveness, Partition, Standing, Standings, Vitals
 from processor.services.promoter import Promoter
 from processor.services.promoting import Promoting
 from processor.services.recalculation import Recalculator
@@ -181,7 +182,9 @@ class _Assembly:
             store = self._evidence(parts, stores, known, hints)
             promoter = PromoterBeside(hints.appended, hints.finished) if Part.PROMOTE in parts else PromoterBeside()
             member = Ingest(source, store, letters, known, ingest_policy(settings), around, promoter)
-            loops.append(Loop(ingest.LOOP, _with_lag(member, source, around.metrics)))
+            loops.append(Loop(ingest.LOOP, member.step))
+            behind = LagWatch(lambda: consumer_standings(source), lambda: _held(source), around)
+            loops.append(Loop(lag.LOOP, behind.step, settings.backlog_poll))
             if Part.PROMOTE in parts:
                 looking = RecalculationWatch(hints.finished, stores.recalculations, around)
                 loops.append(Loop(finished.LOOP, looking.step, settings.journeys_poll / 3))
@@ -213,18 +216,6 @@ class _Assembly:
         return await self.around.outlast(START, lambda: self.stack.enter_async_context(opened()))
 
 
-def _with_lag(member: Ingest, source: KafkaRecordSource, metrics: Metrics) -> Callable[[], Awaitable[int]]:
-    """Let each step of ingest tell how far it is behind."""
-
-    async def step() -> int:
-        done = await member.step()
-        for (topic, number), lag in source.lag().items():
-            metrics.lag.labels(topic, number).set(lag)
-        return done
-
-    return step
-
-
 async def consumer_standings(source: KafkaRecordSource) -> Standings:
     """Return where a consumer stands, for liveness. Raises `BrokerUnavailable`."""
     return {partition: Standing(*where) for partition, where in (await source.standings()).items()}
@@ -236,6 +227,10 @@ async def _stopping(stop: asyncio.Event) -> str | None:
 
 async def _has_its_place(source: KafkaRecordSource) -> str | None:
     return None if source.gate.is_settled else "the consumer group has not settled: no partitions are assigned"
+
+
+def _held(source: KafkaRecordSource) -> frozenset[Partition] | None:
+    return source.assignment if source.gate.is_settled else None
 
 
 async def _check_stores(settings: Settings) -> None:

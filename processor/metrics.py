@@ -46,7 +46,9 @@ class Metrics:
         self.uncounted = counter("uncounted", "Matches that are nobody's progress, by reason.", "reason")
         self.lost_commits = counter("lost_commits", "Batches whose partitions had moved on: they come again.")
         self.ingest_seconds = histogram("ingest_seconds", "From a polled batch until its commit is on its way.")
-        self.lag = gauge("lag", "Records not read yet, by topic and partition.", "topic", "partition")
+        self.lag = gauge(
+            "lag", "Records not read yet, as the brokers know it every BACKLOG_POLL.", "topic", "partition"
+        )
 
         # Journeys
         self.journeys = gauge("journeys", "Journeys in the snapshot, by state (running, idle, broken).", "state")
@@ -85,6 +87,13 @@ class Metrics:
         # Health
         self.outages = counter("outages", "Tries that found a server unavailable, by loop.", "loop")
         self.progressed = gauge("loop_progressed_timestamp_seconds", "When a loop last came round.", "loop")
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """Tell no more of a partition that went to another member. Where files are shared its last word is 0."""
+        if SHARED in os.environ:  # prometheus_client cannot remove there; whoever has it now says so later than this
+            self.lag.labels(topic, partition).set(0)
+        else:
+            self.lag.remove(topic, partition)
 
     @property
     def shown(self) -> CollectorRegistry:

@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     lease: Annotated[Seconds, Field(le=86_400)] = Field(
         60.0, description="Seconds a claim lasts; longer than the slowest batch, or work is repeated (never doubled)."
     )
-    backlog_poll: Seconds = Field(15.0, description="Seconds between two counts of what waits, for the metrics.")
+    backlog_poll: Seconds = Field(15.0, description="Seconds between two counts of what waits and of the lag.")
     idle_pause: Seconds = Field(
         0.25, description="Seconds that a promoter or relay rests that has found less than a batch, unless it is woken."
     )

@@ -79,7 +79,6 @@ class KafkaRecordSource:
         self._consumer: AIOKafkaConsumer | None = None
         self._polling: asyncio.Task[_Polled] | None = None
         self._in_hand: _InHand | None = None
-        self._positions: dict[TopicPartition, int] = {}
         self._is_careful = False
         self._is_lost = False
         self._commits = Commits(self._send_commit)
@@ -105,7 +104,6 @@ class KafkaRecordSource:
             messages = polled.messages if polled and polled.generation == self.gate.generation else {}
             batch = batch_of(messages)
             self._in_hand = _InHand(self.gate.generation, batch)
-            self._positions.update({TopicPartition(*key): offset for key, offset in batch.offsets.items()})
             try:
                 yield batch
             finally:
@@ -137,28 +135,21 @@ class KafkaRecordSource:
                 error=type(error).__name__,
             )
 
-    def lag(self) -> Mapping[tuple[str, int], int]:
-        """Return how many records of each partition were not polled yet, as far as this member has heard."""
-        lags = {}
-        for partition in self._assigned() & self._positions.keys():
-            assert self._consumer is not None
-            end = self._consumer.highwater(partition)
-            if end is not None:
-                lags[partition.topic, partition.partition] = max(end - self._positions[partition], 0)
-        return lags
-
     async def standings(self) -> Mapping[tuple[str, int], tuple[int, int]]:
         """Return the position and the end of each partition that is assigned and not paused, as the brokers know it.
 
-        Not as this member has heard: one that has stopped fetching hears nothing. Raises `BrokerUnavailable`.
+        Not as this member has heard: one that has stopped fetching hears nothing. Empty when it is closed, or its
+        partitions go meanwhile. Raises `BrokerUnavailable`.
         """
         consumer = self._consumer
         if consumer is None:
             return {}
-        partitions = self._assigned() - consumer.paused()
-        with translated():
-            ends = await consumer.end_offsets(partitions)
-            positions = {partition: await consumer.position(partition) for partition in partitions & ends.keys()}
+        try:
+            with translated():
+                ends = await consumer.end_offsets(self._assigned() - consumer.paused())
+                positions = {partition: await consumer.position(partition) for partition in ends}
+        except (kafka.IllegalStateError, kafka.ConsumerStoppedError):  # revoked, or closed, meanwhile
+            return {}
         return {(it.topic, it.partition): (position, ends[it]) for it, position in positions.items()}
 
     async def open(self) -> None:
@@ -177,6 +168,7 @@ class KafkaRecordSource:
 
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
+        self.gate.is_settled = False
         polling, self._polling = self._polling, None
         try:
             await self._commits.drop()
@@ -249,9 +241,7 @@ class KafkaRecordSource:
     def _rewind(self, messages: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
         for partition in self._assigned() & messages.keys():
             assert self._consumer is not None
-            first = messages[partition][0].offset
-            self._consumer.seek(partition, first)
-            self._positions[partition] = first
+            self._consumer.seek(partition, messages[partition][0].offset)
 
 
 async def _stopped(consumer: AIOKafkaConsumer) -> None:

@@ -62,3 +62,19 @@ async def test_a_frozen_consumer_fails_liveness(settings: Settings, source: Kafk
     source._consumer.resume(*source._assigned())  # type: ignore[union-attr]  # it is open
     await read(source, 4)
     assert await vitals.live() == []
+
+
+async def test_a_consumer_that_was_closed_has_no_place_until_the_group_has_settled_again(
+    source: KafkaRecordSource,
+) -> None:
+    await source.close()  # as an error of a poll does it
+    assert not has_its_place(source)
+    assert await source.standings() == {}
+    while not has_its_place(source):
+        async with source.batch():
+            pass
+    assert source.assignment
+
+
+def has_its_place(source: KafkaRecordSource) -> bool:
+    return source.gate.is_settled
