@@ -1,15 +1,10 @@
-"""Every setting of the processor: environment variables with prefix `JOURNEY_PROGRESS_`, or an `.env` file.
+"""Every setting of the processor: environment variables with prefix `JOURNEY_PROGRESS_`, or an `.env` file."""
 
-`python -m processor.settings` prints the page `deploy/SETTINGS.md`.
-"""
-
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processor.errors import InvalidSettings
@@ -182,7 +177,7 @@ class Settings(BaseSettings):
         "", description="Origins, separated by commas, that browsers may call the interfaces from; none by default."
     )
     liveness_deadline: Seconds = Field(
-        300.0, description="Seconds without progress after which `/health/live` fails: longer than the longest step."
+        480.0, description="Seconds without progress after which `/health/live` fails: longer than the slowest batch."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: JSON when not on a terminal.")
@@ -196,7 +191,7 @@ class Settings(BaseSettings):
                 "MAX_POLL_INTERVAL",
                 "must be at least REBALANCE_TIMEOUT",
             ),
-            self._poll_fault(),
+            *self._deadline_faults(),
             (
                 self.poll_timeout >= self.session_timeout,
                 "POLL_TIMEOUT",
@@ -229,15 +224,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"{PREFIX}{name} {mend}")
         return self
 
-    def _poll_fault(self) -> tuple[bool, str, str]:
-        """A member that leaves the group with a batch in hand gets its records again, and leaves again, without end."""
+    def _deadline_faults(self) -> list[tuple[bool, str, str]]:
+        """Hold to the slowest batch what may end it: it would come again, and be ended again, without end.
+
+        A member leaves the group at the end of the one, the process is killed for its liveness at that of the other.
+        """
         writes = SLOWEST_WRITES * self.mongo_timeout
         longest = writes + self.lease / 2 + self.session_timeout + self.outage_backoff
         mend = (
             f"must be longer than {SLOWEST_WRITES} MONGO_TIMEOUT + LEASE / 2 + SESSION_TIMEOUT + OUTAGE_BACKOFF, as a "
             f"batch may take (here {longest:g} seconds), or it comes again without end: raise it, or lower one of these"
         )
-        return self.max_poll_interval <= longest, "MAX_POLL_INTERVAL", mend
+        limits = {"MAX_POLL_INTERVAL": self.max_poll_interval, "LIVENESS_DEADLINE": self.liveness_deadline}
+        return [(limit <= longest, name, mend) for name, limit in limits.items()]
 
 
 def _is_address(text: str) -> bool:
@@ -273,36 +272,3 @@ def _fault(error: object) -> str:
         example = f", e.g. {name}={about.examples[0]}" if about.examples else ""
         return f"{name} is not set: {str(about.description).rstrip('.')}{example}"
     return f"{name} is wrong: {error['msg']}. {about.description}"
-
-
-def settings_page() -> str:
-    """Return `deploy/SETTINGS.md`: every setting with its default and meaning, made from the model."""
-    rows = [
-        f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
-    ]
-    return "\n".join(
-        [
-            "# Settings",
-            "",
-            "Environment variables, or lines of `.env` in the working directory. Made by `make docs`; do not edit.",
-            "",
-            "| setting | default | meaning |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "**required**"
-    if field.default is None:
-        return "none"
-    value = field.default
-    return f"`{TypeAdapter(timedelta).dump_python(value, mode='json') if isinstance(value, timedelta) else value}`"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(settings_page())

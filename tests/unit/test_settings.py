@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from processor.errors import InvalidSettings
-from processor.settings import PREFIX, Settings, load_settings, settings_page
+from processor.settings import PREFIX, Settings, load_settings
+from processor.settings_page import settings_page
 from processor.unknown_settings import unknown_settings
 from schemas.export import files as exported
 
