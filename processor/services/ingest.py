@@ -24,7 +24,7 @@ from processor.core.identity import Identification
 from processor.core.index import JourneyIndex, Match
 from processor.core.letters import condensed
 from processor.core.matching import Matched, match
-from processor.core.records import Batch, Record, Rejected, StatementRecord
+from processor.core.records import Batch, Reason, Record, Rejected, StatementRecord
 from processor.core.rejections import RejectionBudget, Rejections
 from processor.core.shelves import Held
 from processor.core.sighting import Sighting, sighted
@@ -88,6 +88,8 @@ class Ingest:
         self._around = surroundings
         self._promoter = promoter
         self._rejections = Rejections()
+        for reason in Reason:
+            surroundings.metrics.dead_letters.labels(str(reason))  # from 0 on: the first letter is an increase, too
 
     async def step(self) -> int:
         """Take one batch through the three effects; return how many records it had.

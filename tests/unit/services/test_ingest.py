@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from processor.core.glance import Glance, LeaveOut
 from processor.core.identity import Identification
+from processor.core.records import Reason
 from processor.core.shelves import Held
 from processor.errors import BrokerUnavailable, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
@@ -26,6 +27,14 @@ async def an_ingest(world: World, **policy: Any) -> tuple[Ingest, MemoryRecordSo
     letters = MemoryDeadLetters(world.broker, LETTERS, world.effects)
     chosen = IngestPolicy(**{"tenancy": OURS, **policy})
     return Ingest(member, world.store, letters, world.journeys, chosen, world.around, PromoterBeside()), member
+
+
+async def test_i3_the_first_letter_of_each_reason_is_an_increase() -> None:
+    """Prometheus sees none in a counter that was not there before."""
+    world = World()
+    await an_ingest(world)
+    read = world.metrics.registry.get_sample_value
+    assert {read("journey_progress_dead_letters_total", {"reason": reason}) for reason in Reason} == {0}
 
 
 async def test_i1_i3_the_order_of_durable_effects() -> None:
