@@ -18,7 +18,7 @@ from processor.errors import Unavailable
 from processor.metrics import Metrics
 from processor.opening import Interfaces, Stores, open_history, open_interfaces, open_stores
 from processor.policies import folding_policy, ingest_policy, recalculating_policy
-from processor.ports import Evidence
+from processor.ports.progress import Evidence
 from processor.probes import probes
 from processor.services import backlog, finished, ingest, journeys, lag, promoter, recalculation, relay
 from processor.services.backlog import BacklogWatch

@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from processor.clock import SystemClock
 from processor.metrics import Metrics
 from processor.policies import ingest_policy, recalculation_policy
-from processor.ports import (
-    Clients,
-    Clock,
-    History,
-    JourneyCatalog,
-    JourneyWriter,
-    ProgressReader,
-    ProgressStore,
-    QueryReader,
-    Recalculations,
-)
+from processor.ports.interfaces import Clients, JourneyCatalog, JourneyWriter, QueryReader
+from processor.ports.progress import ProgressReader, ProgressStore
+from processor.ports.recalculation import History, Recalculations
+from processor.ports.stream import Clock
 from processor.services.liveness import Vitals
 from processor.settings import Settings
 from processor.store.clients import MongoClients

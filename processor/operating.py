@@ -18,7 +18,7 @@ from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.errors import BrokerUnavailable
 from processor.opening import open_stores
-from processor.ports import Backlog, Lock
+from processor.ports.progress import Backlog, Lock
 from processor.services import replay
 from processor.services.replay import Replayed
 from processor.settings import Settings

@@ -13,7 +13,7 @@ from bson import ObjectId
 from processor.api.errors import too_often
 from processor.api.rates import Rates
 from processor.api.secrets import Verifier
-from processor.ports import Clients
+from processor.ports.interfaces import Clients
 
 READING: Final = frozenset({"all", "all/read"})
 WRITING: Final = frozenset({"all"})

@@ -11,7 +11,9 @@ from processor.api.rates import Rates
 from processor.core.identity import Identification
 from processor.core.promotion import FoldingPolicy
 from processor.metrics import Metrics
-from processor.ports import Clock, QueryReader, Recalculations
+from processor.ports.interfaces import QueryReader
+from processor.ports.recalculation import Recalculations
+from processor.ports.stream import Clock
 from processor.services.authoring import Authoring
 
 Faults = Callable[[], Awaitable[list[str]]]

@@ -7,7 +7,7 @@ import typer
 
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
 from processor.operating import list_locks
-from processor.ports import Lock
+from processor.ports.progress import Lock
 from schemas.ids import format_timestamp
 
 app = typer.Typer(no_args_is_help=True, help="Documents that promoters and relays hold under a lease.")

@@ -13,7 +13,8 @@ from processor.core.conditions.dialect import check_extent
 from processor.core.journey import InvalidJourney, compile_journey
 from processor.core.queries import JOURNEY, OWN
 from processor.errors import InvalidInput, NotFound, StoreUnavailable
-from processor.ports import Clock, JourneyWriter, QueryReader
+from processor.ports.interfaces import JourneyWriter, QueryReader
+from processor.ports.stream import Clock
 from schemas.journey import Journey, journey_document, journey_from, revision_of
 
 KEPT: Final = frozenset({"_id", "id", "__v", "organisation", "version", "recalculateStatus", "createdAt", "updatedAt"})

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from processor.ports import ProgressStore
+from processor.ports.progress import ProgressStore
 from processor.services.surroundings import Surroundings
 
 LOOP = "backlog"

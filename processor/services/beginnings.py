@@ -14,7 +14,7 @@ from processor.core.evidence import Append
 from processor.core.fold import Outcome
 from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
-from processor.ports import Evidence
+from processor.ports.progress import Evidence
 from processor.services.promoting import Promotes, Promoting
 
 UNASKED = 500

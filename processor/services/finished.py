@@ -20,7 +20,7 @@ from processor.core.identity import Identification, Who, owner_again, progress_i
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.core.shelves import Held
-from processor.ports import RunningRecalculations
+from processor.ports.recalculation import RunningRecalculations
 from processor.services.surroundings import Surroundings
 
 LOOP = "finished"

@@ -14,7 +14,7 @@ from bson import ObjectId
 from processor.core.evidence import Append, Retraction
 from processor.core.promotion import FoldingPolicy, promote
 from processor.core.rereading import Scope, foreseen
-from processor.ports import History, ReplayStore
+from processor.ports.recalculation import History, ReplayStore
 from processor.services.recalculation import Rereading
 
 DOCUMENTS = 500

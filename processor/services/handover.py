@@ -12,7 +12,7 @@ from datetime import datetime
 from bson import ObjectId
 
 from processor.core.evidence import ProgressEvent
-from processor.ports import OutboxClaim, RelayLease
+from processor.ports.progress import OutboxClaim, RelayLease
 from processor.services.surroundings import Leasing
 
 

@@ -29,7 +29,8 @@ from processor.core.rejections import RejectionBudget, Rejections
 from processor.core.shelves import Held
 from processor.core.sighting import Sighting, sighted
 from processor.errors import RejectionBudgetSpent
-from processor.ports import DeadLetters, Evidence, RecordSource
+from processor.ports.progress import Evidence
+from processor.ports.stream import DeadLetters, RecordSource
 from processor.services.finished import Finished
 from processor.services.journeys import Journeys
 from processor.services.landing import Landing

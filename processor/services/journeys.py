@@ -12,7 +12,8 @@ from bson import ObjectId
 
 from processor.core.index import JourneyIndex, Known, index_journeys
 from processor.core.journey import JourneyRules
-from processor.ports import JourneyCatalog, ProgressStore
+from processor.ports.interfaces import JourneyCatalog
+from processor.ports.progress import ProgressStore
 from processor.services.surroundings import Surroundings
 
 LOOP = "journeys"

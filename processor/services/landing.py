@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from processor.core.evidence import Append, Item
 from processor.core.matching import Matched
 from processor.core.records import StatementRecord
-from processor.ports import Clock, Evidence
+from processor.ports.progress import Evidence
+from processor.ports.stream import Clock
 
 TURNS = 8
 """Turns of the event loop after each piece: what is sent or has come takes several, from a socket to who waits."""

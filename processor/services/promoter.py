@@ -18,7 +18,7 @@ from processor.core.evidence import Promotion
 from processor.core.journey import JourneyRules
 from processor.core.promotion import is_held_back, needed_version, promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, whole
-from processor.ports import Applied, Claim
+from processor.ports.progress import Applied, Claim
 from processor.services.promoting import Promotes
 
 LOOP = "promote"

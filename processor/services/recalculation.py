@@ -25,7 +25,7 @@ from processor.core.index import JourneyIndex
 from processor.core.matching import Matched, match
 from processor.core.recalculation import Recalculation, Stage
 from processor.core.rereading import Scope, holders_of, retraction_of, verdicts_on
-from processor.ports import History, RecalculationWork, ReplayStore, Reread
+from processor.ports.recalculation import History, RecalculationWork, ReplayStore, Reread
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
 

@@ -18,7 +18,8 @@ import structlog
 from bson import ObjectId
 
 from processor.errors import Unavailable
-from processor.ports import DELIVERY_SHARE, EventSink, OutboxClaim, ProgressStore
+from processor.ports.progress import OutboxClaim, ProgressStore
+from processor.ports.stream import DELIVERY_SHARE, EventSink
 from processor.services.handover import Handover
 from processor.services.surroundings import Leasing, Surroundings
 

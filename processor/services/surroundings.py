@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_whe
 
 from processor.errors import JourneyProgressError
 from processor.metrics import Metrics
-from processor.ports import Clock
+from processor.ports.stream import Clock
 from processor.services.liveness import Liveness
 
 Answer = TypeVar("Answer")

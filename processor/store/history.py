@@ -14,7 +14,7 @@ from processor.core.decode import stored_statement
 from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
 from processor.core.rereading import Scope, evidence_of
-from processor.ports import Reread
+from processor.ports.recalculation import Reread
 from processor.store import updates
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import translated

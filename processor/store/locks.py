@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pymongo.asynchronous.collection import AsyncCollection
 
-from processor.ports import Lock
+from processor.ports.progress import Lock
 from processor.store.connect import Document
 from processor.store.failures import translated
 

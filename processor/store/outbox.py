@@ -16,7 +16,7 @@ from bson import ObjectId
 from pymongo import UpdateMany
 
 from processor.core.evidence import ProgressEvent
-from processor.ports import RelayLease
+from processor.ports.progress import RelayLease
 
 Update = dict[str, Any]
 

@@ -16,7 +16,7 @@ from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
 from processor.errors import DocumentFull, StoreUnavailable
-from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
+from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.store import outbox, updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated

@@ -17,7 +17,7 @@ from pymongo.errors import DocumentTooLarge, ExecutionTimeout, OperationFailure
 from processor.core.queries import JOURNEY, OWN, PROGRESS, Found, Model, Projection, Query
 from processor.core.recalculation import with_status
 from processor.errors import InvalidInput, StoreUnavailable
-from processor.ports import Clock
+from processor.ports.stream import Clock
 from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, Database, Document
 from processor.store.failures import translated
 from processor.store.whole import joining, with_attempts

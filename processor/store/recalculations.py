@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from processor.core.journey import InvalidJourney, compile_journey
 from processor.core.recalculation import Recalculation, Stage, with_status
 from processor.errors import InvalidRecalculation, NotFound
-from processor.ports import Clock
+from processor.ports.stream import Clock
 from processor.store.connect import JOURNEYS, RECALCULATIONS, Database, Document
 from processor.store.failures import translated
 from processor.store.updates import Filter

@@ -8,7 +8,7 @@ from bson import ObjectId
 
 from processor.core.evidence import Append, Retraction
 from processor.core.records import StatementRecord
-from processor.ports import Waking
+from processor.ports.recalculation import Waking
 from processor.store import updates
 from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import translated

@@ -25,7 +25,7 @@ from processor.core.completions import items_to
 from processor.core.continuation import Continuation
 from processor.core.evidence import CROWDED, Append, Promotion, Retraction, Segment
 from processor.core.retraction import replay_entry, retraction_entry
-from processor.ports import RelayLease
+from processor.ports.progress import RelayLease
 from processor.store.outbox import BY_ID, Update, outbox_entry, relay_claim
 
 BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]

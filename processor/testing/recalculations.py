@@ -13,7 +13,7 @@ from processor.core.recalculation import Recalculation
 from processor.core.records import StatementRecord
 from processor.core.rereading import Scope, evidence_of
 from processor.core.retraction import retraction_entry
-from processor.ports import Reread, Waking
+from processor.ports.recalculation import Reread, Waking
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults, effect, no_faults
 from processor.testing.store import MemoryDatabase, MemoryProgressStore

@@ -19,7 +19,7 @@ from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_o
 from processor.core.records import StatementRecord
 from processor.core.retraction import replay_entry
 from processor.core.spilling import whole
-from processor.ports import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
+from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.testing.faults import Faults, effect, no_faults
 from processor.testing.writes import (
     Document,

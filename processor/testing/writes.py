@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from processor.core.completions import items_to
 from processor.core.evidence import Promotion
-from processor.ports import Lock
+from processor.ports.progress import Lock
 
 Document = dict[str, Any]
 

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from processor.core.letters import OMITTED, DeadLetter, Header, digest, explanation, letter_of, omission, time_header
 from processor.core.records import Reason, Rejected
 from processor.errors import BrokerUnavailable, Misfit
-from processor.ports import Clock
+from processor.ports.stream import Clock
 from processor.settings import Settings
 from processor.transport.producer import Message, Producer, is_about_the_message
 from processor.transport.reading import read_all, read_one, spans_of

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processor.core.decode import Tenancy, decode
 from processor.core.records import StatementRecord
 from processor.core.rereading import Scope
-from processor.ports import Reread
+from processor.ports.recalculation import Reread
 from processor.settings import Settings
 from processor.transport.connect import connection, stop_within, translated
 from processor.transport.reading import spans_of

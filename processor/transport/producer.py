@@ -22,7 +22,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from processor.ports import DELIVERY_SHARE
+from processor.ports.stream import DELIVERY_SHARE
 from processor.settings import Settings
 from processor.transport.connect import connection, stop_within, translated
 

@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from processor.core.evidence import Append
-from processor.ports import ProgressReader, ProgressStore
+from processor.ports.progress import ProgressReader, ProgressStore
 from tests.builders import WAYPOINTS, a_promotion, an_append, an_item, at
 
 

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from processor.core.letters import Place, digest
 from processor.core.records import Reason, Record, Rejected
-from processor.ports import DeadLetters
+from processor.ports.stream import DeadLetters
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters

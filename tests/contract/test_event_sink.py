@@ -12,7 +12,7 @@ from bson import ObjectId
 from processor.core.evidence import ProgressEvent
 from processor.core.records import Record
 from processor.errors import BrokerUnavailable
-from processor.ports import EventSink
+from processor.ports.stream import EventSink
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryEventSink
 from processor.transport.events import KafkaEventSink

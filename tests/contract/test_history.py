@@ -15,7 +15,7 @@ from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.rereading import Scope
-from processor.ports import History, Reread
+from processor.ports.recalculation import History, Reread
 from processor.settings import Settings
 from processor.store.connect import STATEMENTS, Database
 from processor.store.history import MongoHistory

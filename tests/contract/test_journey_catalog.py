@@ -7,7 +7,7 @@ import pytest
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from processor.errors import StoreUnavailable
-from processor.ports import JourneyCatalog
+from processor.ports.interfaces import JourneyCatalog
 from processor.store.connect import JOURNEYS, Database
 from processor.store.journeys import MongoJourneyCatalog
 from processor.testing.journeys import MemoryJourneyCatalog

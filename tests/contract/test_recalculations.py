@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from processor.core.recalculation import Recalculation, Stage
 from processor.errors import InvalidRecalculation, NotFound
-from processor.ports import RecalculationWork
+from processor.ports.recalculation import RecalculationWork
 from processor.store.connect import JOURNEYS, Database
 from processor.store.recalculations import MongoRecalculations, RecalculationPolicy
 from processor.testing.recalculations import MemoryRecalculationWork

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from processor.core.records import Batch
-from processor.ports import RecordSource
+from processor.ports.stream import RecordSource
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryGroup, MemoryRecordSource
 from processor.transport.admin import open_admin

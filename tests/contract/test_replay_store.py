@@ -9,7 +9,8 @@ from bson import ObjectId
 from msgspec.structs import replace
 
 from processor.core.evidence import CROWDED, Append, Retraction
-from processor.ports import ProgressReader, ProgressStore, ReplayStore, Waking
+from processor.ports.progress import ProgressReader, ProgressStore
+from processor.ports.recalculation import ReplayStore, Waking
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
 from processor.store.replays import MongoReplayStore

@@ -13,7 +13,7 @@ from processor.core.continuation import Continuation, go_on
 from processor.core.journey import JourneyRules
 from processor.core.promotion import FoldingPolicy
 from processor.errors import StoreUnavailable
-from processor.ports import RelayLease
+from processor.ports.progress import RelayLease
 from processor.store.connect import Database
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader

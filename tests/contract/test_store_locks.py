@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from processor.ports import Lock, ProgressStore
+from processor.ports.progress import Lock, ProgressStore
 from processor.store.connect import PROGRESSES, Database
 from processor.store.progress import MongoProgressStore
 from processor.testing.store import MemoryDatabase, MemoryProgressStore

@@ -6,7 +6,7 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 from msgspec.structs import replace
 
-from processor.ports import OutboxClaim, ProgressStore
+from processor.ports.progress import OutboxClaim, ProgressStore
 from processor.store.connect import PROGRESSES, Database
 from processor.store.progress import MongoProgressStore
 from processor.store.queues import BETWEEN, DEEPER, SLACK, START

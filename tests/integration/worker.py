@@ -11,7 +11,7 @@ from processor.clock import SystemClock
 from processor.core.evidence import Promotion
 from processor.core.promotion import FoldingPolicy
 from processor.metrics import Metrics
-from processor.ports import Applied, Claim, RelayLease
+from processor.ports.progress import Applied, Claim, RelayLease
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter

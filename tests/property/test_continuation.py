@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processor.core.evidence import Append
 from processor.core.promotion import FoldingPolicy
-from processor.ports import Evidence
+from processor.ports.progress import Evidence
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
 from processor.services.handover import Handover

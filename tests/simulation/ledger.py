@@ -18,7 +18,7 @@ from processor.core.identity import Identification, Uncounted, owners_of, progre
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.core.shelves import Held
-from processor.ports import Claim, OutboxClaim, RelayLease
+from processor.ports.progress import Claim, OutboxClaim, RelayLease
 from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults

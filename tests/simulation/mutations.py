@@ -16,7 +16,7 @@ from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
-from processor.ports import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
+from processor.ports.progress import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
 from processor.services.ingest import Ingest

@@ -10,7 +10,7 @@ from processor.core.decode import Tenancy
 from processor.core.promotion import FoldingPolicy
 from processor.errors import Unavailable
 from processor.metrics import Metrics
-from processor.ports import Evidence
+from processor.ports.progress import Evidence
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
 from processor.services.finished import Finished

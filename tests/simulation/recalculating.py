@@ -17,7 +17,7 @@ from processor.core.matching import match
 from processor.core.promotion import FoldingPolicy, promote
 from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
-from processor.ports import History
+from processor.ports.recalculation import History
 from processor.services.continuations import Continuations
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys

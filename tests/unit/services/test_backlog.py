@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import cast
 
 from processor.metrics import Metrics
-from processor.ports import Clock
+from processor.ports.stream import Clock
 from processor.services.backlog import BacklogWatch
 from processor.services.surroundings import Surroundings
 from processor.testing.store import MemoryDatabase, MemoryProgressStore

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from processor.core.promotion import FoldingPolicy
-from processor.ports import Claim
+from processor.ports.progress import Claim
 from processor.services.surroundings import Leasing
 from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
 from tests.unit.services.promoting import LEASE, a_promoter

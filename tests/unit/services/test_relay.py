@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from processor.core.records import Record
 from processor.errors import StoreUnavailable
-from processor.ports import OutboxClaim
+from processor.ports.progress import OutboxClaim
 from processor.services.handover import Handover
 from processor.services.relay import Relay
 from processor.services.surroundings import Leasing
