@@ -159,6 +159,8 @@ class _Assembly:
             worker = Promoter(self._promoting(stores, known, hints))
             full = settings.promote_batch if Part.INGEST in parts else 1
             loops.append(Loop(promoter.LOOP, worker.step, settings.idle_pause, hints.appended, full))
+            looking = RecalculationWatch(hints.finished, stores.recalculations, around)
+            loops.append(Loop(finished.LOOP, looking.step, settings.journeys_poll / 3))
         if Part.RECALCULATION in parts:
             loops.append(await self._recalculation_loop(stores, known))
         if Part.INGEST in parts or Part.RELAY in parts:
@@ -185,9 +187,6 @@ class _Assembly:
             loops.append(Loop(ingest.LOOP, member.step))
             behind = LagWatch(lambda: consumer_standings(source), lambda: _held(source), around)
             loops.append(Loop(lag.LOOP, behind.step, settings.backlog_poll))
-            if Part.PROMOTE in parts:
-                looking = RecalculationWatch(hints.finished, stores.recalculations, around)
-                loops.append(Loop(finished.LOOP, looking.step, settings.journeys_poll / 3))
         return loops
 
     def _evidence(self, parts: Sequence[Part], stores: Stores, known: Journeys, hints: _Hints) -> Evidence:

@@ -36,7 +36,7 @@ class Owner(Struct, frozen=True):
     identity: bytes
 
 
-CROWDED = 2_000
+CROWDED = 10_000
 """Pending items of a waypoint beyond which a document is folded at once, also when a recalculation has found them.
 
 Else one that finds very many of one owner ends at what a document takes, and nobody would ever make room.

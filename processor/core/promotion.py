@@ -7,6 +7,7 @@ Promoting a promoted document decides nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import nsmallest
 from typing import Any
 
 from processor.core.changes import Change, changes_between
@@ -14,7 +15,7 @@ from processor.core.completions import DurationUnit, attempt_to, attempts_from, 
 from processor.core.evidence import Item, Key, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
-from processor.core.retraction import evidence_left
+from processor.core.retraction import evidence_left, retractions_in
 from processor.core.spilling import STATEMENT_BYTES, Away, Spilling, count_of, joined, sealed_part, spill, split
 from schemas.progress import public_state
 from schemas.rendering import to_json
@@ -23,6 +24,9 @@ DATES = ("startedAt", "completedAt", "duration")
 
 OUTBOX_BYTES = 4_194_304
 """Events of a document that may wait: with more of them nothing is promoted until a relay has published some."""
+
+UNLIMITED = timedelta.max
+"""The horizon of a fold that a recalculation has a part in: it finds evidence in no order of time."""
 
 PENDING_BYTES = 8_388_608
 """With more than this pending, a document may have no room left but for less than a promotion consumes."""
@@ -40,6 +44,10 @@ class FoldingPolicy:
     """Pending items of a waypoint that one promotion consumes: mongod compares each of them with each that is there."""
     changes: int = 1_000
     """Changes that an event tells, the last ones: a late statement may move very many attempts at once."""
+
+    def for_rereading(self) -> "FoldingPolicy":
+        """Return what to follow while a journey's history is read again: nothing is too late, as it has no order."""
+        return replace(self, lateness_horizon=UNLIMITED)
 
     def for_pending(self, number: int) -> "FoldingPolicy":
         """Return what to follow with so many items pending: with very many, to write as little as possible."""
@@ -78,17 +86,22 @@ def promote(
         return Promotion(document["_id"], _news(document, {"waiting": True}))
 
     processing = document["processing"]
-    replayed = tuple(processing.get("replay", ()))
-    left = evidence_left(replayed, rules.version)
+    asked = tuple(processing.get("replay", ()))
+    left = evidence_left(asked, rules.version)
     listed = {key: entry["statements"] for key, entry in document["pendingProgress"].items()}
     policy = policy.for_pending(sum(map(len, listed.values())))
-    pending = {key: items_from(entries[: policy.pending_limit]) for key, entries in listed.items()}
-    is_partial = any(len(entries) > policy.pending_limit for entries in listed.values())
+    pending, is_partial = _earliest(listed, policy.pending_limit)
+    replayed = asked
+    if is_partial and asked:
+        # What a recalculation has asked is done with the last part; but what it takes back, before any is counted.
+        replayed = retractions_in(asked)
+        pending = {} if replayed else pending
     surplus: Evidence = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
     before = attempts_from(document["completions"])
     newest = _newest(processing.get("newest"), pending)
     away = Away.of(processing.get("spilled", ()))
-    sealed, sealed_away = _sealed(processing, before, rules.version, newest, policy.lateness_horizon)
+    horizon = UNLIMITED if asked else policy.lateness_horizon
+    sealed, sealed_away = _sealed(processing, before, rules.version, newest, horizon)
     first = max(sealed - away.attempts, 0)
 
     counted = [{key: left(key, items) for key, items in attempt.counted.items()} for attempt in before[first:]]
@@ -119,7 +132,7 @@ def promote(
         spilling = spill(completions, away.manifest, document, policy.document_bytes)
         changed["completions"] = spilling.kept
         notes["spilled"] = spilling.manifest or None
-        changes = changes_between(before, folded.attempts, replay=bool(replayed), first=away.attempts)
+        changes = changes_between(before, folded.attempts, replay=bool(asked), first=away.attempts)
         event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
     return Promotion(
         progress=document["_id"],
@@ -141,6 +154,21 @@ def _news(document: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, An
     """Return those notes that are not in the document already."""
     known = document["processing"]
     return {key: value for key, value in notes.items() if known.get(key) != value}
+
+
+def _earliest(
+    listed: Mapping[str, Sequence[Mapping[str, Any]]], limit: int
+) -> tuple[dict[str, tuple[Item, ...]], bool]:
+    """Return what is pending, and whether only a part: of no waypoint more than `limit`, and of all the earliest.
+
+    Else what comes with the next part could be too late for what this one has completed (F1).
+    """
+    crowded = [entries for entries in listed.values() if len(entries) > limit]
+    if not crowded:
+        return {key: items_from(entries) for key, entries in listed.items()}, False
+    until = min(nsmallest(limit, (entry["timestamp"] for entry in entries))[-1] for entries in crowded)
+    early = {key: [entry for entry in entries if entry["timestamp"] <= until] for key, entries in listed.items()}
+    return {key: items_from(entries[:limit]) for key, entries in early.items()}, True
 
 
 def _finished(rules: JourneyRules, attempts: Sequence[Attempt]) -> Key | None:

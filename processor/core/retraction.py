@@ -28,6 +28,11 @@ def retraction_entry(retraction: Retraction) -> dict[str, Any]:
     return {**replay_entry(retraction.replay, retraction.version), "retract": retract}
 
 
+def retractions_in(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return those entries that take evidence back."""
+    return tuple(entry for entry in entries if entry.get("retract"))
+
+
 def evidence_left(entries: Iterable[Entry], version: int) -> Callable[[str, Sequence[Item]], tuple[Item, ...]]:
     """Return what leaves out the retracted items of a waypoint.
 

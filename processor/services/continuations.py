@@ -65,7 +65,7 @@ class Continuations(Promotes):
         self, append: Append, rules: JourneyRules | None, document: Mapping[str, Any], now: datetime
     ) -> Continuation | None:
         try:
-            return go_on(append, rules, document, self._policy, now)
+            return go_on(append, rules, document, self._policy_of(append.journey, now), now)
         except Exception:  # noqa: BLE001 - a document edited by hand can break in any way; its promoter tells of it
             return None
 

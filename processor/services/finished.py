@@ -79,6 +79,10 @@ class Finished:
             if completed.rules.id in recalculated:
                 self._forget(completed)
 
+    def may_be_reread(self, journey: ObjectId, now: datetime) -> bool:
+        """Tell whether the journey's history may be read again at this instant: it is, or nobody could look lately."""
+        return journey in self._recalculated or not self._is_trusted(now)
+
     def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Key) -> None:
         """Remember the owner of a document that is durably complete; `last` is the item that completed it.
 
@@ -158,7 +162,7 @@ def _is_over(owners: Sequence[Mapping[Who | None, datetime]], seen: Any) -> bool
 
 
 class RecalculationWatch:
-    """The loop that looks which journeys are recalculated."""
+    """The loop that looks which journeys are recalculated, for all that promotes in the process."""
 
     def __init__(self, finished: Finished, running: RunningRecalculations, surroundings: Surroundings) -> None:
         self._finished = finished

@@ -54,7 +54,7 @@ class Foresight:
 
     async def foresee(self, scope: Scope, now: datetime, looked: Looked) -> AsyncIterator[Foreseen]:
         """Yield each document that would change."""
-        asked = await self._asked(scope, looked)
+        asked, policy = await self._asked(scope, looked), self.folding.for_rereading()
         every = sorted(asked)
         for first in range(0, len(every), DOCUMENTS):
             ids = every[first : first + DOCUMENTS]
@@ -62,7 +62,7 @@ class Foresight:
             for progress in ids:
                 before = known.get(progress)
                 document = foreseen(before, asked[progress].retractions, asked[progress].appends, now)
-                promotion = promote(document, scope.rules, self.folding, now)
+                promotion = promote(document, scope.rules, policy, now)
                 if promotion.event:
                     yield Foreseen(
                         progress=progress,

@@ -126,7 +126,8 @@ class Promoter(Promotes):
                 )
                 return None
             claimed = document if found is None else whole(document, found)
-            return promote(claimed, rules, self._policy, self._around.clock.now())
+            now = self._around.clock.now()
+            return promote(claimed, rules, self._policy_of(document["journey"], now), now)
         except Exception:  # noqa: BLE001 - a document edited by hand can break in any way
             self._around.metrics.failed_promotions.inc()
             structlog.get_logger(__name__).exception("promotion failed", progress=str(document["_id"]))

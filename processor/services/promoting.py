@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -21,8 +22,8 @@ from processor.services.surroundings import Leasing, Surroundings
 class Promoting:
     """The store and the journeys, how to fold, the locks, and the hints to the process's other loops.
 
-    The relay of the process, if there is one, gets what it has to publish by `handover`; ingest gets to know by
-    `finished` whose statements can change nothing.
+    The relay of the process, if there is one, gets what it has to publish by `handover`. `finished` lets ingest know
+    whose statements can change nothing, and all that promotes which journeys are recalculated.
     """
 
     store: ProgressStore
@@ -41,10 +42,16 @@ class Promotes:
         self._store = promoting.store
         self._journeys = promoting.journeys
         self._policy = promoting.policy
+        self._policy_for_rereading = promoting.policy.for_rereading()
         self._around = promoting.around
         self._leasing = promoting.leasing
         self._handover = promoting.handover
         self._finished = promoting.finished
+
+    def _policy_of(self, journey: ObjectId, now: datetime) -> FoldingPolicy:
+        """Return how to fold: nothing is sealed for its age while evidence of any age may be found again (F1)."""
+        is_reread = self._finished is not None and self._finished.may_be_reread(journey, now)
+        return self._policy_for_rereading if is_reread else self._policy
 
     def _count(self, landed: int, promotions: Iterable[Promotion]) -> Counter[str]:
         """Count what landed, and what evidence the promotions dropped; return the latter by reason."""

@@ -168,7 +168,7 @@ class Recalculator:
         if not after.is_stuck(now, self._policy.patience):
             return after
         structlog.get_logger(__name__).warning(
-            "nobody folds what a recalculation has touched: are promoters running?",
+            "what a recalculation has touched is not folded yet: are promoters running?",
             journey=str(claimed.journey),
             waiting=woken.waiting,
         )

@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from processor.core.evidence import Append, Retraction
 from processor.core.records import StatementRecord
+from processor.errors import DocumentFull
 from processor.ports.recalculation import Waking
 from processor.store import updates
 from processor.store.connect import PROGRESSES, Database
@@ -31,10 +32,17 @@ class MongoReplayStore:
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> None:
         """Add evidence; see `ports.ReplayStore.append`."""
-        await self._store.append(appends, statements, now)
+        try:
+            await self._store.append(appends, statements, now)
+        except DocumentFull:
+            await self._mark_due(updates.touched(appends), now)
+            raise
         if appends:
-            with translated(), self._store.marking_due(now):
-                await self._progresses.update_many(updates.crowded(appends), updates.due_update(now), hint=BY_ID)
+            await self._mark_due(updates.crowded(appends), now)
+
+    async def _mark_due(self, documents: updates.Filter, now: datetime) -> None:
+        with translated(), self._store.marking_due(now):
+            await self._progresses.update_many(documents, updates.due_update(now), hint=BY_ID)
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""

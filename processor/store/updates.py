@@ -83,11 +83,16 @@ def append_update(append: Append, now: datetime) -> UpdateOne:
     return UpdateOne({"_id": append.progress}, update, upsert=True)
 
 
+def touched(appends: Sequence[Append]) -> Filter:
+    """Match the documents that were to be appended to."""
+    return {"_id": {"$in": [append.progress for append in appends]}}
+
+
 def crowded(appends: Sequence[Append]) -> Filter:
     """Match those documents that have much pending of what was just appended to them."""
     waypoints = sorted({waypoint for append in appends for waypoint in append.items})
     return {
-        "_id": {"$in": [append.progress for append in appends]},
+        **touched(appends),
         "$or": [{f"pendingProgress.{waypoint}.statements.{CROWDED}": {"$exists": True}} for waypoint in waypoints],
     }
 

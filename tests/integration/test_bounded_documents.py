@@ -6,6 +6,7 @@ from datetime import timedelta
 import bson
 import pytest
 from bson import ObjectId
+from msgspec.structs import replace
 
 from processor.clock import SystemClock
 from processor.core.completions import items_to
@@ -26,6 +27,7 @@ from processor.store.history import MongoHistory
 from processor.store.journeys import MongoJourneyCatalog
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
+from processor.store.replays import MongoReplayStore
 from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, at
 
 LIMIT = 8_192
@@ -128,6 +130,16 @@ async def test_evidence_beyond_what_a_document_takes_waits_for_a_promoter_and_th
     await learner.database[PROGRESSES].update_one({"_id": progress}, {"$unset": {"padding": ""}})
     await learner.store.append(appends, [], at(0))
     assert await learner.promoter.step() >= 2
+
+
+async def test_one_that_a_recalculation_has_filled_is_folded_before_its_end(learner: Learner) -> None:
+    """Nobody else would make room, and the recalculation would wait for it for ever."""
+    await learner.does(items(0))
+    await learner.database[PROGRESSES].update_one({}, {"$set": {"padding": bytes(FULL - 20_000)}})
+    found = [replace(an_append(*items(*range(1, 1_000))), replay="chunk")]
+    with pytest.raises(DocumentFull):
+        await MongoReplayStore(learner.database, learner.store).append(found, [], at(0))
+    assert await learner.promoter.step() == 1
 
 
 async def test_a_promotion_that_finds_no_room_waits_and_the_others_land(learner: Learner) -> None:

@@ -19,6 +19,7 @@ from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
 from processor.ports.recalculation import History
 from processor.services.continuations import Continuations
+from processor.services.finished import Finished
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
@@ -94,6 +95,7 @@ class World:
     clock: HeldClock = field(default_factory=HeldClock)
     crashes: Callable[[str], bool] = lambda _: False
     rate: float = 1e9
+    policy: FoldingPolicy = POLICY
 
     def __post_init__(self) -> None:
         self.metrics = Metrics()
@@ -129,7 +131,9 @@ class World:
 
     def _promoting(self, known: Journeys, limit: int = 100) -> Promoting:
         store, leasing = MemoryProgressStore(self.database, self._faults), Leasing(LEASE, limit)
-        return Promoting(store, known, POLICY, self._around(), leasing, Handover(leasing))
+        finished = Finished(LEASE)
+        finished.look([] if self.is_at(None) else [JOURNEY], self.clock.now())
+        return Promoting(store, known, self.policy, self._around(), leasing, Handover(leasing), finished)
 
     async def claim_slowly(self) -> Callable[[], Awaitable[object]]:
         """Claim and decide as a promoter does; return what writes it, however late."""

@@ -16,10 +16,11 @@ from processor.testing.broker import MemoryBroker
 from processor.testing.recalculations import MemoryHistory
 from processor.testing.store import MemoryProgressStore
 from schemas.rendering import rendered
-from tests.builders import JOURNEY, ORGANISATION, an_owner
+from tests.builders import JOURNEY, ORGANISATION, an_owner, at
 from tests.simulation.recalculating import (
     LEASE,
     PATIENCE,
+    POLICY,
     Crash,
     World,
     a_stored,
@@ -98,6 +99,26 @@ async def one_of_them(
                 await world.recalculator(chunk=dice.randint(1, 4)).step()
     except Crash:
         pass
+
+
+async def test_f1_what_is_found_again_is_never_too_late_however_live_evidence_comes_between() -> None:
+    """The history of bare statements has no order of time: a horizon would seal what the next chunk still changes."""
+    world = World(policy=replace(POLICY, lateness_horizon=timedelta(seconds=3)))
+    history = [a_stored(number, "c", timestamp=at(1_000 - 20 * number)) for number in range(1, 20)]
+    live = [a_stored(number, "c", timestamp=at(number)) for number in range(2_000, 2_024)]
+    await world.save(BEFORE)
+    await world.live(*history)
+    await world.save(AFTER)
+    world.start()
+    worker = world.recalculator(chunk=3)
+    for number, statement in enumerate(live):
+        if number % 2:  # what a chunk has asked for is folded with the first, and not there with the second
+            await worker.step()
+        await world.live(statement)
+        await world.promote()
+    await world.recalculated()
+    await world.quiet()
+    assert world.documents() == (await fresh(history + live)).documents()
 
 
 async def test_every_document_is_folded_once_and_its_event_is_a_replay() -> None:

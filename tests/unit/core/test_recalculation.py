@@ -1,5 +1,6 @@
 """A recalculation as a value, and the folding of what it asks (semantics.md, sections 4 and 7)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -50,6 +51,53 @@ def counted(document: dict[str, Any]) -> list[list[int]]:
 def changes(promotion: Promotion) -> list[str]:
     assert promotion.event is not None
     return [change["type"] for change in orjson.loads(promotion.event.data)["changes"]]
+
+
+def in_parts(document: dict[str, Any], rules: JourneyRules, policy: FoldingPolicy) -> list[Promotion]:
+    """Promote until nothing is left."""
+    promotions = [promote(document, rules, policy, at(1_000))]
+    apply_promotion(document, promotions[0], at(1_000))
+    return [*promotions, *(in_parts(document, rules, policy) if promotions[0].is_partial else [])]
+
+
+def test_f1_parts_are_the_earliest_so_that_none_is_too_late_for_the_last() -> None:
+    """Evidence waits in any order: a part in that order would seal what the next still had to change."""
+    rules, policy = journey_rules((0, 2), (1, 1), repeatable=True), FoldingPolicy(100, timedelta(seconds=5))
+    evidence = [(WAYPOINTS[number % 3 == 0], an_item(number)) for number in range(1, 31)]
+    whole, parts = a_document(), a_document()
+    for document in (whole, parts):
+        appended(document, evidence[::-1])
+    assert len(in_parts(whole, rules, policy)) == 1
+    assert len(in_parts(parts, rules, replace(policy, pending_limit=3))) > 5
+    assert parts["completions"] == whole["completions"]
+    assert counted(parts)
+
+
+def test_f1_what_a_recalculation_has_found_is_never_too_late() -> None:
+    document, rules = a_document(), journey_rules((0, 1), repeatable=True)
+    policy = FoldingPolicy(lateness_horizon=timedelta(seconds=5))
+    folded(document, rules, an_item(10))
+    appended(document, [(FIRST, an_item(5)), (FIRST, an_item(30))])
+    document["processing"]["replay"] = [{"key": "chunk", "version": 1}]
+    [promotion] = in_parts(document, rules, policy)
+    assert (counted(document), promotion.dropped) == ([[5], [10], [30]], {})
+    appended(document, [(FIRST, an_item(4)), (FIRST, an_item(31))])
+    [promotion] = in_parts(document, rules, policy)
+    assert (counted(document), promotion.dropped) == ([[5], [10], [30], [31]], {"sealed": 1})
+
+
+def test_what_a_recalculation_asked_is_done_with_the_last_part_and_retracted_before_the_first() -> None:
+    document, rules = a_document(), journey_rules((0, 9))
+    folded(document, rules, an_item(1), an_item(2))
+    appended(document, [(FIRST, an_item(number)) for number in (2, 3, 4, 5)])
+    found = {"key": "later", "version": 1}
+    document["processing"]["replay"] = [retracting(1, 2), found]
+    first, second, third = in_parts(document, rules, FoldingPolicy(pending_limit=2))
+    assert (first.consumed, first.replayed) == ({}, (retracting(1, 2),))
+    assert (second.replayed, third.replayed) == ((), (found,))
+    assert counted(document) == [[2, 3, 4, 5]]
+    assert all(it.event is None or it.event.replay for it in (first, second, third))
+    assert document["processing"]["replay"] == []
 
 
 def test_retracted_evidence_is_uncounted_and_the_event_is_a_replay() -> None:
