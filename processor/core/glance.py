@@ -6,6 +6,7 @@ not plainly a statement document that `decode` takes, and that no shelf has a pl
 limits are left to the whole reading, as no cheap look tells of them: numbers that no double holds, and nesting.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +26,9 @@ from schemas.ids import parse_object_id
 
 PATHS_LIMIT: Final = 64
 """Paths that are looked at besides the usual ones: each costs every statement a little."""
+
+FIELDS_LIMIT: Final = 64
+"""Fields that a path may need: each step with a dot in it doubles them, and real paths have one such, an IRI."""
 
 TENANTS_LIMIT: Final = 4096
 """Tenants whose ids are known to be ids."""
@@ -139,6 +143,7 @@ class Glance:
         return seen, failed
 
 
+_ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')
 _TENANT: Final = attrgetter("organisation", "lrs_id", "client")
 _REFERENCE: Final = attrgetter("_id")
 _YEARS: Final = attrgetter("timestamp.year"), attrgetter("stored.year")
@@ -204,8 +209,15 @@ def _shelf_of(
 
 
 def _is_plain(path: Path) -> bool:
-    """Tell a path that can be followed in what is decoded: dates are compared as the record's, numbers count arrays."""
-    return path[0].key not in ("timestamp", "stored") and all(step.position is None for step in path)
+    """Tell a path that can be followed in what is decoded: dates are compared as the record's, numbers count arrays.
+
+    msgspec takes no field whose name JSON has to escape.
+    """
+    return (
+        path[0].key not in ("timestamp", "stored")
+        and all(step.position is None and not _ESCAPED.search(step.key) for step in path)
+        and len(path) << sum(step.encoded is not None for step in path) <= FIELDS_LIMIT
+    )
 
 
 def _keys_in(path: Path) -> Callable[[Struct], Iterable[Any]]:

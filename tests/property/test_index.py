@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import orjson
 import pytest
 from bson import ObjectId
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from processor.core.index import JourneyIndex
 from processor.core.journey import JourneyRules, compile_journey
 from processor.core.records import Record, StatementRecord
 from processor.core.shelves import Entry, Shelves
-from tests.builders import START, a_journey
+from tests.builders import START, a_journey, a_statement, a_statement_document
 from tests.conftest import SHARED
 from tests.property.conditions.realistic import Leaves, a_realistic_query, in_dialect, leaves_of
 from tests.property.conditions.strategies import Case, Dice, cases
@@ -43,6 +44,60 @@ def test_every_match_is_a_candidate(crowd: int, case: Case) -> None:
         assert len(candidates) == len(set(map(id, candidates)))
         for query, found in zip(queries, conditions, strict=True):
             assert not found(document) or found in candidates, query
+
+
+NAMES = (
+    "a",
+    "statement",
+    "class",
+    "__init__",
+    'http://x.y/"a',
+    "DOMAIN\\user",
+    "a\nb",
+    "\0",
+    "x.y",
+    "a.b.c",
+    "é\u2028",
+)
+"""Keys that JSON may have."""
+
+
+@indexed
+@given(
+    st.lists(
+        st.lists(st.sampled_from(NAMES) | st.text(min_size=1, max_size=5), min_size=1, max_size=12),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+)
+def test_whatever_the_names_are_the_index_is_built_and_finds_it(paths: list[list[str]], is_encoded: bool) -> None:
+    """One path that nobody can look at must not cost all others their snapshot (DECISIONS 106)."""
+    conditions = [
+        {".".join(["statement", "result", "extensions", *(key.replace(".", "&46;") for key in path)]): 1}
+        for path in paths
+    ]
+    rules = [compile_journey(a_journey(waypoints=[{"_id": ObjectId(), "conditions": it}])) for it in conditions]
+    index = JourneyIndex(rules)
+    for path, journey in zip(paths, rules, strict=True):
+        extensions: Any = 1
+        for key in reversed(path):
+            extensions = {key.replace(".", "&46;") if is_encoded else key: extensions}
+        document = a_statement_document(statement=a_statement(result={"extensions": extensions}))
+        value = orjson.dumps(document)
+        [found] = decode(Record("statements", 0, 0, 0, value), Tenancy())
+        assert isinstance(found, StatementRecord)
+        assert journey.id in {match.journey.id for match in index.matches(found)}
+        [(_, things)] = index.glance.unsettled([value])
+        assert things is None or journey.id in {match.journey.id for match in things}
+
+
+def test_a_path_with_dots_in_every_part_is_not_looked_at() -> None:
+    """Fields for both spellings of each of so few parts take seconds already, of twice as many all memory."""
+    asked = {".".join(["statement", *["a&46;b"] * 14]): 1}
+    index = JourneyIndex([compile_journey(a_journey(waypoints=[{"_id": ObjectId(), "conditions": asked}]))])
+    assert not index.scanned
+    assert index.glance.unsettled([orjson.dumps(a_statement_document())]) == [(0, None)]
 
 
 @cache
