@@ -3,21 +3,18 @@
 `decode` never raises: whatever cannot be used becomes a `Rejected` with a reason from the closed list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from bson import ObjectId
 
+from processor.core.content import Fault, items_of
 from processor.core.identity import inverse_functional_identifier, is_group, statement_reference
 from processor.core.records import Reason, Record, Rejected, StatementRecord
 from schemas.ids import parse_object_id, parse_timestamp
-
-DEPTH_LIMIT = 64
-"""Nesting that a record may have: MongoDB stops at 100, and a document wraps the statement."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,26 +35,20 @@ known_id = lru_cache(4096)(parse_object_id)
 """Organisations, stores and clients come again and again."""
 
 
-class _Fault(Exception):
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
 def decode(record: Record, tenancy: Tenancy) -> list[StatementRecord | Rejected]:
     """Return what a record holds: one entry per statement in it, in its order, each judged on its own.
 
     A record that cannot be read at all gives one `Rejected`. An empty array gives an empty list.
     """
     try:
-        content = _content(record)
-    except _Fault as fault:
+        items = list(items_of(record))
+    except Fault as fault:
         return [Rejected(record, fault.reason, str(fault))]
     decoded: list[StatementRecord | Rejected] = []
-    for item, value in _statements(content):
+    for item, value in items:
         try:
             decoded.append(_statement_record(value, record, item, tenancy))
-        except _Fault as fault:
+        except Fault as fault:
             decoded.append(Rejected(record, fault.reason, str(fault), item))
     return decoded
 
@@ -68,62 +59,20 @@ def stored_statement(document: Mapping[str, Any]) -> StatementRecord | None:
         return None
     try:
         return _from_document(dict(document), STORED, None)
-    except _Fault:
+    except Fault:
         return None
-
-
-def _content(record: Record) -> Any:
-    if not record.is_readable:
-        raise _Fault(Reason.UNREADABLE, "a header's name is not UTF-8; the record stands only where it lies")
-    if not record.value:
-        raise _Fault(Reason.EMPTY, "the record has no value")
-    try:
-        content = orjson.loads(record.value)
-    except orjson.JSONDecodeError as error:
-        raise _Fault(Reason.NOT_JSON, f"the value is not UTF-8 JSON: {error}") from None
-    # Counting brackets is far cheaper than walking, and nearly every record ends here.
-    if record.value.count(b"{") + record.value.count(b"[") > DEPTH_LIMIT and _depth(content) > DEPTH_LIMIT:
-        raise _Fault(Reason.TOO_DEEP, f"the value is nested deeper than {DEPTH_LIMIT} levels")
-    return content
-
-
-def _depth(content: Any) -> int:
-    depth, level = 0, [content]
-    while level := [value for value in level if isinstance(value, dict | list)]:
-        depth += 1
-        if depth > DEPTH_LIMIT:
-            break
-        level = [child for value in level for child in (value.values() if isinstance(value, dict) else value)]
-    return depth
-
-
-def _statements(content: Any) -> Iterator[tuple[int | None, Any]]:
-    """Take CloudEvents and arrays apart: (position in the array or None, what should be a statement)."""
-    content = _unwrapped(content)
-    if isinstance(content, list):
-        for item, value in enumerate(content):
-            yield item, _unwrapped(value)
-    else:
-        yield None, content
-
-
-def _unwrapped(value: Any) -> Any:
-    """Return the data of a structured CloudEvent; in the binary binding the value is the data already."""
-    if isinstance(value, dict) and "specversion" in value and "data" in value:
-        return value["data"]
-    return value
 
 
 def _statement_record(value: Any, record: Record, item: int | None, tenancy: Tenancy) -> StatementRecord:
     if not isinstance(value, dict):
-        raise _Fault(Reason.WRONG_SHAPE, f"a statement is a JSON object, not {_json_type(value)}")
+        raise Fault(Reason.WRONG_SHAPE, f"a statement is a JSON object, not {_json_type(value)}")
     if isinstance(value.get("statement"), dict):
         return _from_document(value, record, item)
     if "actor" in value and "verb" in value and "object" in value:
         return _from_bare(value, record, item, tenancy)
     if "specversion" in value:
-        raise _Fault(Reason.WRONG_SHAPE, "a CloudEvent without JSON `data` (`data_base64` is not read)")
-    raise _Fault(
+        raise Fault(Reason.WRONG_SHAPE, "a CloudEvent without JSON `data` (`data_base64` is not read)")
+    raise Fault(
         Reason.WRONG_SHAPE, "neither a statement document (`statement`) nor a statement (`actor`, `verb`, `object`)"
     )
 
@@ -147,13 +96,13 @@ def _from_bare(statement: dict[str, Any], record: Record, item: int | None, tena
     _check_structure(statement)
     statement_id = statement.get("id")
     if not isinstance(statement_id, str) or not statement_id:
-        raise _Fault(
+        raise Fault(
             Reason.INVALID_ID, "a bare statement needs its `id`: without it a repeated delivery would count twice"
         )
     reference = statement_reference(statement_id)
     organisation = _from_header(record, "organisation") or tenancy.organisation
     if organisation is None:
-        raise _Fault(
+        raise Fault(
             Reason.NO_TENANT,
             "a bare statement needs the record header `organisation` (or setting DEFAULT_ORGANISATION)",
         )
@@ -198,11 +147,11 @@ def _check_structure(statement: Mapping[str, Any]) -> None:
     """Check what every statement must have: an identifiable actor, a verb id, an object (xAPI 1.0.3, Data 2.2)."""
     actor, verb, thing = statement.get("actor"), statement.get("verb"), statement.get("object")
     if not isinstance(actor, dict) or not _is_identifiable(actor):
-        raise _Fault(Reason.INVALID_ACTOR, "`actor` has no mbox, mbox_sha1sum, openid or account")
+        raise Fault(Reason.INVALID_ACTOR, "`actor` has no mbox, mbox_sha1sum, openid or account")
     if not isinstance(verb, dict) or not isinstance(verb.get("id"), str) or not verb["id"]:
-        raise _Fault(Reason.INVALID_VERB, "`verb` has no `id`")
+        raise Fault(Reason.INVALID_VERB, "`verb` has no `id`")
     if not isinstance(thing, dict) or not thing:
-        raise _Fault(Reason.INVALID_OBJECT, "`object` is not a JSON object with content")
+        raise Fault(Reason.INVALID_OBJECT, "`object` is not a JSON object with content")
 
 
 def _is_identifiable(actor: dict[str, Any]) -> bool:
@@ -216,12 +165,12 @@ def _object_id(document: Mapping[str, Any], key: str, missing: Reason | None = N
     value = document.get(key)
     if value is None:
         if missing:
-            raise _Fault(missing, f"`{key}` is missing")
+            raise Fault(missing, f"`{key}` is missing")
         return None
     try:
         return known_id(value) if isinstance(value, str) and key != "_id" else parse_object_id(value)
     except ValueError as error:
-        raise _Fault(Reason.INVALID_ID, f"`{key}`: {error}") from None
+        raise Fault(Reason.INVALID_ID, f"`{key}`: {error}") from None
 
 
 def _from_header(record: Record, name: str) -> ObjectId | None:
@@ -230,7 +179,7 @@ def _from_header(record: Record, name: str) -> ObjectId | None:
             try:
                 return parse_object_id(value.decode())
             except ValueError as error:
-                raise _Fault(Reason.INVALID_ID, f"record header `{name}`: {error}") from None
+                raise Fault(Reason.INVALID_ID, f"record header `{name}`: {error}") from None
     return None
 
 
@@ -240,7 +189,7 @@ def _timestamp(value: Any, path: str) -> datetime | None:
     try:
         return parse_timestamp(value)
     except ValueError as error:
-        raise _Fault(Reason.INVALID_TIMESTAMP, f"`{path}`: {error}") from None
+        raise Fault(Reason.INVALID_TIMESTAMP, f"`{path}`: {error}") from None
 
 
 def _record_time(record: Record) -> datetime:
@@ -248,7 +197,7 @@ def _record_time(record: Record) -> datetime:
     try:
         return EPOCH + timedelta(milliseconds=max(record.timestamp, 0))
     except OverflowError:
-        raise _Fault(
+        raise Fault(
             Reason.INVALID_TIMESTAMP, f"the record's timestamp, {record.timestamp} ms, is after the year 9999"
         ) from None
 

@@ -4,7 +4,7 @@ What must be there is a tree of `Field`s; what is only looked for is added to it
 its field's is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Annotated, Any, Final
@@ -34,12 +34,17 @@ class Field:
     fields: dict[str, "Field"] = field(default_factory=dict)
 
 
-def add_path(root: Field, path: Path) -> None:
-    """Add what is looked for at a path, in both spellings of its dots; what stands there already stays as it is."""
+def add_path(root: Field, path: Path, absent: Iterable[str] = ()) -> None:
+    """Add what is looked for at a path, in both spellings of its dots; what stands there already stays as it is.
+
+    Documents on the way must not have the keys that are to be absent.
+    """
     nodes = [root]
     for step in path:
         keys = (step.key, step.encoded) if step.encoded else (step.key,)
         nodes = [node.fields.setdefault(key, Field(is_free=True)) for node in nodes if not node.kind for key in keys]
+        for node in nodes:
+            node.fields.update((key, Field(ABSENT)) for key in absent)
 
 
 def struct_of(root: Field) -> type[Struct]:

@@ -19,6 +19,7 @@ from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec.json import Decoder
 
 from processor.core.conditions import Path, key_of, parse_path
+from processor.core.content import SPELLINGS
 from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
@@ -88,7 +89,7 @@ class Glance:
             if _is_text(steps, root):
                 texts[path] = text = attrgetter(path)
                 keys_of[path] = partial(_text_key, text)
-            add_path(root, steps)
+            add_path(root, steps, () if steps[0].key == "statement" else SPELLINGS)
         self._decode = Decoder(struct_of(root)).decode
         by_id = {str(organisation): shelf for organisation, shelf in shelves.items()}
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))

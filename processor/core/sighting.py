@@ -12,7 +12,8 @@ from bson import ObjectId
 from msgspec import Struct
 
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
-from processor.core.decode import DEPTH_LIMIT, known_id
+from processor.core.content import DEPTH_LIMIT
+from processor.core.decode import known_id
 from processor.core.identity import ACTOR_LIMIT
 from processor.core.index import Match, takes_store
 from schemas.dots import may_have_dots

@@ -6,7 +6,8 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from processor.core.decode import DEPTH_LIMIT, decode
+from processor.core.content import DEPTH_LIMIT
+from processor.core.decode import decode
 from processor.core.index import JourneyIndex
 from processor.core.matching import match
 from processor.core.records import Reason, Rejected

@@ -1,11 +1,12 @@
 """The four record shapes of semantics.md, section 1, and whose statements they hold."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from bson import ObjectId
 
-from processor.core.decode import Tenancy
+from processor.core.decode import Tenancy, stored_statement
 from processor.core.identity import statement_reference
 from processor.core.records import Reason
 from tests.builders import ORGANISATION, START, a_reference, a_statement, a_statement_document
@@ -111,6 +112,13 @@ def test_a_structured_cloud_event_is_what_it_holds(content: dict[str, Any]) -> N
     assert outcomes(decoded([an_event(content), content])) == [(0, None), (1, None)]
 
 
+@pytest.mark.parametrize("content", [a_statement(1), a_statement_document(1)], ids=["bare", "document"])
+def test_an_event_of_several_statements_in_a_batch_of_events(content: dict[str, Any]) -> None:
+    """Their item is where the event stands; one level, as everywhere."""
+    found = decoded([an_event([content, {}]), an_event([]), content, an_event([[content]])])
+    assert outcomes(found) == [(0, None), (0, Reason.WRONG_SHAPE), (2, None), (3, Reason.WRONG_SHAPE)]
+
+
 def test_the_value_of_a_binary_cloud_event_is_its_content() -> None:
     headers = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("organisation", str(OTHER).encode())]
     assert statement_in(a_statement(), headers=headers).organisation == OTHER
@@ -135,6 +143,35 @@ def test_ids_in_all_spellings(spelling: Any) -> None:
     )
     assert (found.reference, found.organisation, found.store) == (OTHER, OTHER, OTHER)
     assert (found.document["client"], found.document["person"]) == (OTHER, {"_id": OTHER})
+
+
+@pytest.mark.parametrize("shape", [lambda it: it, lambda it: [it], an_event, lambda it: [an_event([it])]])
+def test_ids_and_dates_beside_the_statement_are_what_they_are_in_the_database(shape: Callable[[Any], Any]) -> None:
+    """As MongoDB's own connector writes them: or what is matched in a recalculation would not be matched live."""
+    extensions = {"http://example.org/x": {"$oid": str(OTHER)}}
+    statement = a_statement(result={"extensions": extensions})
+    spelled: dict[str, Any] = {
+        "personaIdentifier": {"$oid": str(OTHER)},
+        "updatedAt": {"$date": "2026-01-01T10:00:00Z"},
+        "metadata": {"seen": [{"by": {"$oid": str(OTHER)}, "at": {"$dte": "2026-01-01T10:00:00Z"}}]},
+        "other": [{"$oid": "none"}, {"$oid": str(OTHER), "x": 1}, {"$date": None}],
+    }
+    stored: dict[str, Any] = {
+        "personaIdentifier": OTHER,
+        "updatedAt": START,
+        "metadata": {"seen": [{"by": OTHER, "at": START}]},
+        "other": spelled["other"],
+    }
+    document = a_statement_document(statement=statement, **spelled)
+    found = statement_in(shape(document)).document
+    in_database = stored_statement(a_statement_document(statement=statement, **stored))
+    assert in_database is not None
+    assert found == in_database.document
+
+
+def test_a_malformed_id_is_still_refused() -> None:
+    assert refused(a_statement_document(_id={"$oid": "none"})).reason == Reason.INVALID_ID
+    assert refused(a_statement_document(timestamp={"$oid": str(OTHER)})).reason == Reason.INVALID_TIMESTAMP
 
 
 def test_what_came_in_is_left_as_it_was() -> None:
