@@ -19,6 +19,7 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+_MIDNIGHT = re.compile(r"24:00(?::00(?:[.,]0+)?)?[Zz+-]")
 _BASIC = re.compile(r"[0-9]{8}(?:[Tt ][0-9:.,]*(?:[Zz]|[+-][0-9:]+)?)?")
 _FAR_YEAR = re.compile(r"[+-]?[0-9]{5,}-[0-9]{2}-[0-9]{2}.*|-[0-9]{4}-.*")
 
@@ -83,7 +84,24 @@ def _from_iso(text: str) -> datetime:
     try:
         return _truncated(datetime.fromisoformat(text.upper()))
     except ValueError as error:
-        raise ValueError(f"{text!r:.60} is not a possible instant: {error}") from None
+        late = _late(text)
+        if late is None:
+            raise ValueError(f"{text!r:.60} is not a possible instant: {error}") from None
+        return late
+
+
+def _late(text: str) -> datetime | None:
+    """Read a leap second (RFC 3339, 5.6) as the one after :59, and 24:00 (ISO 8601) as the next midnight; None else."""
+    if text[16:19] == ":60":
+        before, step = f"{text[:17]}59{text[19:]}", timedelta(seconds=1)
+    elif _MIDNIGHT.match(text, 11):
+        before, step = f"{text[:11]}00{text[13:]}", timedelta(days=1)
+    else:
+        return None
+    try:
+        return _truncated(datetime.fromisoformat(before.upper())) + step
+    except (ValueError, OverflowError):
+        return None
 
 
 def _not_iso(text: str) -> str:

@@ -57,6 +57,8 @@ def test_a_bare_statement_has_its_own_time_or_the_records() -> None:
         "2026-01-01T10:00:00.000999Z",  # milliseconds are what BSON holds
         "2026-01-01T11:00:00+01:00",
         "2026-01-01 10:00:00z",
+        "2026-01-01T09:59:60Z",  # a leap second
+        "2025-12-31T24:00:00-10:00",
         {"$date": "2026-01-01T10:00:00Z"},
         {"$date": 1767261600000},
         {"$date": {"$numberLong": "1767261600000"}},
