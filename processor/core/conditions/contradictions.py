@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
+from math import ceil, floor, inf, nextafter
+from sys import float_info
 from typing import Any, Final
 
+from bson import ObjectId
+
 from processor.core.conditions.compiled import Clause
-from processor.core.conditions.values import NUMBER, bracket
+from processor.core.conditions.values import NUMBER, bracket, is_id
 from schemas.ids import format_timestamp
 
 SINGLE: Final = frozenset(
@@ -40,15 +43,19 @@ SINGLE: Final = frozenset(
 """Where statements never have an array, so that one value has to meet everything that is asked."""
 
 ORDERED: Final = frozenset({"$eq", "$in", "$gt", "$gte", "$lt", "$lte"})
-HUGE: Final = 1e300
-"""Numbers beyond are not reckoned with."""
+BOUNDS: Final = ORDERED - {"$eq", "$in"}
+
+MAX: Final = float_info.max
+STEP: Final = timedelta(milliseconds=1)
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def contradictions(clause: Clause) -> Iterator[str]:
     """Yield a sentence for each path that is asked for what no value can be.
 
-    Values are tried, with the clauses' own predicates: those asked for, and those between, below and above the bounds.
-    If any value met all of an interval's bounds, one of these would.
+    Values are tried, with the clauses' own predicates: those asked for, and those nearest to the bounds. If any value
+    met all of an interval's bounds, one of these would.
     """
     by_path: dict[str, list[Clause]] = defaultdict(list)
     for leaf in _conjoined(clause):
@@ -75,16 +82,29 @@ def _asked(leaf: Clause) -> list[Any]:
 
 
 def _values(leaves: Iterable[Clause]) -> Iterator[Any]:
-    asked = [value for leaf in leaves for value in _asked(leaf)]
-    yield from asked
-    yield from (text + "\0" for text in asked if isinstance(text, str))  # the next text above
-    numbers = sorted(value for value in asked if bracket(value) == NUMBER and abs(value) < HUGE)
-    if numbers:
-        yield from (numbers[0] - 1, numbers[-1] + 1)
-        yield from ((one + other) / 2 for one, other in pairwise(numbers))
-    dates = sorted(value for value in asked if isinstance(value, datetime))
-    yield from (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-    yield from (one + (other - one) / 2 for one, other in pairwise(dates))
+    for leaf in leaves:
+        yield from _asked(leaf)
+        if leaf.operator in BOUNDS:
+            yield from _beside(leaf.asked)
+
+
+def _beside(bound: Any) -> Iterator[Any]:
+    """Yield the values of its kind that are nearest to a bound, below and above; of texts the first of all."""
+    if isinstance(bound, str):
+        yield from ("", bound + "\0")
+    if isinstance(bound, ObjectId) or (isinstance(bound, str) and is_id(bound)):
+        number = int(str(bound), 16)
+        yield from (ObjectId(f"{it:024x}") for it in (max(number - 1, 0), min(number + 1, 16**24 - 1)))
+    if isinstance(bound, bool):
+        yield not bound
+    if isinstance(bound, datetime):
+        yield from (max(bound, EARLIEST + STEP) - STEP, min(bound, LATEST - STEP) + STEP)
+    if bracket(bound) == NUMBER:
+        if abs(bound) <= MAX:
+            yield from (ceil(bound) - 1, floor(bound) + 1)
+            yield from (nextafter(bound, -inf), float(bound), nextafter(bound, inf))
+        else:
+            yield from (-MAX, MAX)
 
 
 def _document(path: str, value: Any) -> dict[str, Any]:
