@@ -178,7 +178,6 @@ class _Assembly:
             loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
-            self.vitals.follow(lambda: consumer_standings(source))
             self.vitals.watch(lambda: _has_its_place(source))
             letters = KafkaDeadLetters(producer, settings.dead_letters_topic, around.clock)
             store = self._evidence(parts, stores, known, hints)
@@ -216,7 +215,7 @@ class _Assembly:
 
 
 async def consumer_standings(source: KafkaRecordSource) -> Standings:
-    """Return where a consumer stands, for liveness. Raises `BrokerUnavailable`."""
+    """Return where a consumer stands. Raises `BrokerUnavailable`."""
     return {partition: Standing(*where) for partition, where in (await source.standings()).items()}
 
 

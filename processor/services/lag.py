@@ -1,4 +1,7 @@
-"""How far behind the consumer is, told to the metrics: the brokers are asked, as ingest may be waiting for a server."""
+"""How far behind the consumer is, told to the metrics and to liveness.
+
+The brokers are asked, as ingest may be waiting for a server.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,7 +42,9 @@ class LagWatch:
             for partition in self._told - held:  # another member tells of them now
                 metrics.forget_lag(*partition)
             self._told &= held
-        for partition, (position, end) in (await self._asked()).items():
+        standings = await self._asked()
+        self._around.liveness.observe(standings)
+        for partition, (position, end) in standings.items():
             metrics.lag.labels(*partition).set(max(end - position, 0))
             self._told.add(partition)
         return 0

@@ -32,6 +32,7 @@ class Liveness:
     _rounds: dict[str, float] = field(default_factory=dict)
     _outages: dict[str, float] = field(default_factory=dict)
     _advances: dict[Partition, tuple[int, float]] = field(default_factory=dict)
+    _observed: float = 0.0
 
     def came_round(self, loop: str) -> None:
         """Hear that a loop begins, or has finished a step. Called by the supervisor."""
@@ -48,31 +49,35 @@ class Liveness:
         self._rounds.pop(loop, None)
 
     def observe(self, standings: Mapping[Partition, Standing]) -> None:
-        """Hear where the consumer stands in the partitions that are assigned and not paused.
+        """Hear where the consumer stands in the partitions that are assigned and not paused. Called by the lag's loop.
 
-        A partition advances when its position moves, and as long as there is nothing left to read.
+        A partition advances when its position moves, and as long as there is nothing left to read. In an outage the
+        records wait for a server, as they should: that is not held against it afterwards.
         """
-        now = self.seconds()
+        now = self._observed = self.seconds()
         self._advances = {
             partition: (position, now)
-            if position >= end or self._advances.get(partition, (None, now))[0] != position
+            if self._outages or position >= end or self._advances.get(partition, (None, now))[0] != position
             else self._advances[partition]
             for partition, (position, end) in standings.items()
         }
 
     def faults(self) -> list[str]:
-        """Return a sentence for each loop, and each partition, that stands still for longer than the deadline."""
+        """Return a sentence for each loop, and each partition, that stands still for longer than the deadline.
+
+        A partition is judged as of when it was last observed: where nobody looks, it need not stand still.
+        """
         now = self.seconds()
         stuck = [
             f"loop {loop} has not come round for {now - since:.0f} s"
             for loop, since in self._rounds.items()
             if now - since > self.deadline
         ]
-        if not self._outages:  # or the records wait for a server, as they should
+        if not self._outages:
             stuck += [
-                f"{topic}-{number} is behind and has not advanced for {now - since:.0f} s"
+                f"{topic}-{number} is behind and has not advanced for {self._observed - since:.0f} s"
                 for (topic, number), (_, since) in self._advances.items()
-                if now - since > self.deadline
+                if self._observed - since > self.deadline
             ]
         return stuck
 
@@ -88,7 +93,6 @@ class Vitals:
     def __init__(self, liveness: Liveness) -> None:
         self._liveness = liveness
         self._checks: list[Check] = []
-        self._consumer: Callable[[], Awaitable[Standings]] | None = None
         self._others: Callable[[], list[str]] = list
         self._has_begun = False
 
@@ -101,10 +105,6 @@ class Vitals:
         """Take a check up that has to pass for this process to be ready."""
         self._checks.append(check)
 
-    def follow(self, consumer: Callable[[], Awaitable[Standings]]) -> None:
-        """Take up where a consumer stands."""
-        self._consumer = consumer
-
     def heed(self, others: Callable[[], list[str]]) -> None:
         """Take up what keeps the other processes under the same parent from being alive."""
         self._others = others
@@ -114,13 +114,7 @@ class Vitals:
         self._has_begun = True
 
     async def live(self) -> list[str]:
-        """Return what a restart would mend."""
-        if self._consumer is not None:
-            try:
-                async with asyncio.timeout(CHECK_SECONDS):
-                    self._liveness.observe(await self._consumer())
-            except (TimeoutError, JourneyProgressError):
-                self._liveness.observe({})  # nobody knows whether there is anything to read
+        """Return what a restart would mend. Asks no server: orchestrators wait for a second, or restart the process."""
         return self._liveness.faults() + self._others()
 
     async def ready(self) -> list[str]:

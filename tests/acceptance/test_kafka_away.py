@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from processor.embedded.process import free_port
 from processor.operating import create_all_topics
+from processor.services.liveness import CHECK_SECONDS
 from processor.settings import Settings
 from tests.acceptance.commands import running
 from tests.acceptance.serving import until
@@ -56,7 +57,8 @@ async def test_an_outage_on_an_idle_stream_is_counted_and_does_not_flood_the_log
             await asyncio.to_thread(broker.stop)  # not killed: the embedded one forgets a new topic then
             try:
                 await until(is_counted, "the outage is counted")
-                assert (await http.get("/health/live")).status_code == 200
+                at_once = CHECK_SECONDS / 2
+                assert (await http.get("/health/live", timeout=at_once)).status_code == 200
                 assert (await http.get("/health/ready")).status_code == 503
                 await until(is_said_again, "it lasts long enough for aiokafka to repeat itself")
             finally:

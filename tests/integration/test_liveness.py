@@ -5,8 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from processor.app import consumer_standings
+from processor.clock import SystemClock
+from processor.metrics import Metrics
 from processor.operating import create_all_topics
+from processor.services.lag import LagWatch
 from processor.services.liveness import Liveness, Vitals
+from processor.services.surroundings import Surroundings
 from processor.settings import Settings
 from processor.transport.consumer import KafkaRecordSource, open_source
 from tests.acceptance.world import produce
@@ -41,27 +45,34 @@ async def read(source: KafkaRecordSource, wanted: int) -> None:
 
 async def test_a_frozen_consumer_fails_liveness(settings: Settings, source: KafkaRecordSource) -> None:
     clock = Hands()
-    vitals = Vitals(Liveness(60, clock))
-    vitals.follow(lambda: consumer_standings(source))
+    around = Surroundings(SystemClock(), Metrics(), liveness=Liveness(60, clock))
+    vitals = Vitals(around.liveness)
+    watch = LagWatch(lambda: consumer_standings(source), lambda: source.assignment, around)
+
+    async def faults() -> list[str]:
+        """Look, as the lag's loop does, and ask, as an orchestrator does."""
+        await watch.step()
+        return await vitals.live()
+
     await produce(settings, [b"{}"] * 4)
     await read(source, 4)
-    assert await vitals.live() == []
+    assert await faults() == []
     clock.seconds = 1_000
-    assert await vitals.live() == [], "it rests: there is nothing to read"
+    assert await faults() == [], "it rests: there is nothing to read"
 
     # From here on nobody polls.
     await produce(settings, [b"{}"] * 4)
-    assert await vitals.live() == []
+    assert await faults() == []
     clock.seconds += 61
-    stuck = await vitals.live()
+    stuck = await faults()
     assert len(stuck) == settings.topic_partitions
     assert all("behind and has not advanced for 61 s" in fault for fault in stuck)
 
     source._consumer.pause(*source._assigned())  # type: ignore[union-attr]  # it is open
-    assert await vitals.live() == [], "it is paused on purpose"
+    assert await faults() == [], "it is paused on purpose"
     source._consumer.resume(*source._assigned())  # type: ignore[union-attr]  # it is open
     await read(source, 4)
-    assert await vitals.live() == []
+    assert await faults() == []
 
 
 async def test_a_consumer_that_was_closed_has_no_place_until_the_group_has_settled_again(
