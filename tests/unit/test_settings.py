@@ -159,6 +159,24 @@ def test_a_name_that_is_no_setting_is_told_with_the_closest_that_is_one(
     assert SECRET not in str(raised.value)
 
 
+SERVICE = ["_SERVICE_HOST", "_SERVICE_PORT", "_SERVICE_PORT_METRICS", "_PORT", "_PORT_9464_TCP", "_PORT_9464_TCP_ADDR"]
+
+
+@pytest.mark.parametrize("service", ["JOURNEY_PROGRESS", "JOURNEY_PROGRESS_METRICS"])
+def test_what_kubernetes_sets_for_a_service_is_not_told_of(
+    service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for ending in SERVICE:
+        monkeypatch.setenv(f"{service}{ending}", "10.0.0.1")
+    monkeypatch.setenv(f"{service}_HTP_PORT", "1")
+    assert [it.split()[0] for it in unknown_settings(Settings, tmp_path / ".env")] == [f"{service}_HTP_PORT"]
+
+
+def test_a_port_without_a_service_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(f"{PREFIX}PORT", "8080")
+    assert [it.split()[0] for it in unknown_settings(Settings, tmp_path / ".env")] == [f"{PREFIX}PORT"]
+
+
 def test_an_env_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
     """As in `--env-file <(…)`."""
     pipe = tmp_path / "pipe"
