@@ -43,10 +43,13 @@ class Seldom(logging.Filter):
 
 
 def _errors(record: logging.LogRecord) -> list[str]:
-    """Return the kinds of error that a record tells of: by an error, its class, or that one's name."""
+    """Return the kinds of error that a record tells of: by an error, its class, that one's name, or a traceback."""
     told = record.args if isinstance(record.args, tuple) else ()
     kinds = [it if isinstance(it, type) else type(it) for it in told]
     names = [it for it in told if isinstance(it, str) and it.endswith("Error")]
+    raised = record.exc_info[0] if record.exc_info else None
+    if raised:  # `log.exception` names it nowhere else
+        kinds.append(raised)
     return [kind.__name__ for kind in kinds if issubclass(kind, BaseException)] + names
 
 

@@ -136,6 +136,18 @@ def test_what_is_not_the_same_is_said(capsys: pytest.CaptureFixture[str], monkey
     assert len(said(capsys)) == 7
 
 
+def test_tracebacks_of_other_errors_are_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_a_clock(monkeypatch)
+    for _time in range(2):
+        for error in (LOST, ValueError("out of range")):
+            logging.getLogger("aiokafka.consumer.fetcher").error("Unexpected error in the fetcher", exc_info=error)
+    first, second = lines(capsys)
+    assert "KafkaConnectionError" in first["exception"]
+    assert "ValueError: out of range" in second["exception"]
+
+
 def test_only_aiokafka_repeats_itself(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with_a_clock(monkeypatch)
     for _time in range(3):
