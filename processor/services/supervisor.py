@@ -72,6 +72,7 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
     structlog.contextvars.bind_contextvars(loop=loop.name)
     progressed = surroundings.metrics.progressed.labels(loop.name)
+    progressed.set_to_current_time()  # or it would have stood still since 1970
     surroundings.liveness.came_round(loop.name)
     while not surroundings.stop.is_set():
         try:

@@ -1,6 +1,7 @@
 """Loops run until they are asked to stop, are drained within one deadline, and a bug in one stops all."""
 
 import asyncio
+import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -70,6 +71,17 @@ async def test_loops_run_beside_each_other_and_come_round_again() -> None:
     await supervise([loop("one"), loop("two")], world.around, LONG)
     assert min(rounds.values()) >= 3
     assert all(world.count("loop_progressed_timestamp_seconds", loop=name) > 0 for name in rounds)
+
+
+async def test_a_loop_that_is_at_its_first_step_has_progressed_when_it_began() -> None:
+    world, step = World(), Step()
+    before = time.time()
+    running = asyncio.create_task(supervise([Loop("one", step)], world.around, LONG))
+    await step.began.wait()
+    assert world.count("loop_progressed_timestamp_seconds", loop="one") >= before
+    world.around.stop.set()
+    step.may_end.set()
+    await running
 
 
 async def test_an_idle_loop_rests_until_it_is_woken() -> None:
