@@ -41,7 +41,7 @@ class Metrics:
         self.statements = counter("statements", "Statements that passed the structural check.")
         self.matches = counter("matches", "Waypoints that statements counted towards.")
         self.appends = counter("appends", "Progress documents that evidence was appended to.")
-        self.dead_letters = counter("dead_letters", "Records parked, by reason.", "reason")
+        self.dead_letters = counter("dead_letters", "Letters parked, by reason.", "reason")
         self.passed_over = counter("passed_over", "Statements not read whole, as their learners are through for good.")
         self.uncounted = counter("uncounted", "Matches that are nobody's progress, by reason.", "reason")
         self.lost_commits = counter("lost_commits", "Batches whose partitions had moved on: they come again.")
@@ -89,8 +89,12 @@ class Metrics:
         self.progressed = gauge("loop_progressed_timestamp_seconds", "When a loop last came round.", "loop")
 
     def forget_lag(self, topic: str, partition: int) -> None:
-        """Tell no more of a partition that went to another member. Where files are shared its last word is 0."""
-        if SHARED in os.environ:  # prometheus_client cannot remove there; whoever has it now says so later than this
+        """Tell no more of a partition that went to another member.
+
+        Where files are shared its last word is 0, as prometheus_client cannot remove there: if a sibling has it, that
+        is what is shown until the sibling tells of it next.
+        """
+        if SHARED in os.environ:
             self.lag.labels(topic, partition).set(0)
         else:
             self.lag.remove(topic, partition)
