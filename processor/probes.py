@@ -7,9 +7,10 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
 from threading import Thread
+from time import monotonic
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -27,8 +28,11 @@ from processor.settings import PREFIX, Settings
 ANSWER_SECONDS = 2 * CHECK_SECONDS
 """After this a loop that has not answered is not live; what it is asked gives up sooner."""
 
-READ_SECONDS = 10.0
-"""What a caller may take to send its request; nobody holds a thread for ever."""
+CALL_SECONDS = 20.0
+"""What a call may take in all: nobody holds a thread for ever, not byte by byte either."""
+
+CALLS = 32
+"""Calls at once, a thread each; whoever comes on top is hung up on."""
 
 Faults = Callable[[], Coroutine[Any, Any, list[str]]]
 
@@ -64,18 +68,39 @@ def probes(settings: Settings) -> Callable[[Interfaces], AbstractAsyncContextMan
 class _Caller(WSGIRequestHandler):
     """One request, which is not logged."""
 
-    timeout = READ_SECONDS
+    timeout = CALL_SECONDS  # should the server be gone that hangs up
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
         """Say nothing."""
 
 
 class _Server(ThreadingWSGIServer):
-    """A thread for each request."""
+    """A thread for each request, up to `CALLS`, for `CALL_SECONDS` at most."""
 
     def __init__(self, host: str, port: int) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._calls: dict[Any, float] = {}
         super().__init__((host, port), _Caller)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin a call, in a thread of its own."""
+        if len(self._calls) >= CALLS:
+            self.shutdown_request(request)
+            return
+        self._calls[request] = monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a call. Called by its thread at last, and where none could be started."""
+        self._calls.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Hang up on what takes too long: its thread then ends. Called twice a second."""
+        for request, began in list(self._calls.items()):
+            if monotonic() - began > CALL_SECONDS:
+                with suppress(OSError):  # it ended meanwhile
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the library's
         """Hear of a caller that went away, or was too slow."""

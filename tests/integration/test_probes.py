@@ -1,10 +1,13 @@
 """The port of metrics and health answers from a thread of its own: it tells of a loop that cannot."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import orjson
 import pytest
@@ -39,6 +42,48 @@ async def test_a_loop_that_does_not_answer_is_not_live(settings: Settings, monke
         assert asked(settings.http_port) == (503, {"status": "unavailable", "faults": [fault]})
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", settings.http_port)) != 0, "it listens no more"
+
+
+@asynccontextmanager
+async def listening(settings: Settings) -> AsyncIterator[int]:
+    """Yield the port of a process that is live."""
+    settings = settings.model_copy(update={"http_port": free_port()})
+    async with (
+        open_interfaces(settings, Metrics(), Vitals(Liveness(60, lambda: 0.0))) as interfaces,
+        probes.probes(settings)(interfaces),
+    ):
+        yield settings.http_port
+
+
+def caller(port: int) -> socket.socket:
+    """Return a connection of somebody who says nothing."""
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+async def test_callers_beyond_the_most_are_hung_up_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "CALLS", 2)
+    async with listening(settings) as port:
+        with caller(port), caller(port), caller(port) as third:
+            assert await asyncio.to_thread(third.recv, 1) == b""
+        async with asyncio.timeout(30):
+            while await asyncio.to_thread(status, port) != 200:
+                pass  # the first two have left, which their threads hear of in a moment
+
+
+async def test_who_takes_too_long_is_hung_up_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "CALL_SECONDS", 0.2)
+    async with listening(settings) as port:
+        with caller(port) as slow:
+            slow.sendall(b"GET /health/live HTTP/1.1\r\n")
+            assert await asyncio.to_thread(slow.recv, 1) == b""
+        assert await asyncio.to_thread(status, port) == 200
+
+
+def status(port: int) -> int | None:
+    try:
+        return asked(port)[0]
+    except OSError:
+        return None
 
 
 def test_the_loops_need_no_extra() -> None:
