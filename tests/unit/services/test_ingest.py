@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from processor.core.glance import Glance, LeaveOut
 from processor.core.identity import Identification
 from processor.core.records import Reason
+from processor.core.rejections import RejectionBudget
 from processor.core.shelves import Held
-from processor.errors import BrokerUnavailable, StoreUnavailable
+from processor.errors import BrokerUnavailable, RejectionBudgetSpent, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.testing.broker import MemoryDeadLetters, MemoryRecordSource
 from tests.builders import WAYPOINTS, a_journey, a_statement
@@ -106,6 +107,17 @@ async def test_i3_so_is_one_of_statements_that_match_and_are_no_statements() -> 
     ingest, _ = await an_ingest(world)
     assert await ingest.step() == 1
     assert len(world.letters) == 1
+
+
+async def test_i3_a_spent_budget_tells_records_from_letters() -> None:
+    world = World()
+    world.send([0, 0], b"not json", a_statement(1))
+    ingest, _ = await an_ingest(world, budget=RejectionBudget(0.5, window=3))
+    with pytest.raises(RejectionBudgetSpent) as raised:
+        await ingest.step()
+    assert str(raised.value).startswith("2 of the last 3 records cannot be used")
+    assert "(its letters: wrong-shape 2, not-json 1; the last: " in str(raised.value)
+    assert world.letters == []
 
 
 async def test_i3_a_failing_store_parks_nothing() -> None:
