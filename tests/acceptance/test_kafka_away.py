@@ -54,7 +54,7 @@ async def test_an_outage_on_an_idle_stream_is_counted_and_does_not_flood_the_log
 
             await until(is_ready, "it is ready")
             assert not await is_counted()
-            await asyncio.to_thread(broker.stop)  # not killed: the embedded one forgets a new topic then
+            await asyncio.to_thread(broker.stop)  # killed, it would lose topics that were made a moment before
             try:
                 await until(is_counted, "the outage is counted")
                 at_once = CHECK_SECONDS / 2
