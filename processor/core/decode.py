@@ -16,6 +16,10 @@ from processor.core.identity import inverse_functional_identifier, is_group, sta
 from processor.core.records import Reason, Record, Rejected, StatementRecord
 from schemas.ids import parse_object_id, parse_timestamp
 
+HASH_OF_BARE = "journey-progress:"
+"""Stands before the UUID in `hash` of a bare statement: Learning Locker's SHA-1, by which its unique index tells the
+statements of a store apart, is never that; without any, one statement in each store would be all that it lets in."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -115,6 +119,7 @@ def _from_bare(statement: dict[str, Any], record: Record, item: int | None, tena
         "active": True,
         "voided": False,
         "statement": statement,
+        "hash": f"{HASH_OF_BARE}{statement_id.lower()}",
     }
     return _timed(document, record, item, is_bare=True)
 

@@ -1,6 +1,6 @@
 """What PyMongo's errors mean for us: the one place where they are translated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
@@ -96,6 +96,11 @@ def translated() -> Iterator[None]:
             ) from None
         if error.code in MISNAMED:
             raise InvalidSettings(f"{PREFIX}MONGO_DATABASE cannot be used: {_short(error)}") from None
+        if index := _foreign_index(error):
+            raise Misfit(
+                f"MongoDB: {index}: this unique index is none of ours and refuses what we write; drop it, or make it "
+                "partial, so that it leaves our documents out"
+            ) from error
         if _is_passing(error):
             raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
         raise
@@ -110,18 +115,19 @@ def _is_passing(error: OperationFailure) -> bool:
 def is_passing_bulk(error: BulkWriteError) -> bool:
     """Tell whether each failure of a bulk write can be mended by doing it again.
 
-    A duplicate key of an upsert by `_id` is: another writer inserted the document a moment ago (trap 4). So is a
-    write concern that was not met, which comes without the failure of any single write.
+    A duplicate `_id` of an upsert is: another writer inserted the document a moment ago (trap 4). So is a write
+    concern that was not met, which comes without the failure of any single write.
     """
-    return _failed_codes(error) <= _PASSING | {DUPLICATE_KEY}
+    return all(entry["code"] in _PASSING or _is_there(entry) for entry in _failures(error))
 
 
 def is_only_duplicates(error: BulkWriteError) -> bool:
-    """Tell whether all that went wrong is that documents were there already.
+    """Tell whether all that went wrong is that documents were there already, by their `_id`.
 
     Not so when the write concern was not met as well: then nobody knows whether the others are durable (I1).
     """
-    return _failed_codes(error) == {DUPLICATE_KEY} and not error.details.get("writeConcernErrors")
+    failures = _failures(error)
+    return bool(failures) and all(map(_is_there, failures)) and not error.details.get("writeConcernErrors")
 
 
 def too_large(error: BulkWriteError) -> list[Mapping[str, Any]]:
@@ -129,9 +135,9 @@ def too_large(error: BulkWriteError) -> list[Mapping[str, Any]]:
 
     Empty when anything else went wrong as well, but what doing it again mends.
     """
-    if not _failed_codes(error) <= _PASSING | {DUPLICATE_KEY} | TOO_LARGE:
+    if not all(entry["code"] in _PASSING | TOO_LARGE or _is_there(entry) for entry in _failures(error)):
         return []
-    return [entry["op"]["q"] for entry in error.details.get("writeErrors", []) if entry["code"] in TOO_LARGE]
+    return [entry["op"]["q"] for entry in _failures(error) if entry["code"] in TOO_LARGE]
 
 
 def refused(error: BulkWriteError) -> list[int]:
@@ -139,8 +145,23 @@ def refused(error: BulkWriteError) -> list[int]:
     return [entry["index"] for entry in error.details["writeErrors"]]
 
 
-def _failed_codes(error: BulkWriteError) -> set[int]:
-    return {entry["code"] for entry in error.details.get("writeErrors", [])}
+def _failures(error: BulkWriteError) -> Sequence[Mapping[str, Any]]:
+    failures: Sequence[Mapping[str, Any]] = error.details.get("writeErrors", [])
+    return failures
+
+
+def _is_there(entry: Mapping[str, Any]) -> bool:
+    """Tell a duplicate `_id`. Any other unique index refuses a document that is not there."""
+    return entry["code"] == DUPLICATE_KEY and entry.get("keyPattern") == {"_id": 1}
+
+
+def _foreign_index(error: OperationFailure) -> str | None:
+    """Name the unique index, other than that of `_id`, that refused a document, and its collection."""
+    failures = _failures(error) if isinstance(error, BulkWriteError) else [error.details or {}]
+    for entry in failures:
+        if entry.get("code") == DUPLICATE_KEY and not _is_there(entry):
+            return str(entry.get("errmsg")).split(" dup key:", maxsplit=1)[0]
+    return None
 
 
 def _short(error: PyMongoError) -> str:

@@ -63,7 +63,8 @@ async def test_trap_4_an_upsert_that_lost_the_race_is_done_again(
         nonlocal calls
         calls += 1
         if calls == 1:
-            raise BulkWriteError({"writeErrors": [{"index": 0, "code": 11000}], "writeConcernErrors": []})
+            there = {"index": 0, "code": 11000, "keyPattern": {"_id": 1}}
+            raise BulkWriteError({"writeErrors": [there], "writeConcernErrors": []})
         return await write(writes, ordered=ordered)
 
     monkeypatch.setattr(store._progresses, "bulk_write", losing_once)

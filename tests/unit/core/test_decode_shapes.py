@@ -64,6 +64,7 @@ def test_a_bare_statement_by_headers() -> None:
         "active": True,
         "voided": False,
         "statement": a_statement(3),
+        "hash": f"journey-progress:{a_statement(3)['id']}",
         "timestamp": START,
         "stored": START,
     }
@@ -78,6 +79,7 @@ def test_a_bare_statement_by_defaults() -> None:
 def test_i2_the_reference_does_not_depend_on_the_case_of_the_uuid() -> None:
     upper = {**a_statement(), "id": a_statement()["id"].upper()}
     assert statement_in(upper).reference == statement_in(a_statement()).reference
+    assert statement_in(upper).document["hash"] == statement_in(a_statement()).document["hash"]
     assert statement_in(a_statement(2)).reference != statement_in(a_statement()).reference
 
 

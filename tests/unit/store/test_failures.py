@@ -8,6 +8,7 @@ from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     CursorNotFound,
+    DuplicateKeyError,
     ExecutionTimeout,
     InvalidOperation,
     NetworkTimeout,
@@ -21,14 +22,27 @@ from pymongo.errors import (
 )
 
 from processor.errors import InvalidSettings, JourneyProgressError, Misfit, StoreUnavailable
-from processor.store.failures import is_only_duplicates, translated
+from processor.store.failures import is_only_duplicates, too_large, translated
 
 UNMET = {"code": 64, "errmsg": "waiting for replication timed out"}
 
 
-def a_bulk_error(*codes: int, unmet: bool = False) -> BulkWriteError:
+FOREIGN: dict[str, Any] = {
+    "code": 11000,
+    "keyPattern": {"organisation": 1, "hash": 1},
+    "errmsg": "E11000 duplicate key error collection: ll.statements index: organisation_1_hash_1 dup key: { hash: 1 }",
+}
+
+
+def a_write_error(code: int) -> dict[str, Any]:
+    return {"code": code} | ({"keyPattern": {"_id": 1}} if code == 11000 else {})
+
+
+def a_bulk_error(*errors: int | dict[str, Any], unmet: bool = False) -> BulkWriteError:
+    """An error of writes with these codes, or errors; a duplicate key is one of `_id`."""
+    entries = [it if isinstance(it, dict) else a_write_error(it) for it in errors]
     details: dict[str, Any] = {
-        "writeErrors": [{"index": index, "code": code} for index, code in enumerate(codes)],
+        "writeErrors": [{"index": index, **entry} for index, entry in enumerate(entries)],
         "writeConcernErrors": [UNMET] if unmet else [],
     }
     return BulkWriteError(details)
@@ -77,6 +91,19 @@ def test_a_wrong_user_or_missing_rights_are_a_misfit_that_says_what_to_check(cod
     assert "JOURNEY_PROGRESS_MONGO_URL" in str(translation)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [a_bulk_error(FOREIGN), a_bulk_error(11000, 189, FOREIGN), DuplicateKeyError(FOREIGN["errmsg"], 11000, FOREIGN)],
+    ids=["alone", "among others", "one write"],
+)
+def test_another_unique_index_is_a_misfit_that_names_it_and_no_value(error: PyMongoError) -> None:
+    """To wait would be to wait for ever, and what it refused is not there."""
+    translation = outcome(error)
+    assert isinstance(translation, Misfit)
+    assert "ll.statements index: organisation_1_hash_1: " in str(translation)
+    assert "{" not in str(translation)
+
+
 def test_a_resolver_that_fails_is_waited_for_and_every_other_fault_of_the_url_is_told() -> None:
     unresolved = ConfigurationError("The DNS query name does not exist")
     unresolved.__cause__ = OSError()
@@ -91,6 +118,7 @@ def test_a_resolver_that_fails_is_waited_for_and_every_other_fault_of_the_url_is
     [
         OperationFailure("unknown operator", 9),
         a_bulk_error(2),
+        DuplicateKeyError("there", 11000, a_write_error(11000)),
         a_bulk_error(189, 10334),  # one of them is too large: doing it again would not end
         InvalidOperation("closed"),
     ],
@@ -108,5 +136,7 @@ def test_the_message_leaves_the_topology_out() -> None:
 def test_i1_duplicates_are_only_that_when_the_write_concern_was_met() -> None:
     assert is_only_duplicates(a_bulk_error(11000, 11000))
     assert not is_only_duplicates(a_bulk_error(11000, 2))
+    assert not is_only_duplicates(a_bulk_error(11000, FOREIGN))
+    assert not too_large(a_bulk_error(10334, FOREIGN))
     assert not is_only_duplicates(a_bulk_error(11000, unmet=True))
     assert not is_only_duplicates(a_bulk_error(unmet=True))
