@@ -57,7 +57,9 @@ class Metrics:
         # Promotion
         self.promotions = counter("promotions", "Documents promoted.")
         self.fenced = counter("fenced", "Promotions that found their lockKey gone (P1).")
-        self.failed_promotions = counter("failed_promotions", "Documents whose promotion raised: see the log.")
+        self.failed_promotions = counter(
+            "failed_promotions", "Documents whose promotion, or recalculation, raised: see the log."
+        )
         self.held_back = counter("held_back", "Documents not promoted, as too many of their events wait for a relay.")
         self.dropped = counter("dropped_evidence", "Evidence that left for good, by reason.", "reason")
         self.promote_seconds = histogram("promote_seconds", "From a claim to its apply; must stay below the lease.")

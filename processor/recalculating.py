@@ -11,6 +11,7 @@ from processor.core.identity import owner_from, progress_id
 from processor.core.index import index_journeys
 from processor.core.rereading import Scope
 from processor.errors import InvalidInput, InvalidRecalculation, NobodyRecalculates, NotFound
+from processor.metrics import Metrics
 from processor.opening import Stores, open_history, open_stores
 from processor.policies import folding_policy, ingest_policy
 from processor.services.foresight import Foreseen, Foresight, Looked
@@ -67,7 +68,7 @@ async def foresee_recalculation(
         scope = await _scope(settings, stores, journey, actor)
         if not scope.rules.is_running:
             raise InvalidRecalculation.of(journey)
-        rereading = Rereading(history, stores.replays, ingest_policy(settings).identification)
+        rereading = Rereading(history, stores.replays, ingest_policy(settings).identification, Metrics())
         foresight = Foresight(history, stores.replays, rereading, folding_policy(settings))
         return [foreseen async for foreseen in foresight.foresee(scope, SystemClock().now(), looked)]
 

@@ -6,6 +6,7 @@ that asks nothing, which waits, and sealed attempts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,9 @@ class Scope:
     rules: JourneyRules
     only: ObjectId | None = None
 
+
+BROKEN = (AttributeError, KeyError, TypeError, ValueError)
+"""What the reading of a document that was edited by hand may raise."""
 
 Verdicts = Mapping[ObjectId, frozenset[tuple[ObjectId, str]]]
 """For each statement that was read: the progress documents and waypoints that it counts for."""
@@ -76,8 +80,13 @@ def retraction_of(
 
 
 def evidence_of(document: Mapping[str, Any]) -> Iterator[tuple[str, ObjectId]]:
-    """Yield (waypoint, statement) for all that a document holds and a fold may still change; some may come twice."""
+    """Yield (waypoint, statement) for all that a document holds and a fold may still change; some may come twice.
+
+    Raises one of `BROKEN` when the document was edited by hand, or attempts that have left it are not there.
+    """
     processing = document["processing"]
+    if processing.get("spilled"):
+        raise ValueError("attempts that have left the document are missing")
     parts = [
         *(attempt["waypoints"] for attempt in document["completions"][processing.get("sealed", 0) :]),
         {key: {"statements": kept} for key, kept in processing.get("surplus", {}).items()},
@@ -87,6 +96,15 @@ def evidence_of(document: Mapping[str, Any]) -> Iterator[tuple[str, ObjectId]]:
         for waypoint, entry in part.items():
             for item in entry["statements"]:
                 yield waypoint, item["statement"]
+
+
+def references_of(holders: Iterable[Mapping[str, Any]]) -> set[ObjectId]:
+    """Return the statements that documents hold; what is broken is passed over, as it is told of when it is judged."""
+    references: set[ObjectId] = set()
+    for holder in holders:
+        with suppress(*BROKEN):
+            references.update(statement for _, statement in evidence_of(holder))
+    return references
 
 
 def holders_of(records: Iterable[StatementRecord], rules: JourneyRules, known: Identification) -> set[ObjectId]:

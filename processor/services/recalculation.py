@@ -11,7 +11,7 @@ A crash between 3 and 4 repeats a chunk, which is harmless: evidence is a set (I
 promoters fold, with the live stream's evidence, under the same lockKey (P1 to P3); the relay publishes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,9 +22,11 @@ from msgspec.structs import replace
 from processor.core.evidence import Append, Retraction
 from processor.core.identity import Identification
 from processor.core.index import JourneyIndex
+from processor.core.journey import JourneyRules
 from processor.core.matching import Matched, match
 from processor.core.recalculation import Recalculation, Stage
-from processor.core.rereading import Scope, holders_of, retraction_of, verdicts_on
+from processor.core.rereading import BROKEN, Scope, Verdicts, holders_of, retraction_of, verdicts_on
+from processor.metrics import Metrics
 from processor.ports.recalculation import History, RecalculationWork, ReplayStore, Reread
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
@@ -49,10 +51,11 @@ class RecalculatingPolicy:
 class Rereading:
     """Reads chunks of history and judges them; decides, and writes nothing."""
 
-    def __init__(self, history: History, store: ReplayStore, identification: Identification) -> None:
+    def __init__(self, history: History, store: ReplayStore, identification: Identification, metrics: Metrics) -> None:
         self._history = history
         self._store = store
         self._identification = identification
+        self._metrics = metrics
 
     async def retractions(self, scope: Scope, position: Any | None, key: str) -> tuple[Reread, list[Retraction]]:
         """Read a chunk of what may be held as evidence; return what has to be taken back."""
@@ -63,8 +66,19 @@ class Rereading:
             wanted = ids if scope.only is None else ids & {scope.only}
             holders = await self._store.holders(scope.rules.id, wanted) if wanted else ()
         verdicts = verdicts_on(read.statements, scope.rules, self._identification)
-        found = (retraction_of(document, verdicts, scope.rules, key) for document in holders)
+        found = (self._retraction(document, verdicts, scope.rules, key) for document in holders)
         return read, [retraction for retraction in found if retraction]
+
+    def _retraction(
+        self, document: Mapping[str, Any], verdicts: Verdicts, rules: JourneyRules, key: str
+    ) -> Retraction | None:
+        """One document that cannot be judged must not hold up the others; it keeps what it has."""
+        try:
+            return retraction_of(document, verdicts, rules, key)
+        except BROKEN:
+            self._metrics.failed_promotions.inc()
+            structlog.get_logger(__name__).exception("recalculation failed", progress=str(document["_id"]))
+            return None
 
     async def evidence(self, scope: Scope, position: Any | None, key: str) -> tuple[Reread, Matched]:
         """Read a chunk of all statements; return what matches, as the live stream finds it."""
@@ -95,7 +109,7 @@ class Recalculator:
         self._policy = policy
         self._around = surroundings
         self._leasing = leasing
-        self._rereading = Rereading(history, store, policy.identification)
+        self._rereading = Rereading(history, store, policy.identification, surroundings.metrics)
 
     async def step(self) -> int:
         """Do one chunk; return 0 when there was none, or it is too early for the next.

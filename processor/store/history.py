@@ -13,14 +13,14 @@ from processor.core.conditions import any_of, narrowed
 from processor.core.decode import stored_statement
 from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
-from processor.core.rereading import Scope, evidence_of
+from processor.core.rereading import Scope, references_of
 from processor.ports.recalculation import Reread
 from processor.store import updates
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import translated
 from processor.store.outbox import BY_ID
 from processor.store.replays import HELD
-from processor.store.whole import with_attempts
+from processor.store.whole import OURS, with_attempts
 
 WINDOW: Final = 5_000
 """Statements that one query looks at."""
@@ -43,7 +43,7 @@ class MongoHistory:
         self._documents = documents
 
     async def size(self, scope: Scope) -> int:
-        """Count the scope's progress documents and, roughly, all statements; see `ports.History.size`."""
+        """Count, from indexes alone, the scope's documents and roughly all statements; see `ports.History.size`."""
         with translated():
             return (
                 await self._progresses.count_documents(_documents_of(scope))
@@ -52,11 +52,11 @@ class MongoHistory:
 
     async def evidence(self, scope: Scope, position: Any | None) -> Reread:
         """Read what a page of the scope's documents hold; `position` is the last document's `_id`."""
-        page = {**_documents_of(scope), **({"_id": {"$gt": position}} if position and not scope.only else {})}
+        page = {**_documents_of(scope), **OURS, **({"_id": {"$gt": position}} if position and not scope.only else {})}
         with translated():
             pages = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY).sort("_id")
             holders = await with_attempts(self._database, await pages.limit(self._documents).to_list())
-            references = list({statement for holder in holders for _, statement in evidence_of(holder)})
+            references = list(references_of(holders))
             found: list[Document] = []
             for first in range(0, len(references), REFERENCES):
                 asked = {"_id": {"$in": references[first : first + REFERENCES]}}

@@ -20,7 +20,7 @@ from processor.errors import InvalidInput, StoreUnavailable
 from processor.ports.stream import Clock
 from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, Database, Document
 from processor.store.failures import translated
-from processor.store.whole import joining, with_attempts
+from processor.store.whole import OURS, joining, with_attempts
 
 WORK = f"{OWN}work"
 """Where the server puts what is known of a journey's recalculation."""
@@ -90,7 +90,7 @@ class MongoQueryReader:
         self, organisation: ObjectId, keys: Sequence[ObjectId]
     ) -> Mapping[ObjectId, Mapping[str, Any]]:
         """Return progress documents whole; see `ports.QueryReader.progresses`."""
-        wanted = _confined(organisation, {"_id": {"$in": list(keys)}, "processing": {"$exists": True}})
+        wanted = _confined(organisation, {"_id": {"$in": list(keys)}, **OURS})
         with self._asked():
             found = self._database[PROGRESSES].find(wanted, max_time_ms=self._options["maxTimeMS"])
             documents = await with_attempts(self._database, await found.to_list())

@@ -7,7 +7,7 @@ from bson import ObjectId
 
 from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import translated
-from processor.store.whole import with_attempts
+from processor.store.whole import OURS, with_attempts
 
 
 class MongoProgressReader:
@@ -26,7 +26,7 @@ class MongoProgressReader:
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Yield documents, whole, last updated first; see `ports.ProgressReader.find`."""
         named = {"organisation": organisation, "journey": journey, "_id": identity}
-        query = {key: value for key, value in named.items() if value is not None}
+        query = OURS | {key: value for key, value in named.items() if value is not None}
         with translated():
             async for document in self._database[PROGRESSES].find(query).sort("updatedAt", -1).limit(limit):
                 [whole] = await with_attempts(self._database, [document])

@@ -15,7 +15,7 @@ from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import translated
 from processor.store.outbox import BY_ID
 from processor.store.progress import MongoProgressStore
-from processor.store.whole import with_attempts
+from processor.store.whole import OURS, with_attempts
 
 HELD = {"completions": 1, "pendingProgress": 1, "processing": 1}
 """The fields that tell what a document holds as evidence; `_id` comes with them."""
@@ -53,7 +53,7 @@ class MongoReplayStore:
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
         """Return the documents that exist; see `ports.ReplayStore.holders`."""
         with translated():
-            found = await self._progresses.find({"_id": {"$in": list(ids)}, "journey": journey}).to_list()
+            found = await self._progresses.find({"_id": {"$in": list(ids)}, "journey": journey, **OURS}).to_list()
             return await with_attempts(self._database, found)
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:

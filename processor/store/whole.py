@@ -1,10 +1,18 @@
 """Progress documents whole: with the attempts that have left them (`core/spilling.py`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from bson import ObjectId
 
 from processor.core.queries import OWN
+from processor.core.rereading import BROKEN
 from processor.core.spilling import segments_of, whole
 from processor.store.connect import ATTEMPTS, Database, Document
+
+OURS: Document = {"processing": {"$exists": True}}
+"""The collection has Learning Locker's name: documents of its own may stand there, too."""
 
 JOINED = f"{OWN}attempts"
 """Where the server puts the segments of a document."""
@@ -14,14 +22,25 @@ async def with_attempts(database: Database, documents: Sequence[Document]) -> li
     """Return the documents with all their attempts; nothing is asked of MongoDB when none have left.
 
     What late evidence has replaced stays until a later promotion lets attempts leave: whoever has just read the
-    document finds all that it names. Raises KeyError when somebody has deleted a segment.
+    document finds all that it names. One that was edited by hand, or of which somebody has deleted a segment, is
+    returned as it is.
     """
-    segments = segments_of(documents)
+    segments: list[ObjectId] = []
+    for document in documents:
+        with suppress(*BROKEN):
+            segments += segments_of([document])
     if not segments:
         return list(documents)
     found = await database[ATTEMPTS].find({"_id": {"$in": segments}}, {"attempts": 1}).to_list()
     attempts = {segment["_id"]: segment["attempts"] for segment in found}
-    return [whole(it, attempts) if segments_of([it]) else it for it in documents]
+    return [_whole(it, attempts) for it in documents]
+
+
+def _whole(document: Document, attempts: Mapping[ObjectId, Sequence[Mapping[str, Any]]]) -> Document:
+    try:
+        return whole(document, attempts) if segments_of([document]) else document
+    except BROKEN:
+        return document
 
 
 def joining() -> list[Document]:

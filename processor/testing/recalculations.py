@@ -11,7 +11,7 @@ from processor.core.decode import Tenancy, decode, stored_statement
 from processor.core.evidence import CROWDED, Append, Retraction
 from processor.core.recalculation import Recalculation
 from processor.core.records import StatementRecord
-from processor.core.rereading import Scope, evidence_of
+from processor.core.rereading import Scope, references_of
 from processor.core.retraction import retraction_entry
 from processor.ports.recalculation import Reread, Waking
 from processor.testing.broker import MemoryBroker
@@ -126,7 +126,7 @@ class MemoryHistory:
             return await self.statements(scope, position)
         first = position or 0
         holders = self._holders(scope)[first : first + self._chunk]
-        references = {statement for holder in holders for _, statement in evidence_of(holder)}
+        references = references_of(holders)
         statements = [record for record in self._all() if record.reference in references]
         is_over = len(holders) < self._chunk
         return Reread(tuple(statements), tuple(holders), len(holders), None if is_over else first + self._chunk)
@@ -151,6 +151,6 @@ class MemoryHistory:
         ]
 
     def _holders(self, scope: Scope) -> list[Mapping[str, Any]]:
-        documents = self._database.progresses.values()
+        documents = [it for it in self._database.progresses.values() if "processing" in it]
         wanted = [self._database.whole(it) for it in documents if it["journey"] == scope.rules.id]
         return sorted((it for it in wanted if scope.only in (None, it["_id"])), key=lambda it: it["_id"])

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from processor.clock import SystemClock
 from processor.core.completions import items_to
 from processor.core.evidence import Item
+from processor.core.identity import Identification
 from processor.core.journey import compile_journey
 from processor.core.promotion import OUTBOX_BYTES, PENDING_BYTES, FoldingPolicy
 from processor.core.rereading import Scope, evidence_of
@@ -21,6 +22,7 @@ from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.promoter import Promoter
 from processor.services.promoting import Promoting
+from processor.services.recalculation import Rereading
 from processor.services.surroundings import Leasing, Surroundings
 from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, STATEMENTS, Database
 from processor.store.history import MongoHistory
@@ -37,6 +39,10 @@ FULL = 16_777_216
 def a_repeatable_journey() -> dict[str, object]:
     waypoint = {"_id": ObjectId(WAYPOINTS[0]), "isActive": True, "conditions": {"statement.verb.id": "x"}, "count": 1}
     return a_journey(_id=JOURNEY, isRepeatable=True, waypoints=[waypoint])
+
+
+def a_scope() -> Scope:
+    return Scope(compile_journey(a_repeatable_journey()))
 
 
 def items(*numbers: int) -> list[Item]:
@@ -67,7 +73,8 @@ class Learner:
         return document
 
     async def attempts(self) -> int:
-        [document] = [document async for document in MongoProgressReader(self.database).find()]
+        progress = an_append().progress
+        [document] = [document async for document in MongoProgressReader(self.database).find(identity=progress)]
         return len(document["completions"])
 
     async def relayed(self) -> None:
@@ -112,11 +119,23 @@ async def test_f1_a_document_of_a_thousand_attempts_stays_small_and_late_evidenc
 async def test_a_recalculation_reads_what_has_left_a_document(learner: Learner) -> None:
     for first in range(0, 200, 20):
         await learner.does(items(*range(first, first + 20)))
-    rules = compile_journey(a_repeatable_journey())
     await learner.database[STATEMENTS].delete_many({})
-    reread = await MongoHistory(learner.database).evidence(Scope(rules), None)
+    reread = await MongoHistory(learner.database).evidence(a_scope(), None)
     [holder] = reread.holders or ()
     assert len(set(evidence_of(holder))) == 200
+
+
+async def test_a_document_without_one_of_its_segments_is_set_aside_alone(learner: Learner) -> None:
+    for first in range(0, 200, 20):
+        await learner.does(items(*range(first, first + 20)))
+    await learner.store.append([an_append(*items(1), owner="ben")], [], at(0))
+    await learner.database[ATTEMPTS].find_one_and_delete({})
+    history, replays, scope = MongoHistory(learner.database), MongoReplayStore(learner.database), a_scope()
+    rereading = Rereading(history, replays, Identification(), learner.metrics)
+    read, retractions = await rereading.retractions(scope, None, "chunk")
+    assert (len(read.holders or ()), retractions) == (2, [])
+    assert learner.metrics.failed_promotions._value.get() == 1
+    assert 0 < await learner.attempts() < 200  # what is left is shown
 
 
 async def test_evidence_beyond_what_a_document_takes_waits_for_a_promoter_and_the_others_land(learner: Learner) -> None:
