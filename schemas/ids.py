@@ -1,7 +1,8 @@
 """Ids and timestamps in every spelling that Learning Locker's data has (semantics.md, section 1).
 
 An id is an ObjectId, 24 hex digits, or `{"$oid": …}`. A timestamp is a datetime, an ISO 8601 string, `{"$date": …}`
-or `{"$dte": …}`; it becomes a UTC datetime truncated to milliseconds, as BSON holds it.
+or `{"$dte": …}`; it becomes a UTC datetime truncated to milliseconds, as BSON holds it. BSON also
+holds instants outside the years 0001 to 9999 (`DatetimeMS`): to us these are no timestamps, but they can be shown.
 """
 
 import re
@@ -11,6 +12,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +63,18 @@ def parse_timestamp(value: Any) -> datetime:
 def format_timestamp(value: datetime) -> str:
     """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC."""
     return _written(value.astimezone(UTC) if value.utcoffset() else value)
+
+
+def format_far(value: DatetimeMS) -> dict[str, Any]:
+    """Write an instant outside the years 0001 to 9999 as Extended JSON, which has no other spelling for it."""
+    return {"$date": {"$numberLong": str(int(value))}}
+
+
+def parse_far(value: Any) -> DatetimeMS | None:
+    """Read what `format_far` wrote; None for anything else."""
+    inner = value.get("$date") if isinstance(value, Mapping) and len(value) == 1 else None
+    milliseconds = _from_long(inner.get("$numberLong")) if isinstance(inner, Mapping) and len(inner) == 1 else None
+    return DatetimeMS(milliseconds) if milliseconds is not None and -(2**63) <= milliseconds < 2**63 else None
 
 
 @lru_cache(maxsize=4096)

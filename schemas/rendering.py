@@ -5,12 +5,13 @@ from typing import Any
 
 import orjson
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 
-from schemas.ids import format_timestamp
+from schemas.ids import format_far, format_timestamp
 
 
 def rendered(value: Any) -> Any:
-    """Return a value with every ObjectId and datetime in it, at any depth, as a string; the input is left alone."""
+    """Return a value with every ObjectId and datetime in it, at any depth, as JSON; the input is left alone."""
     if isinstance(value, dict):  # not Mapping: asking an abstract class is slow, and this runs for every event
         return {key: rendered(child) for key, child in value.items()}
     if isinstance(value, list):
@@ -19,6 +20,8 @@ def rendered(value: Any) -> Any:
         return str(value)
     if isinstance(value, datetime):
         return format_timestamp(value)
+    if isinstance(value, DatetimeMS):
+        return format_far(value)
     return value
 
 

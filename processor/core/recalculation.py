@@ -133,7 +133,8 @@ def status_of(stored: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]
     `inProgress` holds only while a lease is alive: nobody has to be alive to end it.
     """
     known = stored or {}
-    lease = known.get("lease")
-    is_running = bool(known.get("stage") and not known.get("isCancelled") and lease is not None and lease > now)
+    lease = known.get("lease")  # one that was set by hand may be no instant
+    is_alive = isinstance(lease, datetime) and lease > now
+    is_running = bool(known.get("stage") and not known.get("isCancelled") and is_alive)
     status = {key: known.get(key, value) for key, value in EMPTY_STATUS.items()}
     return {**status, "inProgress": is_running, "pushing": is_running and known["stage"] != Stage.WAKE}

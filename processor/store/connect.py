@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, InvalidName
@@ -29,6 +29,14 @@ STATEMENTS = "statements"
 RECALCULATIONS = "journeyrecalculations"
 CLIENTS = "client"
 
+READABLE = CodecOptions[Document](
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+"""MongoDB keeps dates beyond the years 0001 to 9999, and text that is not UTF-8. The first are read as `DatetimeMS`, in
+the second stands U+FFFD then: else PyMongo refuses the whole answer that one of them stands in."""
+
 CLOSE_TIMEOUT = 2.0
 """Seconds that MongoDB is given to end our sessions."""
 
@@ -50,7 +58,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
     try:
         yield client.get_database(
             settings.mongo_database,
-            codec_options=CodecOptions(tz_aware=True),
+            codec_options=READABLE,
             read_preference=ReadPreference.PRIMARY,
             write_concern=WriteConcern(w="majority", j=True, wtimeout=milliseconds),
             read_concern=ReadConcern("local"),

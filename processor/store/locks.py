@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from bson.codec_options import DatetimeConversion
 from pymongo.asynchronous.collection import AsyncCollection
 
 from processor.ports.progress import Lock
-from processor.store.connect import Document
+from processor.store.connect import READABLE, Document
 from processor.store.failures import translated
+
+CLAMPED = READABLE.with_options(datetime_conversion=DatetimeConversion.DATETIME_CLAMP)
+"""A lease that was set by hand may end beyond the year 9999: it is listed last."""
 
 
 async def read_locks(progresses: AsyncCollection[Document], limit: int) -> Sequence[Lock]:
     """Return up to `limit` leases of promoters and relays, the earliest end first."""
+    progresses = progresses.with_options(CLAMPED)
     promoters = await _leases(progresses, "promote", ("lockKey", "processing.lease", "processing.holder"), limit)
     relays = await _leases(
         progresses, "relay", ("processing.relayKey", "processing.relayLease", "processing.relayHolder"), limit

@@ -22,7 +22,7 @@ from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, 
 from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
 from processor.store.locks import read_locks
 from processor.store.queues import EARLIEST, instants
-from processor.store.waiting import READABLE, Waiting
+from processor.store.waiting import Waiting
 from schemas.dots import encode_dots
 
 CHUNK = 1_000
@@ -38,7 +38,6 @@ class MongoProgressStore:
     def __init__(self, database: Database, worker: str = "") -> None:
         self._worker = worker
         self._progresses = database[PROGRESSES]
-        self._marks = self._progresses.with_options(READABLE)
         self._statements = database[STATEMENTS]
         self._attempts = database[ATTEMPTS]
         self._due = Waiting(self._progresses, "processing.due", "processing.lease")
@@ -98,7 +97,7 @@ class MongoProgressStore:
         if not ids:
             return {}
         with translated():
-            found = await self._marks.find(
+            found = await self._progresses.find(
                 {"_id": {"$in": list(ids)}} | updates.CONTINUABLE, hint=outbox.BY_ID
             ).to_list()
         return {document["_id"]: document for document in found}
@@ -127,7 +126,7 @@ class MongoProgressStore:
         update = updates.claim_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._due.claim(update, now, until, limit)
-            found = self._marks.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
+            found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
             documents = await found.to_list() if found else []
         return Claim(lock_key, until, tuple(documents), has_more=len(ids) == limit)
 
@@ -260,7 +259,7 @@ class MongoProgressStore:
         return await read_locks(self._progresses, limit)
 
     async def _oldest(self, mark: str) -> datetime | None:
-        found = await self._marks.find_one({mark: {"$gte": EARLIEST}}, {mark: 1}, sort=[(mark, 1)])
+        found = await self._progresses.find_one({mark: {"$gte": EARLIEST}}, {mark: 1}, sort=[(mark, 1)])
         return next(iter(instants([found], mark)), None) if found else None
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidBSON
 from pymongo.errors import DocumentTooLarge, ExecutionTimeout, OperationFailure
 
 from processor.core.queries import JOURNEY, OWN, PROGRESS, Found, Model, Projection, Query
@@ -111,7 +111,7 @@ class MongoQueryReader:
 
     @contextmanager
     def _asked(self, has_hint: bool = False) -> Iterator[None]:
-        """What is wrong is the caller's query, as nothing else varies; or it took too long."""
+        """What MongoDB refuses is the caller's query, as nothing else varies; or it took too long."""
         try:
             with translated():
                 yield
@@ -126,6 +126,8 @@ class MongoQueryReader:
                 raise InvalidInput("hint: MongoDB has no such index, or cannot use it here") from error
             reason = (error.details or {}).get("errmsg", "")
             raise InvalidInput(f"MongoDB does not take the query: {reason:.200}") from error
+        except InvalidBSON:
+            raise  # what is stored cannot be read: that is not the caller's
         except (BSONError, DocumentTooLarge, OverflowError) as error:
             raise InvalidInput(f"MongoDB cannot hold a value of the query: {error!s:.200}") from error
 

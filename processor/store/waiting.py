@@ -4,7 +4,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from bson import ObjectId
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.asynchronous.collection import AsyncCollection
 
 from processor.store import updates
@@ -12,16 +11,12 @@ from processor.store.connect import Document
 from processor.store.outbox import BY_ID
 from processor.store.queues import Look, Queue, instants, is_held
 
-READABLE = CodecOptions[Document](tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-"""Marks and leases that were set by hand may lie beyond what a `datetime` holds: such a document is held for ever."""
-
 
 class Waiting:
     """Those with `mark`, and those whose `lease` ran out; where a look for them begins, a `Queue` knows."""
 
     def __init__(self, progresses: AsyncCollection[Document], mark: str, lease: str) -> None:
         self._progresses = progresses
-        self._marks = progresses.with_options(READABLE)
         self._queue = Queue(mark, lease)
 
     async def claim(self, update: Document, now: datetime, until: datetime, limit: int) -> list[ObjectId]:
@@ -49,7 +44,7 @@ class Waiting:
         """Find marked documents that nobody holds; tell the look what there was."""
         mark, lease = self._queue.mark, self._queue.lease
         condition = {mark: look.marks}
-        page = await self._marks.find(condition, (mark, lease)).sort(mark).limit(limit).to_list()
+        page = await self._progresses.find(condition, (mark, lease)).sort(mark).limit(limit).to_list()
         held: list[Document] = []
         unheld: list[Document] = []
         for document in page:
@@ -64,7 +59,7 @@ class Waiting:
     async def _expired(self, leases: Document, now: datetime, until: datetime, limit: int) -> list[ObjectId]:
         """Find documents whose lease ran out; tell the queue when the next one may. Nearly always there is none."""
         lease = self._queue.lease
-        page = await self._marks.find({lease: leases}, (lease,)).sort(lease).limit(1).to_list()
+        page = await self._progresses.find({lease: leases}, (lease,)).sort(lease).limit(1).to_list()
         first = instants(page, lease)
         if not page or (first and first[0] >= now):  # else one ran out, or somebody put there what hides whether
             self._queue.none_expired(now, min(first, default=until))

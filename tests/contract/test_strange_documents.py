@@ -2,18 +2,32 @@
 
 from typing import Any
 
+import bson
+import pytest
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
+from bson.errors import InvalidBSON
+from bson.raw_bson import RawBSONDocument
 
+from processor.clock import SystemClock
+from processor.core.identity import Identification
+from processor.core.index import JourneyIndex, index_journeys
+from processor.core.journey import compile_journey
+from processor.core.matching import match
 from processor.core.rereading import Scope, evidence_of
-from processor.store.connect import PROGRESSES, STATEMENTS, Database
+from processor.errors import InvalidInput
+from processor.store.connect import JOURNEYS, PROGRESSES, STATEMENTS, Database
 from processor.store.history import MongoHistory
+from processor.store.journeys import MongoJourneyCatalog
 from processor.store.progress import MongoProgressStore
+from processor.store.queries import MongoQueryReader
 from processor.store.reader import MongoProgressReader
 from processor.store.replays import MongoReplayStore
-from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_reference, an_append, an_item, at
+from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_journey, a_reference, an_append, an_item, at
 from tests.contract.test_history import RULES
+from tests.contract.test_journey_catalog import heard
 from tests.contract.test_store_plans import plans, profiled
-from tests.simulation.recalculating import a_stored
+from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
 
 THEIRS: dict[str, Any] = {
     "_id": ObjectId("000000000000000000000001"),
@@ -52,3 +66,121 @@ async def test_what_one_broken_document_holds_is_passed_over_and_the_others_are_
     holders = {it["_id"]: it for it in read.holders or ()}
     assert list(evidence_of(holders[appends[1].progress])) == [(WAYPOINTS[0], a_reference(2))]
     assert len(holders) == 2
+
+
+BEYOND = DatetimeMS(8_640_000_000_000_000)
+BEFORE = DatetimeMS(-(10**17))
+"""Instants that MongoDB holds, and Python does not: one date of the kind must not end a process."""
+
+OPERATORS: list[Any] = [
+    {"$gte": at(0)},
+    {"$lt": at(0)},
+    {"$in": [1, [at(0)], None]},
+    {"$not": {"$gt": {"a": at(0)}}},
+    {"$elemMatch": {"$lt": at(0)}},
+    {"$all": [at(0)]},
+    {"$regex": "x"},
+    [at(0)],
+    {"a": at(0)},
+    {"$type": "date"},
+    {"$mod": [2, 0]},
+    {"$size": 1},
+]
+
+
+async def test_a_statement_without_a_possible_time_is_left_out(mongo_database: Database) -> None:
+    await mongo_database[STATEMENTS].insert_many(
+        [a_stored(1, "a", timestamp=BEYOND), a_stored(2, "a", stored=BEFORE), a_stored(3, "a")]
+    )
+    evidence = [an_item(number) for number in (1, 2, 3)]
+    await MongoProgressStore(mongo_database).append([an_append(*evidence)], [], at(0))
+    history = MongoHistory(mongo_database)
+    for read in (await history.statements(Scope(RULES), None), await history.evidence(Scope(RULES), None)):
+        assert [record.reference for record in read.statements] == [a_reference(3)]
+
+
+@pytest.mark.parametrize("asked", OPERATORS, ids=str)
+async def test_such_a_date_within_a_statement_is_compared_with_anything(mongo_database: Database, asked: Any) -> None:
+    stored = a_stored(1, "a", odd=BEYOND, odds=[BEYOND, {"a": BEFORE}])
+    stored["statement"]["context"] = {"extensions": {"http://example&46;org/x": BEFORE}}
+    await mongo_database[STATEMENTS].insert_one(stored)
+    paths = ("odd", "odds", "odds.a", "statement.context.extensions.http://example&46;org/x")
+    waypoints = [
+        {**a_waypoint(number, "a"), "conditions": {path: asked, "statement.verb.id": "http://example.org/a"}}
+        for number, path in enumerate(paths)
+    ]
+    rules = compile_journey(the_journey(a_waypoint(4, "a"), *waypoints))
+    read = await MongoHistory(mongo_database).statements(Scope(rules), None)
+    matched = match(read.statements, JourneyIndex([rules]), Identification())
+    assert matched.rejected == []
+    [append] = matched.appends
+    assert WAYPOINTS[4] in append.items
+
+
+async def test_progress_with_such_a_date_is_read(mongo_database: Database) -> None:
+    append = an_append(an_item(1))
+    await MongoProgressStore(mongo_database).append([append], [], at(0))
+    timestamp = f"pendingProgress.{WAYPOINTS[0]}.statements.0.timestamp"
+    await mongo_database[PROGRESSES].update_one({}, {"$set": {"createdAt": BEFORE, timestamp: BEYOND}})
+    [shown] = [it async for it in MongoProgressReader(mongo_database).find()]
+    assert shown["createdAt"] == BEFORE
+    [held] = (await MongoHistory(mongo_database).evidence(Scope(RULES), None)).holders or ()
+    [also] = await MongoReplayStore(mongo_database).holders(JOURNEY, [append.progress])
+    assert list(evidence_of(held)) == list(evidence_of(also)) == [(WAYPOINTS[0], a_reference(1))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"createdAt": BEYOND}, "createdAt: "),
+        ({"waypoints": [{**a_waypoint(0, "a"), "conditions": {"stored": {"$gt": BEFORE}}}]}, "waypoints[0].conditions"),
+        ({"outcomes": [{"deactivatedAt": BEYOND}]}, "outcomes[0].deactivatedAt"),
+        ({"colour": {"of": [BEYOND]}}, None),
+        ({"recalculateStatus": {"recalculatedAt": BEYOND}}, None),
+    ],
+    ids=["a date", "conditions", "an outcome", "unknown", "status"],
+)
+async def test_a_journey_with_such_a_date_is_heard_of_and_loaded_or_set_aside_alone(
+    mongo_database: Database, changes: dict[str, Any], fault: str | None
+) -> None:
+    catalog = MongoJourneyCatalog(mongo_database, poll=3600)
+    await catalog.load()
+    fine = ObjectId()
+    await mongo_database[JOURNEYS].insert_many([{**the_journey(a_waypoint(0, "a")), **changes}, a_journey(_id=fine)])
+    assert await heard(catalog)
+    index, _ = index_journeys(await catalog.load(), {})
+    await catalog.close()
+    assert fine in index.journeys
+    assert (JOURNEY in index.journeys) == (fault is None)
+    assert (fault or "") in index.broken.get(JOURNEY, "")
+
+
+async def test_text_that_is_not_utf_8_ends_nothing(mongo_database: Database) -> None:
+    def broken(document: dict[str, Any]) -> Any:
+        return RawBSONDocument(bson.encode({**document, "odd": "text"}).replace(b"text", b"te\xfft"))
+
+    await mongo_database[STATEMENTS].insert_one(broken(a_stored(1, "a")))
+    await mongo_database[JOURNEYS].insert_one(broken(the_journey(a_waypoint(0, "a"))))
+    [record] = (await MongoHistory(mongo_database).statements(Scope(RULES), None)).statements
+    assert record.document["odd"] == "te\N{REPLACEMENT CHARACTER}t"
+    catalog = MongoJourneyCatalog(mongo_database, poll=3600)
+    index, _ = index_journeys(await catalog.load(), {})
+    await catalog.close()
+    assert list(index.journeys) == [JOURNEY]
+
+
+async def test_what_cannot_be_read_is_not_the_callers_fault(mongo_database: Database) -> None:
+    reader = MongoQueryReader(mongo_database, 1, SystemClock())
+    with pytest.raises(InvalidBSON), reader._asked():
+        raise InvalidBSON("not a document")
+    with pytest.raises(InvalidInput), reader._asked():
+        bson.encode({"a": object()})
+
+
+async def test_a_lease_without_a_possible_end_is_listed_last(mongo_database: Database) -> None:
+    store = MongoProgressStore(mongo_database)
+    await store.append([an_append(owner=owner) for owner in ("ana", "ben")], [], at(0))
+    await store.claim("key", at(1), at(61), 2)
+    ana = an_append(owner="ana").progress
+    await mongo_database[PROGRESSES].update_one({"_id": ana}, {"$set": {"processing.lease": BEYOND}})
+    assert [lock.progress for lock in await store.locks(10)] == [an_append(owner="ben").progress, ana]

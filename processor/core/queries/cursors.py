@@ -16,6 +16,7 @@ from processor.core.conditions.dialect import check_extent, converted
 from processor.core.queries.models import SPELLED, Model, cast, written
 from processor.core.queries.sorting import Sort
 from processor.errors import InvalidInput
+from schemas.ids import parse_far
 
 Place = tuple[tuple[str, int, Any], ...]
 """Path, direction and value for each sort key."""
@@ -93,7 +94,7 @@ def _farther(path: str, direction: int, value: Any, *, is_steady: bool) -> dict[
 def _type_of(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
-    names = {"str": "string", "dict": "object", "ObjectId": "objectId", "datetime": "date"}
+    names = {"str": "string", "dict": "object", "ObjectId": "objectId", "datetime": "date", "DatetimeMS": "date"}
     return names.get(type(value).__name__, "number")
 
 
@@ -112,7 +113,7 @@ def _read(text: str, parameter: str) -> Mapping[str, Any]:
 
 def _value(value: Any, model: Model, path: str, parameter: str) -> Any:
     try:
-        plain = converted(value, path)
+        plain = parse_far(value) or converted(value, path)
     except InvalidConditions as error:
         raise InvalidInput(f"{parameter}: {error}") from None
     kind = model.kind_at(path)

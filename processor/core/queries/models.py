@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 
 from processor.core.conditions.paths import parse_path
 from processor.errors import InvalidInput
-from schemas.ids import format_timestamp, parse_object_id, parse_timestamp
+from schemas.ids import format_far, format_timestamp, parse_object_id, parse_timestamp
 from schemas.progress import PUBLIC
 
 OWN: Final = "\N{MIDDLE DOT}"
@@ -84,6 +85,8 @@ def written(kind: Kind | None, value: Any) -> Any:
         return str(value) if kind is Kind.ID else {"$oid": str(value)}
     if isinstance(value, datetime):
         return format_timestamp(value) if kind is Kind.DATE else {"$dte": format_timestamp(value)}
+    if isinstance(value, DatetimeMS):
+        return format_far(value)
     if isinstance(value, dict):
         return {key: written(None, child) for key, child in value.items()}
     if isinstance(value, list):
@@ -104,7 +107,7 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-SPELLED: Mapping[Kind, type] = {Kind.ID: ObjectId, Kind.DATE: datetime}
+SPELLED: Mapping[Kind, tuple[type, ...]] = {Kind.ID: (ObjectId,), Kind.DATE: (datetime, DatetimeMS)}
 """The kinds that JSON has no values of its own for, and what they are in Python."""
 
 _CASTS = {Kind.ID: parse_object_id, Kind.DATE: parse_timestamp, Kind.NUMBER: _number, Kind.BOOLEAN: _boolean}

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from bson.datetime_ms import DatetimeMS
 
 from processor.core.changes import changes_between
 from processor.core.evidence import Item, Promotion
@@ -254,6 +255,7 @@ def test_each_time_that_it_is_stuck_one_more_batch_is_let_in() -> None:
         ({"lease": at(9)}, False, False),
         ({"stage": "append", "lease": at(9)}, True, True),
         ({"stage": "wake", "lease": at(9)}, True, False),
+        ({"stage": "append", "lease": DatetimeMS(10**17)}, False, False),
         ({"stage": "append", "lease": at(5)}, False, False),
         ({"stage": "wake", "lease": at(9), "isCancelled": True}, False, False),
     ],

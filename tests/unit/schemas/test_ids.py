@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from bson.datetime_ms import DatetimeMS
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from schemas.ids import Id, Timestamp, format_timestamp, parse_object_id, parse_timestamp
+from schemas.ids import Id, Timestamp, format_far, format_timestamp, parse_far, parse_object_id, parse_timestamp
+from schemas.rendering import rendered
 
 HEX = "59c23b28f6463f3569446bdc"
 INSTANT = datetime(2017, 9, 20, 9, 55, 50, 310_000, tzinfo=UTC)
@@ -150,6 +152,21 @@ def test_a_written_timestamp_reads_as_the_same_instant(value: datetime) -> None:
 
     assert len(written) == len("2017-09-20T09:55:50.310Z")
     assert parse_timestamp(written) == instant
+
+
+@pytest.mark.parametrize("milliseconds", [8_640_000_000_000_000, -(10**17), 2**63 - 1, -(2**63)])
+def test_an_instant_beyond_the_years_is_written_and_read_and_is_no_timestamp(milliseconds: int) -> None:
+    written = format_far(DatetimeMS(milliseconds))
+    assert written == rendered({"a": [DatetimeMS(milliseconds)]})["a"][0]
+    assert parse_far(written) == DatetimeMS(milliseconds)
+    for value in (written, DatetimeMS(milliseconds)):
+        with pytest.raises(ValueError, match=r"9999|not a timestamp"):
+            parse_timestamp(value)
+
+
+@pytest.mark.parametrize("value", [None, "2017", {"$date": 5}, {"$date": {"$numberLong": str(2**63)}}, {"a": {}}])
+def test_nothing_else_is_such_an_instant(value: Any) -> None:
+    assert parse_far(value) is None
 
 
 def test_a_time_of_another_zone_is_written_in_utc() -> None:
