@@ -25,6 +25,9 @@ from processor.store.whole import OURS, with_attempts
 WINDOW: Final = 5_000
 """Statements that one query looks at."""
 
+FIRST: Final = ObjectId(bytes(12))
+"""No ObjectId is less."""
+
 DOCUMENTS: Final = 500
 """Progress documents whose evidence is read at once."""
 
@@ -65,14 +68,18 @@ class MongoHistory:
         return Reread(_records(found), tuple(holders), len(holders), None if is_over else holders[-1]["_id"])
 
     async def statements(self, scope: Scope, position: Any | None) -> Reread:
-        """Read a window of the statements that could match; `position` is the last `_id` of the one before."""
-        beyond = {"$gt": position} if position else {}
+        """Read a window of the statements that could match; `position` is the last `_id` of the one before.
+
+        Statements whose `_id` is no ObjectId are left out: they are none of Learning Locker's. So the first window
+        begins at an ObjectId, too: `$gt` sees only ids of the position's own type, and numbers and texts come first.
+        """
+        beyond = {"$gt": position} if position else {"$gte": FIRST}
         with translated():
             last = await self._statements.find_one(
-                {"_id": beyond} if beyond else {}, {"_id": 1}, sort=[("_id", 1)], skip=self._window - 1
+                {"_id": beyond}, {"_id": 1}, sort=[("_id", 1)], skip=self._window - 1
             )
             within = beyond | ({"$lte": last["_id"]} if last else {})
-            query = {**({"_id": within} if within else {}), **candidates(scope.rules)}
+            query = {"_id": within, **candidates(scope.rules)}
             # By id: an index of the whole organisation would be gone through for every window.
             found = await self._statements.find(query, hint=BY_ID).to_list()
         return Reread(_records(found), None, self._window, last["_id"] if last else None)

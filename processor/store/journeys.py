@@ -64,16 +64,24 @@ class MongoJourneyCatalog:
 
     def __init__(self, database: Database, *, poll: float = 10.0) -> None:
         self._journeys = database[JOURNEYS]
+        self._majority = database[JOURNEYS].with_options(read_concern=ReadConcern("majority"))
         self._poll = poll
         self._looked = float("-inf")
         self._stream: AsyncCollectionChangeStream[Document] | None = None
 
     async def load(self) -> Sequence[Mapping[str, Any]]:
-        """Return every journey document. What changes from here on is heard by `changed`."""
+        """Return every journey document. What changes from here on is heard by `changed`.
+
+        Only what a majority has, as the change stream tells: nothing is folded under a version that is rolled back. And
+        all that was there when it is asked: a new primary may take a moment to learn what a majority has (trap 7).
+        """
         await self._listen()
         looking = asyncio.get_running_loop().time()
+        database = self._journeys.database
         with translated():
-            journeys = await self._journeys.find(batch_size=BATCH).to_list()
+            async with database.client.start_session() as session:
+                await database.command("ping", session=session)  # tells the session the time to read after
+                journeys = await self._majority.find(batch_size=BATCH, session=session).to_list()
         self._looked = looking
         return journeys
 
@@ -121,8 +129,7 @@ class MongoJourneyCatalog:
         if self._stream is not None:
             return
         try:
-            majority = self._journeys.with_options(read_concern=ReadConcern("majority"))
-            self._stream = await majority.watch(max_await_time_ms=int(MOMENT * 1000))
+            self._stream = await self._majority.watch(max_await_time_ms=int(MOMENT * 1000))
         except PyMongoError as error:
             structlog.get_logger(__name__).warning("no change stream, polling the journeys", error=str(error)[:200])
 

@@ -10,6 +10,7 @@ from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
 
 from processor.core.beginning import Beginning
 from processor.core.continuation import Continuation
@@ -38,6 +39,7 @@ class MongoProgressStore:
     def __init__(self, database: Database, worker: str = "") -> None:
         self._worker = worker
         self._progresses = database[PROGRESSES]
+        self._majority = self._progresses.with_options(read_concern=ReadConcern("majority"))
         self._statements = database[STATEMENTS]
         self._attempts = database[ATTEMPTS]
         self._due = Waiting(self._progresses, "processing.due", "processing.lease")
@@ -195,13 +197,17 @@ class MongoProgressStore:
         return OutboxClaim(lock_key, until, outboxes)
 
     async def _outboxes(self, ids: Collection[ObjectId], relay_key: str) -> dict[ObjectId, tuple[ProgressEvent, ...]]:
-        """Read the outboxes that are held under a relay's key."""
+        """Read the outboxes that are held under a relay's key, as a majority has them.
+
+        An event that is told must not be rolled back: another would come under its revision (R2). The claim has been
+        acknowledged by a majority, so that it is there.
+        """
         held = {"_id": {"$in": list(ids)}, "processing.relayKey": relay_key}
         return {
             document["_id"]: tuple(
                 outbox.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
             )
-            async for document in self._progresses.find(held, {"processing.outbox": 1})
+            async for document in self._majority.find(held, {"processing.outbox": 1})
         }
 
     async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:

@@ -13,6 +13,7 @@ from processor.store.journeys import MongoJourneyCatalog
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.store import MemoryDatabase
 from tests.builders import a_journey
+from tests.contract.test_store_plans import profiled
 
 Catalogs = Callable[[], JourneyCatalog]
 """Makes one process's view of the same journeys."""
@@ -191,12 +192,20 @@ async def test_journeys_that_could_not_be_read_have_not_been_looked_at(
         raise ServerSelectionTimeoutError("no primary")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog, "_journeys", catalog._journeys.with_options())
-        patch.setattr(catalog._journeys, "find", unavailable)
+        patch.setattr(catalog._majority, "find", unavailable)
         with pytest.raises(StoreUnavailable):
             await catalog.load()
     assert await catalog.changed()
     await catalog.close()
+
+
+async def test_a_version_that_could_be_rolled_back_is_not_loaded_nor_one_passed_over(mongo_database: Database) -> None:
+    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER)
+    await catalog.save([a_journey()])
+    [read] = await profiled(mongo_database, catalog.load(), JOURNEYS)
+    await catalog.close()
+    assert read["readConcern"]["level"] == "majority"
+    assert read["readConcern"]["afterClusterTime"] >= read["command"]["$clusterTime"]["clusterTime"]
 
 
 async def test_a_stream_that_is_silent_is_not_trusted_for_ever(mongo_database: Database) -> None:

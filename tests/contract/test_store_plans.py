@@ -90,6 +90,17 @@ async def test_a_relay_finds_its_documents_by_publish_and_lease(
     assert max(operation.get("docsExamined", 0) for operation in operations) <= 3
 
 
+async def test_r2_what_a_relay_publishes_is_read_as_a_majority_has_it(
+    store: MongoProgressStore, mongo_database: Database
+) -> None:
+    """Else an event could be told, and rolled back, and another come under its revision."""
+    claim = await store.claim("key", at(20), at(80), 3)
+    await store.apply(claim, [a_promotion(document) for document in claim.documents], at(21))
+    *_, read = await profiled(mongo_database, store.claim_events("relay", at(22), at(82), 10))
+    assert read["command"]["projection"] == {"processing.outbox": 1}
+    assert read["readConcern"]["level"] == "majority"
+
+
 async def test_mark_due_and_backlog_read_no_document_that_they_do_not_concern(
     store: MongoProgressStore, mongo_database: Database
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import bson
 import pytest
-from bson import ObjectId
+from bson import Binary, ObjectId
 from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
@@ -24,7 +24,7 @@ from processor.store.queries import MongoQueryReader
 from processor.store.reader import MongoProgressReader
 from processor.store.replays import MongoReplayStore
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_journey, a_reference, an_append, an_item, at
-from tests.contract.test_history import RULES
+from tests.contract.test_history import RULES, every, references
 from tests.contract.test_journey_catalog import heard
 from tests.contract.test_store_plans import plans, profiled
 from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
@@ -37,6 +37,15 @@ THEIRS: dict[str, Any] = {
     "pendingProgress": {},
 }
 """A document of Learning Locker's own, which stands before all others."""
+
+
+async def test_statements_whose_id_is_no_object_id_hide_none_behind_them(mongo_database: Database) -> None:
+    strange = [*range(5), *"abcde", {"a": 1}, Binary(b"1"), True, at(0)]
+    stored = [a_stored(number, "a") for number in range(1, 6)]
+    await mongo_database[STATEMENTS].insert_many([*({**stored[0], "_id": it} for it in strange), *stored])
+    chunks = await every(MongoHistory(mongo_database, window=2).statements, Scope(RULES))
+    assert references(chunks) == {a_reference(number) for number in range(1, 6)}
+    assert len(chunks) == 3
 
 
 async def test_progress_of_learning_lockers_is_passed_over(mongo_database: Database) -> None:
