@@ -93,7 +93,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> None:
     """Publish parked records to STATEMENTS_TOPIC again: original value, key, headers and timestamp.
 
-    A record goes once, however many of its items were parked. Doing it again is harmless: what counted already is
+    A record goes once, however many of its items were parked; a header's name that was not UTF-8 goes as the letter
+    has it, escaped. Doing it again is harmless: what counted already is
     not counted twice, and what still cannot be used is parked again. The letters stay.
     """
     selection = _selection(reason, since, until, record)
@@ -111,7 +112,7 @@ def _tell(done: Replayed, *, dry_run: bool, as_json: bool) -> None:
     print_table(["reason", "letters"], sorted(done.letters.items()))
     typer.echo(f"{done.published} records {'would be replayed' if dry_run else 'replayed'}")
     if done.gone:
-        typer.echo(f"{done.gone} records are gone, or unreadable: their letters only say where they lay")
+        typer.echo(f"{done.gone} records are gone: their letters only say where they lay")
 
 
 def _selection(

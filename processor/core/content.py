@@ -44,7 +44,7 @@ def items_of(record: Record) -> Iterator[tuple[int | None, Any]]:
 
 def _content(record: Record) -> Any:
     if not record.is_readable:
-        raise Fault(Reason.UNREADABLE, "a header's name is not UTF-8; the record stands only where it lies")
+        raise Fault(Reason.UNREADABLE, "the name of a header is not UTF-8; the letter has it escaped")
     if not record.value:
         raise Fault(Reason.EMPTY, "the record has no value")
     try:

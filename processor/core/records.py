@@ -13,7 +13,7 @@ from msgspec import Struct
 class Record(Struct, frozen=True):
     """One Kafka record, as it lies in the topic; `timestamp` is in milliseconds since 1970.
 
-    Of one that is not readable only its place is known.
+    One that is not readable has a header whose name is not UTF-8: here it is escaped.
     """
 
     topic: str

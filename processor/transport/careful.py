@@ -1,46 +1,60 @@
 """Past records that aiokafka cannot read: a header whose name is not UTF-8.
 
 aiokafka 0.14 raises from `getmany`, again and again, and what it took from other partitions in the same call is lost
-to this consumer. So the consumer is replaced, which begins at the committed offsets, and then asked for one record at
-a time: nothing is lost with an error, and the position says where the unreadable record lies.
+to this consumer: nothing is lost where one partition is asked, or where it is known where all of them stood.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import errors as kafka
+
+from processor.transport.lenient import Unreadable, read_batch
+
+Fetched = dict[TopicPartition, list[ConsumerRecord]]
 
 
-class Unreadable(ConsumerRecord):  # type: ignore[misc]  # aiokafka's class is untyped
-    """Stands for a record of which only its place is known."""
+async def fetch_carefully(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition], most: int) -> Fetched:
+    """Return what is at hand, at most about `most` records, spread over the partitions; never waits for more.
 
-
-async def fetch_carefully(
-    consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition], most: int
-) -> dict[TopicPartition, list[ConsumerRecord]]:
-    """Return what is at hand, at most about `most` records, spread over the partitions; never waits.
-
-    An unreadable record comes as `Unreadable`, and the position is set after it.
+    An unreadable record comes as `Unreadable`. Ends early when a partition goes meanwhile.
     """
     spread = sorted(partitions)
-    fetched: dict[TopicPartition, list[ConsumerRecord]] = {}
-    for partition in spread:
-        messages: list[ConsumerRecord] = []
-        while len(messages) < max(most // len(spread), 1):
-            try:
-                found = await consumer.getmany(partition, max_records=1)
-            except UnicodeDecodeError:
-                offset = await consumer.position(partition)
-                consumer.seek(partition, offset + 1)
-                messages.append(Unreadable(*partition, offset, 0, 0, None, None, None, -1, -1, ()))
-                continue
-            if not found:
-                break
-            messages += found[partition]
-        if messages:
-            fetched[partition] = messages
+    fetched: Fetched = {}
+    with suppress(kafka.IllegalStateError):
+        for partition in spread:
+            if messages := await _fetch_from(consumer, partition, max(most // len(spread), 1), 0):
+                fetched[partition] = messages
     return fetched
 
 
-def has_unreadable(fetched: dict[TopicPartition, list[ConsumerRecord]]) -> bool:
+async def fetch_behind(
+    reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int], most: int | None, timeout_ms: int
+) -> Fetched:
+    """Poll a reader without a group, which stands at these positions, for at most about `most` records.
+
+    An unreadable record comes as `Unreadable`.
+    """
+    try:
+        fetched: Fetched = await reader.getmany(*positions, timeout_ms=timeout_ms, max_records=most)
+    except UnicodeDecodeError:
+        for partition, offset in positions.items():
+            reader.seek(partition, offset)
+        fetched = {it: await _fetch_from(reader, it, most, timeout_ms) for it in positions}
+    return fetched
+
+
+async def _fetch_from(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, most: int | None, timeout_ms: int
+) -> list[ConsumerRecord]:
+    try:
+        fetched: Fetched = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=most)
+    except UnicodeDecodeError:  # which has not moved the position
+        return await read_batch(consumer, partition)
+    return fetched.get(partition, [])
+
+
+def has_unreadable(fetched: Fetched) -> bool:
     """Tell whether one was met."""
     return any(isinstance(message, Unreadable) for messages in fetched.values() for message in messages)

@@ -10,7 +10,7 @@ aiokafka 0.14, learnt from its source:
 - one partition that is not assigned fails a whole commit: a batch from before a revocation is not committed at all;
 - its rebalance timeout is the session timeout unless set, and joining a group is one request that lasts as long as
   the rebalance: the request timeout must be longer;
-- a record that it cannot read ends every `getmany`: see `careful.py`;
+- a record that it cannot read ends every `getmany`: see `careful.py` and `lenient.py`;
 - a commit is tried again for as long as an outage lasts: it needs a deadline;
 - a commit that is still tried when the group has moved on would be sent under the new generation: it has to be ended.
 """

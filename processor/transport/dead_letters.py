@@ -104,16 +104,16 @@ async def read_dead_letters(settings: Settings) -> AsyncGenerator[DeadLetter, No
 
 async def read_original(settings: Settings, letter: DeadLetter) -> Message | None:
     """Return the record of a letter as it was, its timestamp too; None when the letter left it out and it is gone."""
-    if letter.reason == Reason.UNREADABLE:
+    if letter.reason == Reason.UNREADABLE and not letter.omitted and not letter.value:
         return None
     if letter.omitted is None:
         return Message(letter.value, letter.key, letter.headers, letter.timestamp)
     assert letter.origin is not None
     topic, partition, offset = letter.origin
     message = await read_one(settings, TopicPartition(topic, partition), offset)
-    if message is None or digest(message.value) != letter.omitted:
+    record = record_of(message) if message else None
+    if record is None or digest(record.value) != letter.omitted:
         return None
-    record = record_of(message)
     return Message(record.value, record.key, record.headers, record.timestamp)
 
 

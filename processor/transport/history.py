@@ -15,6 +15,7 @@ from processor.core.records import StatementRecord
 from processor.core.rereading import Scope
 from processor.ports.recalculation import Reread
 from processor.settings import Settings
+from processor.transport.careful import fetch_behind
 from processor.transport.connect import connection, stop_within, translated
 from processor.transport.reading import spans_of
 from processor.transport.records import record_of
@@ -88,7 +89,8 @@ class KafkaHistory:
                 if self._reached.get(partition) != place["next"]:  # seeking throws away what was fetched ahead
                     reader.seek(partition, place["next"])
             most = min(self._settings.batch_records, CHUNK)
-            fetched = await reader.getmany(timeout_ms=FETCH_MS, max_records=most)
+            positions = {partition: place["next"] for partition, place in places.items()}
+            fetched = await fetch_behind(reader, positions, most, FETCH_MS)
             before = sum(place["next"] for place in left)
             for partition, place in places.items():
                 self._reached[partition] = await reader.position(partition)

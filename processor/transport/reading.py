@@ -8,7 +8,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from processor.settings import Settings
 from processor.transport.admin import open_admin, partitions_of
+from processor.transport.careful import fetch_behind
 from processor.transport.connect import connection, stop_within, translated
+
+FETCH_MS = 500
 
 
 class Span(NamedTuple):
@@ -37,17 +40,18 @@ async def read_all(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRec
         return
     async with _open_reader(settings) as reader:
         spans = await _spans(reader, partitions)
-        left = {partition for partition, span in spans.items() if span.begin < span.end}
+        left = {partition: span.begin for partition, span in spans.items() if span.begin < span.end}
         reader.assign(sorted(left))
-        for partition in left:
-            reader.seek(partition, spans[partition].begin)
+        for partition, begin in left.items():
+            reader.seek(partition, begin)
         while left:
-            fetched = await reader.getmany(timeout_ms=500)
+            fetched = await fetch_behind(reader, left, None, FETCH_MS)
             for partition, messages in fetched.items():
                 for message in messages:
                     if message.offset < spans[partition].end:
                         yield message
-            left = {partition for partition in left if await reader.position(partition) < spans[partition].end}
+            reached = {partition: await reader.position(partition) for partition in left}
+            left = {partition: offset for partition, offset in reached.items() if offset < spans[partition].end}
 
 
 async def read_one(settings: Settings, partition: TopicPartition, offset: int) -> ConsumerRecord | None:
@@ -61,7 +65,8 @@ async def read_one(settings: Settings, partition: TopicPartition, offset: int) -
         reader.assign([partition])
         reader.seek(partition, offset)
         while await reader.position(partition) == offset:
-            for message in (await reader.getmany(partition, timeout_ms=500, max_records=1)).get(partition, ()):
+            fetched = await fetch_behind(reader, {partition: offset}, 1, FETCH_MS)
+            for message in fetched.get(partition, ()):
                 return message if message.offset == offset else None
         return None
 

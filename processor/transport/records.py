@@ -7,7 +7,7 @@ from typing import overload
 from aiokafka import ConsumerRecord, TopicPartition
 
 from processor.core.records import Batch, Record
-from processor.transport.careful import Unreadable
+from processor.transport.lenient import Unreadable
 
 
 def batch_of(fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> Batch:
@@ -45,13 +45,14 @@ class _Records(Sequence[Record]):
 
 def record_of(message: ConsumerRecord) -> Record:
     """Turn one record; a header without a value (Kafka allows it) gets an empty one."""
+    is_unreadable = isinstance(message, Unreadable)
     return Record(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
         timestamp=message.timestamp,
-        value=message.value,
+        value=message.content if is_unreadable else message.value,
         key=message.key,
         headers=tuple((name, value or b"") for name, value in message.headers),
-        is_readable=not isinstance(message, Unreadable),
+        is_readable=not is_unreadable,
     )
