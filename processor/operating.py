@@ -24,7 +24,7 @@ from processor.services.replay import Replayed
 from processor.settings import Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database
-from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original
+from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original, republish
 from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
@@ -165,7 +165,7 @@ async def replay_dead_letters(
             return await replay.replay(letters, selection, find, _publish_nothing, None)
         producer = await stack.enter_async_context(open_producer(settings))
         await check_topics(settings)
-        publish = partial(_publish, producer, settings.statements_topic)
+        publish = partial(republish, producer, settings.statements_topic)
         return await replay.replay(letters, selection, find, publish, rate)
 
 
@@ -178,8 +178,9 @@ async def _publish(producer: Producer, topic: str, messages: Sequence[Message]) 
         )
 
 
-async def _publish_nothing(_: Sequence[Message]) -> None:
+async def _publish_nothing(messages: Sequence[Message]) -> list[str | None]:
     """Stand in for publishing in a dry run."""
+    return [None] * len(messages)
 
 
 @asynccontextmanager

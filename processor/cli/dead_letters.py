@@ -91,7 +91,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     rate: Annotated[float | None, typer.Option(help="Most records a second.", min=0.01)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish parked records to STATEMENTS_TOPIC again: original value, key, headers and timestamp.
+    """Publish parked records to STATEMENTS_TOPIC again: original value, key and headers.
+
+    Its timestamp goes in one more header, `replayed-timestamp`, which counts as the record's.
 
     A record goes once, however many of its items were parked; a header's name that was not UTF-8 goes as the letter
     has it, escaped. Doing it again is harmless: what counted already is
@@ -107,12 +109,22 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
 def _tell(done: Replayed, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         replayed = 0 if dry_run else done.published
-        print_json({"letters": done.letters, "records": done.records, "replayed": replayed, "gone": done.gone})
+        print_json(
+            {
+                "letters": done.letters,
+                "records": done.records,
+                "replayed": replayed,
+                "gone": done.gone,
+                "refused": done.refused,
+            }
+        )
         return
     print_table(["reason", "letters"], sorted(done.letters.items()))
     typer.echo(f"{done.published} records {'would be replayed' if dry_run else 'replayed'}")
     if done.gone:
         typer.echo(f"{done.gone} records are gone: their letters only say where they lay")
+    for record, why in done.refused.items():
+        typer.echo(f"{record} was refused: {why}; raise max.message.bytes of the topic, and KAFKA_MAX_MESSAGE_BYTES")
 
 
 def _selection(

@@ -30,27 +30,32 @@ Sent = TypeVar("Sent", bound=Original)
 
 @dataclass(slots=True)
 class Replayed:
-    """What a replay came to: letters chosen, by reason; records in them; of these published, and gone for good."""
+    """What a replay came to: letters chosen, by reason; records in them; of these published, and gone for good.
+
+    `refused` says of records that the broker does not take, by their place, why.
+    """
 
     letters: Counter[str] = field(default_factory=Counter)
     records: int = 0
     published: int = 0
     gone: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 async def replay(
     letters: AsyncIterator[DeadLetter],
     selection: Selection,
     find: Callable[[DeadLetter], Awaitable[Sent | None]],
-    publish: Callable[[Sequence[Sent]], Awaitable[None]],
+    publish: Callable[[Sequence[Sent]], Awaitable[Sequence[str | None]]],
     rate: float | None = None,
 ) -> Replayed:
     """Publish the record behind each chosen letter, once however many letters it has, at most `rate` a second.
 
-    `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged.
+    `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged, and for
+    each None, or why it was refused.
     """
     outcome = Replayed()
-    chunk: list[Sent] = []
+    chunk: list[tuple[DeadLetter, Sent]] = []
     size = 0
     pace = _Pace(rate)
     async for letter in _once(letters, selection, outcome):
@@ -58,17 +63,26 @@ async def replay(
         if original is None:
             outcome.gone += 1
             continue
-        chunk.append(original)
+        chunk.append((letter, original))
         size += len(original.value or b"")
         if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
-            await publish(chunk)
-            outcome.published += len(chunk)
+            await _publish(chunk, publish, outcome)
             await pace.keep(len(chunk))
             chunk, size = [], 0
     if chunk:
-        await publish(chunk)
-        outcome.published += len(chunk)
+        await _publish(chunk, publish, outcome)
     return outcome
+
+
+async def _publish(
+    chunk: Sequence[tuple[DeadLetter, Sent]],
+    publish: Callable[[Sequence[Sent]], Awaitable[Sequence[str | None]]],
+    outcome: Replayed,
+) -> None:
+    refusals = await publish([original for _, original in chunk])
+    refused = {str(letter.origin): why for (letter, _), why in zip(chunk, refusals, strict=True) if why}
+    outcome.refused |= refused
+    outcome.published += len(chunk) - len(refused)
 
 
 async def _once(

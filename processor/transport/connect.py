@@ -74,6 +74,7 @@ _PASSING = (
     kafka.BrokerNotAvailableError,
     kafka.ReplicaNotAvailableError,
     kafka.UnknownError,
+    kafka.CorruptRecordException,
     kafka.ProducerClosed,
     kafka.OutOfOrderSequenceNumber,
     kafka.UnknownProducerId,
@@ -81,10 +82,26 @@ _PASSING = (
     kafka.ProducerFenced,
 )
 
+# What the operator has to mend.
+_MENDS: dict[type[kafka.KafkaError], str] = {
+    kafka.InvalidSessionTimeoutError: (
+        f"set {PREFIX}SESSION_TIMEOUT between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms"
+    ),
+    kafka.InconsistentGroupProtocolError: (
+        f"others share {PREFIX}CONSUMER_GROUP with us who divide partitions in another way: give this processor a "
+        "group of its own"
+    ),
+    kafka.InvalidGroupIdError: f"set {PREFIX}CONSUMER_GROUP to a name that the broker takes",
+    kafka.InvalidTimestampError: (
+        "set this machine's clock and the broker's right, or the topic's message.timestamp.before.max.ms and "
+        "message.timestamp.after.max.ms higher"
+    ),
+}
+
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn aiokafka's errors into ours: what waiting can mend is `BrokerUnavailable`, wrong rights are `Misfit`.
+    """Turn aiokafka's errors into ours: what waiting can mend is `BrokerUnavailable`, what the operator is `Misfit`.
 
     Whether a produce that ended in `BrokerUnavailable` was done is unknown. All other errors go on as they are.
     """
@@ -92,11 +109,8 @@ def translated() -> Iterator[None]:
         yield
     except REFUSALS as error:
         raise refused(error) from None
-    except kafka.InvalidSessionTimeoutError as error:
-        raise Misfit(
-            f"Kafka: {error}; set {PREFIX}SESSION_TIMEOUT between the broker's group.min.session.timeout.ms and "
-            "group.max.session.timeout.ms"
-        ) from None
+    except tuple(_MENDS) as error:
+        raise Misfit(f"Kafka: {error}; {_MENDS[type(error)]}") from None
     except kafka.KafkaError as error:
         if is_passing(error):
             raise BrokerUnavailable(f"Kafka: {error}"[:300]) from error

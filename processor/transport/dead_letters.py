@@ -11,9 +11,10 @@ from processor.core.records import Reason, Rejected
 from processor.errors import BrokerUnavailable, Misfit
 from processor.ports.stream import Clock
 from processor.settings import Settings
+from processor.transport.apart import produce_apart
 from processor.transport.producer import Message, Producer, is_about_the_message
 from processor.transport.reading import read_all, read_one, spans_of
-from processor.transport.records import record_of
+from processor.transport.records import REPLAYED, record_of
 
 PART_BYTES = 16_777_216
 """Values that are produced together, and acknowledged before the next."""
@@ -103,18 +104,42 @@ async def read_dead_letters(settings: Settings) -> AsyncGenerator[DeadLetter, No
 
 
 async def read_original(settings: Settings, letter: DeadLetter) -> Message | None:
-    """Return the record of a letter as it was, its timestamp too; None when the letter left it out and it is gone."""
+    """Return the record of a letter as it was; None when the letter left it out and it is gone.
+
+    Its timestamp goes into a header, and the record's own is the time of the replay: else it could be too old for the
+    topic's retention, and gone before it is read.
+    """
     if letter.reason == Reason.UNREADABLE and not letter.omitted and not letter.value:
         return None
     if letter.omitted is None:
-        return Message(letter.value, letter.key, letter.headers, letter.timestamp)
+        return _again(letter.value, letter.key, letter.headers, letter.timestamp)
     assert letter.origin is not None
     topic, partition, offset = letter.origin
     message = await read_one(settings, TopicPartition(topic, partition), offset)
     record = record_of(message) if message else None
     if record is None or digest(record.value) != letter.omitted:
         return None
-    return Message(record.value, record.key, record.headers, record.timestamp)
+    return _again(record.value, record.key, record.headers, record.timestamp)
+
+
+def _again(value: bytes | None, key: bytes | None, headers: Sequence[Header], timestamp: int | None) -> Message:
+    time = [] if timestamp is None else [(REPLAYED, b"%d" % timestamp)]
+    return Message(value, key, [*headers, *time])
+
+
+async def republish(producer: Producer, topic: str, messages: Sequence[Message]) -> list[str | None]:
+    """Produce records again; return for each None once it is acknowledged, or why the broker will never take it.
+
+    Raises `BrokerUnavailable` when others were not acknowledged, or `Misfit`.
+    """
+    outcomes = await produce_apart(producer, topic, messages)
+    missing = [failure for failure in outcomes if failure and not is_about_the_message(failure)]
+    if missing:
+        raise BrokerUnavailable(
+            f"{len(missing)} of the last {len(messages)} records were not acknowledged: {missing[0]}; "
+            "doing it again is harmless"
+        )
+    return [str(failure) if failure else None for failure in outcomes]
 
 
 async def count_dead_letters(settings: Settings) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
@@ -16,6 +15,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from processor.core.evidence import ProgressEvent
 from processor.errors import BrokerUnavailable
+from processor.transport.apart import produce_apart
 from processor.transport.producer import Message, Producer, is_about_the_message
 from schemas.events import EVENT_SCHEMA, EVENT_SOURCE, EVENT_TYPE
 
@@ -95,7 +95,8 @@ class KafkaEventSink:
             if published and asyncio.get_running_loop().time() >= until:
                 break
             try:
-                outcomes = await self._produced(events, until)
+                messages = [message_of(event) for event in events]
+                outcomes = await produce_apart(self._producer, self._topic, messages, until)
             except BrokerUnavailable:
                 if not published:
                     raise
@@ -107,19 +108,6 @@ class KafkaEventSink:
                 failed.add(event.progress)
                 _tell(event, failure)
         return published
-
-    async def _produced(self, events: Sequence[ProgressEvent], until: float) -> list[KafkaError | None]:
-        """Produce events of different documents; those that are refused for their size together, in halves."""
-        outcomes = await self._producer.produce(self._topic, [message_of(event) for event in events], until)
-        refused = [number for number, failure in enumerate(outcomes) if failure and is_about_the_message(failure)]
-        if len(refused) < 2:
-            return outcomes
-        for half in (refused[: len(refused) // 2], refused[len(refused) // 2 :]):
-            with suppress(BrokerUnavailable):  # then they were refused, and are tried again later
-                again = await self._produced([events[number] for number in half], until)
-                for number, outcome in zip(half, again, strict=True):
-                    outcomes[number] = outcome
-        return outcomes
 
 
 def _tell(event: ProgressEvent, failure: KafkaError) -> None:

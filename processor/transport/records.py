@@ -1,5 +1,6 @@
 """aiokafka's records as ours."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import overload
@@ -8,6 +9,9 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from processor.core.records import Batch, Record
 from processor.transport.lenient import Unreadable
+
+REPLAYED = "replayed-timestamp"
+"""Header of a record that was replayed: the timestamp of the original, which retention would go by (F1)."""
 
 
 def batch_of(fetched: Mapping[TopicPartition, list[ConsumerRecord]]) -> Batch:
@@ -44,15 +48,20 @@ class _Records(Sequence[Record]):
 
 
 def record_of(message: ConsumerRecord) -> Record:
-    """Turn one record; a header without a value (Kafka allows it) gets an empty one."""
+    """Turn one record; a header without a value (Kafka allows it) gets an empty one, `REPLAYED` is taken in."""
     is_unreadable = isinstance(message, Unreadable)
     return Record(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        timestamp=message.timestamp,
+        timestamp=_timestamp(message),
         value=message.content if is_unreadable else message.value,
         key=message.key,
-        headers=tuple((name, value or b"") for name, value in message.headers),
+        headers=tuple((name, value or b"") for name, value in message.headers if name != REPLAYED),
         is_readable=not is_unreadable,
     )
+
+
+def _timestamp(message: ConsumerRecord) -> int:
+    times = [value or b"" for name, value in message.headers if name == REPLAYED]
+    return int(times[-1]) if times and re.fullmatch(rb"-?[0-9]{1,19}", times[-1]) else message.timestamp

@@ -28,8 +28,9 @@ async def replayed(
     async def find(letter: DeadLetter) -> DeadLetter | None:
         return None if letter.value == b"gone" else letter
 
-    async def publish(chunk: Sequence[DeadLetter]) -> None:
+    async def publish(chunk: Sequence[DeadLetter]) -> list[str | None]:
         chunks.append(list(chunk))
+        return ["too large" if letter.value == b"large" else None for letter in chunk]
 
     return await replay(stream(), selection, find, publish, rate), chunks
 
@@ -48,6 +49,13 @@ async def test_only_what_is_chosen_is_published_and_what_is_gone_is_counted() ->
     assert chunks == [[letters[0]]]
     assert (done.records, done.published, done.gone) == (2, 1, 1)
     assert (await replayed([stranger]))[1] == []
+
+
+async def test_what_is_refused_is_named_and_does_not_block_what_comes_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "CHUNK_RECORDS", 2)
+    done, chunks = await replayed([a_letter(1), a_letter(2, value=b"large"), a_letter(3)])
+    assert [len(chunk) for chunk in chunks] == [2, 1]
+    assert (done.records, done.published, done.refused) == (3, 2, {"in-0@2": "too large"})
 
 
 async def test_chunks_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
