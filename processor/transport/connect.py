@@ -85,7 +85,8 @@ _PASSING = (
 # What the operator has to mend.
 _MENDS: dict[type[kafka.KafkaError], str] = {
     kafka.InvalidSessionTimeoutError: (
-        f"set {PREFIX}SESSION_TIMEOUT between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms"
+        f"set {PREFIX}SESSION_TIMEOUT between the broker's group.min.session.timeout.ms and "
+        "group.max.session.timeout.ms"
     ),
     kafka.InconsistentGroupProtocolError: (
         f"others share {PREFIX}CONSUMER_GROUP with us who divide partitions in another way: give this processor a "
