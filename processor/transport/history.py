@@ -1,10 +1,10 @@
 """The statements topic, read again from its start without a group: `ports.History`.
 
-A position is a list of `{partition, next, end}`; the ends are those of the moment when the stage began. What comes
-behind them is the live stream's.
+A position is a list of `{partition, next, end}`; the ends are those of the moment when the stage began, for a reader of
+what is committed. What comes behind them is the live stream's.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from processor.ports.recalculation import Reread
 from processor.settings import Settings
 from processor.transport.careful import fetch_behind
 from processor.transport.connect import connection, stop_within, translated
-from processor.transport.reading import spans_of
+from processor.transport.reading import partitions_in, spans_for
 from processor.transport.records import record_of
 
 FETCH_MS = 500
@@ -43,6 +43,7 @@ class KafkaHistory:
         self._settings = settings
         self._tenancy = tenancy
         self._reader: AIOKafkaConsumer | None = None
+        self._present: list[TopicPartition] = []
         self._reached: dict[TopicPartition, int] = {}
 
     async def size(self, scope: Scope) -> int:  # noqa: ARG002 - every journey has to read the whole topic
@@ -64,11 +65,11 @@ class KafkaHistory:
             await stop_within(reader.stop(), "history")
 
     async def _read(self, scope: Scope, position: Sequence[dict[str, int]] | None) -> Reread:
-        places = await self._beginning() if position is None else [dict(place) for place in position]
-        left = [place for place in places if place["next"] < place["end"]]
-        if not left:
-            return Reread((), None, 0, None)
         try:
+            places = await self._beginning() if position is None else [dict(place) for place in position]
+            left = await self._within_reach(places)
+            if not left:
+                return Reread((), None, 0, None)
             records, looked = await self._fetch(left, scope)
         except BaseException:
             await self.close()
@@ -76,10 +77,23 @@ class KafkaHistory:
         is_over = all(place["next"] >= place["end"] for place in left)
         return Reread(tuple(records), None, looked, None if is_over else left)
 
+    async def _within_reach(self, places: Sequence[dict[str, int]]) -> list[dict[str, int]]:
+        """Return the places that are left, their ends where they can be reached: the topic may have been made anew."""
+        left = {self._partition(place): place for place in places if place["next"] < place["end"]}
+        if left:
+            with translated():
+                reader = await self._connected()
+                ends = await reader.end_offsets([partition for partition in left if partition in self._present])
+            for partition, place in left.items():
+                place["end"] = min(place["end"], ends.get(partition, 0))
+        return [place for place in left.values() if place["next"] < place["end"]]
+
+    def _partition(self, place: Mapping[str, int]) -> TopicPartition:
+        return TopicPartition(self._settings.statements_topic, place["partition"])
+
     async def _fetch(self, left: list[dict[str, int]], scope: Scope) -> tuple[list[StatementRecord], int]:
         """Poll once behind the places that are left, and move them on."""
-        topic = self._settings.statements_topic
-        places = {TopicPartition(topic, place["partition"]): place for place in left}
+        places = {self._partition(place): place for place in left}
         with translated():
             reader = await self._connected()
             if reader.assignment() != places.keys():
@@ -94,7 +108,7 @@ class KafkaHistory:
             before = sum(place["next"] for place in left)
             for partition, place in places.items():
                 self._reached[partition] = await reader.position(partition)
-                place["next"] = min(self._reached[partition], place["end"])
+                place["next"] = max(place["next"], min(self._reached[partition], place["end"]))
         records = [
             decoded
             for partition, messages in fetched.items()
@@ -107,6 +121,7 @@ class KafkaHistory:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._reader is None:
+            self._present = await partitions_in(self._settings, self._settings.statements_topic)
             self._reader = AIOKafkaConsumer(
                 **connection(self._settings),
                 enable_auto_commit=False,
@@ -118,7 +133,11 @@ class KafkaHistory:
         return self._reader
 
     async def _beginning(self) -> list[dict[str, int]]:
-        spans = await spans_of(self._settings, self._settings.statements_topic)
+        self._present = await partitions_in(self._settings, self._settings.statements_topic)
+        if not self._present:
+            return []
+        with translated():
+            spans = await spans_for(await self._connected(), self._present)
         return [
             {"partition": partition.partition, "next": span.begin, "end": span.end}
             for partition, span in sorted(spans.items())

@@ -23,11 +23,11 @@ class Span(NamedTuple):
 
 async def spans_of(settings: Settings, topic: str) -> Mapping[TopicPartition, Span]:
     """Return what each partition holds at the moment; empty when there is no such topic."""
-    partitions = await _partitions(settings, topic)
+    partitions = await partitions_in(settings, topic)
     if not partitions:  # aiokafka 0.14 raises CancelledError when it is stopped without having done anything
         return {}
     async with _open_reader(settings) as reader:
-        return await _spans(reader, partitions)
+        return await spans_for(reader, partitions)
 
 
 async def read_all(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRecord, None]:
@@ -35,11 +35,11 @@ async def read_all(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRec
 
     Raises `BrokerUnavailable` or `Misfit`. Close it (`contextlib.aclosing`) if you leave before its end.
     """
-    partitions = await _partitions(settings, topic)
+    partitions = await partitions_in(settings, topic)
     if not partitions:
         return
     async with _open_reader(settings) as reader:
-        spans = await _spans(reader, partitions)
+        spans = await spans_for(reader, partitions)
         left = {partition: span.begin for partition, span in spans.items() if span.begin < span.end}
         reader.assign(sorted(left))
         for partition, begin in left.items():
@@ -56,10 +56,10 @@ async def read_all(settings: Settings, topic: str) -> AsyncGenerator[ConsumerRec
 
 async def read_one(settings: Settings, partition: TopicPartition, offset: int) -> ConsumerRecord | None:
     """Return the record that lies there, or None when it is gone. Raises `BrokerUnavailable` or `Misfit`."""
-    if partition not in await _partitions(settings, partition.topic):
+    if partition not in await partitions_in(settings, partition.topic):
         return None
     async with _open_reader(settings) as reader:
-        span = (await _spans(reader, [partition]))[partition]
+        span = (await spans_for(reader, [partition]))[partition]
         if not span.begin <= offset < span.end:
             return None
         reader.assign([partition])
@@ -82,12 +82,14 @@ async def _open_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await stop_within(reader.stop(), "reader")
 
 
-async def _partitions(settings: Settings, topic: str) -> list[TopicPartition]:
+async def partitions_in(settings: Settings, topic: str) -> list[TopicPartition]:
+    """Return the partitions of a topic, none when there is no such topic. Raises `BrokerUnavailable` or `Misfit`."""
     async with open_admin(settings) as admin:
         return await partitions_of(admin, topic)
 
 
-async def _spans(reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, Span]:
+async def spans_for(reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, Span]:
+    """Return what the partitions hold for this reader: not what is in open transactions, if it reads committed ones."""
     begins = await reader.beginning_offsets(partitions)
     ends = await reader.end_offsets(partitions)
     return {partition: Span(begins[partition], ends[partition]) for partition in partitions}

@@ -1,11 +1,13 @@
 """One contract for `ports.History`: the statements there have been, from the collection, the topic, and in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
 from bson import Int64, ObjectId
 
 from processor.core.decode import Tenancy, stored_statement
@@ -15,6 +17,7 @@ from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.rereading import Scope
+from processor.errors import BrokerUnavailable
 from processor.ports.recalculation import History, Reread
 from processor.settings import Settings
 from processor.store.connect import STATEMENTS, Database
@@ -24,7 +27,7 @@ from processor.testing.broker import MemoryBroker
 from processor.testing.recalculations import MemoryHistory
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from processor.transport.history import KafkaHistory, open_history
-from processor.transport.topics import create_topics
+from processor.transport.topics import create_topics, delete_topics, present_topics
 from schemas.rendering import rendered
 from tests.acceptance.world import produce
 from tests.builders import a_reference, at
@@ -193,6 +196,46 @@ async def test_a_topic_that_was_left_is_read_on_by_another_reader(kafka: KafkaHi
     await kafka.close()
     rest = await every(lambda scope, position: kafka.statements(scope, position or first.position), Scope(RULES))
     assert references([first, *rest]) >= HELD
+
+
+async def test_a_transaction_that_stays_open_is_not_waited_for(kafka: KafkaHistory, settings: Settings) -> None:
+    await produce(settings, map(rendered, STORED))
+    servers = {"bootstrap_servers": settings.kafka_bootstrap_servers}
+    async with AIOKafkaProducer(**servers, transactional_id=settings.client_id + settings.consumer_group) as open_one:
+        await open_one.begin_transaction()
+        await open_one.send_and_wait(settings.statements_topic, b"{}", partition=0)
+        await produce(settings, [rendered(a_stored(20, "a"))])
+        async with asyncio.timeout(20):
+            chunks = await every(kafka.statements, Scope(RULES))
+        assert references(chunks) == {a_reference(number) for number in (1, 2, 3, 4, 6)}
+        assert sum(chunk.looked for chunk in chunks) == len(STORED)
+        await open_one.abort_transaction()
+    assert len(references(await every(kafka.statements, Scope(RULES)))) == 6
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+async def test_a_topic_that_is_made_anew_meanwhile_ends_it(
+    kafka: KafkaHistory, settings: Settings, partitions: int
+) -> None:
+    await produce(settings, [rendered(a_stored(number, "a")) for number in range(40)])
+    first = await kafka.statements(Scope(RULES), None)
+    await delete_topics(settings)
+    while settings.statements_topic in await present_topics(settings):
+        pass
+    anew = settings.model_copy(update={"topic_partitions": partitions})
+    await create_topics(anew)
+    await produce(anew, map(rendered, STORED))
+    async with asyncio.timeout(40):
+        position = first.position
+        while position is not None:
+            try:
+                chunk = await kafka.statements(Scope(RULES), position)
+            except BrokerUnavailable:
+                continue
+            was = {place["partition"]: place["next"] for place in position}
+            assert all(place["next"] >= was[place["partition"]] for place in chunk.position or ())
+            assert chunk.looked >= 0
+            position = chunk.position
 
 
 async def test_a_chunk_of_the_topic_is_small_however_large_a_batch_of_ingest_is(
