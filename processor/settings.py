@@ -50,7 +50,9 @@ class Settings(BaseSettings):
     consumer_group: str = Field("journey-progress", description="Consumer group of the ingesters.", min_length=1)
     client_id: str = Field("journey-progress", description="Client id shown to Kafka and MongoDB.", min_length=1)
     group_instance_id: str | None = Field(
-        None, description="Static group membership: a name of this very process that survives its restarts."
+        None,
+        description="Static group membership: a name of this very process that survives its restarts. Partitions that "
+        "are added just while the group's leader restarts are read from the next rebalance on.",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to talk to the brokers."
@@ -80,7 +82,8 @@ class Settings(BaseSettings):
         "longer than the slowest batch.",
     )
     auto_offset_reset: Literal["earliest", "latest"] = Field(
-        "earliest", description="Where a group without committed offsets starts."
+        "earliest",
+        description="Where a group that has committed nothing starts; from then on, whatever it has not read is read.",
     )
     create_topics: bool = Field(False, description="Create missing topics at the start of `run` and its parts.")
     topic_partitions: Count = Field(6, description="Partitions of a topic that `topics create` makes.")

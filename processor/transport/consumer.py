@@ -29,12 +29,10 @@ from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.careful import fetch_carefully, has_unreadable
 from processor.transport.commits import Commits, Offsets
-from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within, translated
+from processor.transport.connect import stop_within, translated
 from processor.transport.gate import Gate
 from processor.transport.records import batch_of
-
-METADATA_AGE = 15.0
-"""Seconds after which a member looks for partitions that were added, or for a topic too new to be known before."""
+from processor.transport.starting import Growth, begin_at_the_ends, group_consumer
 
 REVOCATION_SHARE = 0.5
 """Share of the rebalance timeout that a revocation waits for the batch in hand."""
@@ -81,6 +79,7 @@ class KafkaRecordSource:
         self._in_hand: _InHand | None = None
         self._is_careful = False
         self._is_lost = False
+        self._growth = Growth(settings)
         self._commits = Commits(self._send_commit)
         self.gate = Gate(settings.rebalance_timeout * REVOCATION_SHARE, self._commits)
 
@@ -154,7 +153,9 @@ class KafkaRecordSource:
 
     async def open(self) -> None:
         """Connect and ask to join. Raises `BrokerUnavailable`, `Misfit` or `InvalidSettings`."""
-        self._consumer = _consumer(self._settings)
+        if self._settings.auto_offset_reset == "latest":
+            await begin_at_the_ends(self._settings)
+        self._consumer = group_consumer(self._settings)
         with translated():
             await self._consumer.start()
         self._consumer.subscribe([self._settings.statements_topic], listener=self.gate)
@@ -225,6 +226,7 @@ class KafkaRecordSource:
         else:
             timeout_ms = int(self._settings.poll_timeout * 1000)
             messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
+        self._growth.look(self._consumer)
         # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
         return _Polled(self.gate.generation, messages)
 
@@ -249,24 +251,3 @@ async def _stopped(consumer: AIOKafkaConsumer) -> None:
         await consumer.stop()
     finally:
         await consumer._client.close()  # noqa: SLF001 - what a stop that was cut short has left open
-
-
-def _consumer(settings: Settings) -> AIOKafkaConsumer:
-    join_timeout = max(REQUEST_TIMEOUT, settings.rebalance_timeout + 5)
-    return AIOKafkaConsumer(
-        **connection(settings) | {"request_timeout_ms": int(join_timeout * 1000)},
-        group_id=settings.consumer_group,
-        group_instance_id=settings.group_instance_id,
-        enable_auto_commit=False,
-        auto_offset_reset=settings.auto_offset_reset,
-        isolation_level="read_committed",
-        check_crcs=True,
-        session_timeout_ms=int(settings.session_timeout * 1000),
-        heartbeat_interval_ms=int(settings.session_timeout * 1000 / 10),
-        rebalance_timeout_ms=int(settings.rebalance_timeout * 1000),
-        max_poll_interval_ms=int(settings.max_poll_interval * 1000),
-        # aiokafka's default, or the largest record there may be.
-        max_partition_fetch_bytes=max(settings.kafka_max_message_bytes, 1_048_576),
-        fetch_max_wait_ms=100,
-        metadata_max_age_ms=int(METADATA_AGE * 1000),
-    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 from aiokafka import errors as kafka
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.structs import OffsetAndMetadata
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -82,8 +82,7 @@ async def group_lag(settings: Settings) -> Mapping[str, int]:
 
     Where it has not committed anything, everything counts.
     """
-    async with open_admin(settings) as admin:
-        committed = await _committed(admin, settings.consumer_group)
+    committed = await committed_offsets(settings)
     lags = {}
     for partition, span in (await spans_of(settings, settings.statements_topic)).items():
         known = committed.get(partition)
@@ -92,17 +91,22 @@ async def group_lag(settings: Settings) -> Mapping[str, int]:
     return lags
 
 
-async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
-    """Ask for a group's offsets. On a cluster that never had a group, asking makes it ready for groups in a moment."""
+async def committed_offsets(settings: Settings) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """Return what the group has committed. Raises `BrokerUnavailable` or `Misfit`.
+
+    On a cluster that never had a group, asking makes it ready for groups in a moment.
+    """
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(kafka.GroupCoordinatorNotAvailableError),
         wait=wait_fixed(0.2),
         stop=stop_after_delay(COORDINATOR_TIMEOUT),
         reraise=True,
     )
-    async for attempt in retrying:
-        with attempt:
-            offsets: Mapping[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
+    offsets: Mapping[TopicPartition, OffsetAndMetadata] = {}
+    async with open_admin(settings) as admin:
+        async for attempt in retrying:
+            with attempt:
+                offsets = await admin.list_consumer_group_offsets(settings.consumer_group)
     return offsets
 
 

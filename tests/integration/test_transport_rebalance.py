@@ -5,10 +5,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import NewPartitions
 
 from processor.settings import Settings
+from processor.transport.admin import open_admin
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.producer import Message, open_producer
+from processor.transport.starting import begin_at_the_ends
 from processor.transport.topics import create_topics
 
 pytestmark = pytest.mark.servers
@@ -88,3 +92,56 @@ async def test_lag_is_what_was_not_polled_yet(settings: Settings, topic: str) ->
                     assert await member.commit(batch)
                     left.append(sum(end - position for position, end in (await member.standings()).values()))
         assert left == [3, 1, 0]
+
+
+async def test_latest_passes_over_nothing_once_the_group_has_begun(settings: Settings, topic: str) -> None:
+    """Not in partitions that were idle until their member restarted, nor in those that are added."""
+    settings = settings.model_copy(update={"auto_offset_reset": "latest"})
+    seen: set[bytes | None] = set()
+    async with open_producer(settings) as producer:
+        await producer.produce(topic, [Message(b"before %d" % number, b"%d" % number) for number in range(40)])
+        async with open_source(settings) as member:
+            await until(lambda: len(member.assignment) == PARTITIONS)
+        await producer.produce(topic, [Message(b"away %d" % number, b"%d" % number) for number in range(40)])
+        async with open_admin(settings) as admin:
+            await admin.create_partitions({topic: NewPartitions(PARTITIONS + 2)})
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers) as plain:
+        await plain.send_and_wait(topic, b"added", partition=PARTITIONS + 1)
+    async with open_source(settings) as member, AsyncExitStack() as stack:
+        polling = asyncio.create_task(poll_for_ever(member, seen))
+        stack.callback(polling.cancel)
+        await until(lambda: len(seen) == 41)
+    assert seen == {b"added", *(b"away %d" % number for number in range(40))}
+
+
+async def test_who_would_begin_at_the_ends_leaves_it_to_others_who_have_begun(settings: Settings, topic: str) -> None:
+    async with open_source(settings) as member:
+        await until(lambda: len(member.assignment) == PARTITIONS)
+        await begin_at_the_ends(settings)
+        async with member.batch():
+            assert len(member.assignment) == PARTITIONS
+
+
+async def test_partitions_that_are_added_are_read_by_static_members_after_their_leader_restarted(
+    settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Apache Kafka does not tell a leader that came back that it is the leader; the embedded broker does."""
+    monkeypatch.setattr("processor.transport.starting.METADATA_AGE", 0.5)
+    first, second = (settings.model_copy(update={"group_instance_id": f"slot-{slot}"}) for slot in range(2))
+    async with AsyncExitStack() as stack:
+
+        async def started(own: Settings, lives: AsyncExitStack) -> KafkaRecordSource:
+            member = await lives.enter_async_context(open_source(own))
+            lives.callback(asyncio.create_task(poll_for_ever(member, set())).cancel)
+            return member
+
+        async with AsyncExitStack() as life:
+            leader = await started(first, life)
+            await until(lambda: len(leader.assignment) == PARTITIONS)
+            other = await started(second, stack)
+            await until(lambda: len(leader.assignment) == len(other.assignment) == PARTITIONS // 2)
+        again = await started(first, stack)
+        await until(lambda: len(again.assignment) == PARTITIONS // 2)
+        async with open_admin(settings) as admin:
+            await admin.create_partitions({topic: NewPartitions(PARTITIONS + 2)})
+        await until(lambda: len(again.assignment | other.assignment) == PARTITIONS + 2)
