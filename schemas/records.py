@@ -31,6 +31,12 @@ class StatementHeaders(BaseModel):
 
     organisation: str | None = Field(None, pattern="^[0-9a-fA-F]{24}$", description="The tenant of a bare statement.")
     lrs_id: str | None = Field(None, pattern="^[0-9a-fA-F]{24}$", description="The store of a bare statement.")
+    replayed_timestamp: str | None = Field(
+        None,
+        alias="replayed-timestamp",
+        pattern="^-?[0-9]+$",
+        description="The timestamp that counts instead of the record's: this one was replayed from a dead letter.",
+    )
 
 
 class DeadLetterHeaders(BaseModel):

@@ -90,9 +90,10 @@ async def test_i2_a_record_is_replayed_once_as_it_was_and_replaying_again_is_har
     same = [it for it in await read_all(settings, settings.statements_topic) if it.value == orjson.dumps(ARRAY)]
     assert len(same) == 3
     assert all((it.key, it.headers[:3]) == (same[0].key, tuple(headers)) for it in same)
-    assert {record_of(it).timestamp for it in same} == {same[0].timestamp}
+    original, *later = sorted(it.timestamp for it in same)
+    assert later[0] > original  # or retention would take them
+    assert {record_of(it).timestamp for it in same} == {original}
     assert {record_of(it).headers for it in same} == {tuple(headers)}
-    assert [it.timestamp > same[0].timestamp for it in same] == [False, True, True]  # or retention would take them
     assert await completions(mongo_database) == before
     left = await replay_dead_letters(settings, Selection(), dry_run=True)
     assert left.letters.total() == 2 + 3 * 2  # each replay has parked the two bad items again
