@@ -6,6 +6,7 @@
     ├── Unavailable              retriable: wait and try again; nothing was decided
     │   ├── StoreUnavailable     MongoDB does not answer, or has no primary
     │   ├── DocumentFull         a progress document takes no more evidence until a promoter has folded some
+    │   ├── DocumentBroken       a progress document was edited so that it takes none until somebody mends it
     │   └── BrokerUnavailable    Kafka does not answer, or has no leader
     ├── InvalidSettings          the start stops: the setting's name and the mend are in the message
     ├── Misfit                   a server that works but is not fit: missing topic, standalone mongod, no rights
@@ -44,6 +45,10 @@ class StoreUnavailable(Unavailable):
 
 class DocumentFull(Unavailable):
     """A progress document holds as much evidence as MongoDB takes: its promoters are far behind, or none is running."""
+
+
+class DocumentBroken(Unavailable):
+    """A progress document was edited by hand so that nothing can be added to it; only who edited it can mend that."""
 
 
 class BrokerUnavailable(Unavailable):

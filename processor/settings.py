@@ -239,7 +239,12 @@ class Settings(BaseSettings):
             f"batch may take (here {longest:g} seconds), or it comes again without end: raise it, or lower one of these"
         )
         limits = {"MAX_POLL_INTERVAL": self.max_poll_interval, "LIVENESS_DEADLINE": self.liveness_deadline}
-        return [(limit <= longest, name, mend) for name, limit in limits.items()]
+        rest = max(self.backlog_poll, self.journeys_poll, self.idle_pause)
+        resting = "must be longer than BACKLOG_POLL, JOURNEYS_POLL and IDLE_PAUSE, or a loop that rests seems stuck"
+        return [
+            *((limit <= longest, name, mend) for name, limit in limits.items()),
+            (self.liveness_deadline <= rest, "LIVENESS_DEADLINE", resting),
+        ]
 
 
 def _is_address(text: str) -> bool:

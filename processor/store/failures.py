@@ -69,6 +69,9 @@ DUPLICATE_KEY = 11000
 TOO_LARGE = frozenset({10334, 17419, 17420})
 """BSONObjectTooLarge, and what an update says of the document that would result."""
 
+MISSHAPEN = frozenset({2, 28})
+"""BadValue and PathNotViable: something else stands where an array or a document has to be."""
+
 _PASSING = frozenset[int](Passing)
 _REFUSALS = frozenset[int](Refusal)
 
@@ -135,9 +138,18 @@ def too_large(error: BulkWriteError) -> list[Mapping[str, Any]]:
 
     Empty when anything else went wrong as well, but what doing it again mends.
     """
-    if not all(entry["code"] in _PASSING | TOO_LARGE or _is_there(entry) for entry in _failures(error)):
+    return _refused_for(error, TOO_LARGE)
+
+
+def misshapen(error: BulkWriteError) -> list[Mapping[str, Any]]:
+    """Return the filters of the updates that their documents are not made for; empty as `too_large` is."""
+    return _refused_for(error, MISSHAPEN)
+
+
+def _refused_for(error: BulkWriteError, codes: frozenset[int]) -> list[Mapping[str, Any]]:
+    if not all(entry["code"] in _PASSING | codes or _is_there(entry) for entry in _failures(error)):
         return []
-    return [entry["op"]["q"] for entry in _failures(error) if entry["code"] in TOO_LARGE]
+    return [entry["op"]["q"] for entry in _failures(error) if entry["code"] in codes]
 
 
 def refused(error: BulkWriteError) -> list[int]:

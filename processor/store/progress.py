@@ -16,11 +16,11 @@ from processor.core.beginning import Beginning
 from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
-from processor.errors import DocumentFull, StoreUnavailable
+from processor.errors import DocumentBroken, DocumentFull, StoreUnavailable
 from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.store import outbox, updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
-from processor.store.failures import is_only_duplicates, is_passing_bulk, refused, too_large, translated
+from processor.store.failures import is_only_duplicates, is_passing_bulk, misshapen, refused, too_large, translated
 from processor.store.locks import read_locks
 from processor.store.queues import EARLIEST, instants
 from processor.store.waiting import Waiting
@@ -71,6 +71,11 @@ class MongoProgressStore:
                 raise DocumentFull(
                     f"{len(full)} progress documents hold as much evidence as MongoDB takes, {full[0]['_id']} is one: "
                     "promoters are behind; start more, or see what stops them (journey-progress status, locks list)"
+                ) from error
+            if broken := misshapen(error):
+                raise DocumentBroken(
+                    f"{len(broken)} progress documents were edited so that they take no evidence, {broken[0]['_id']} "
+                    "is one: mend it, or delete it and recalculate its journey; what is for it waits until then"
                 ) from error
             if not is_passing_bulk(error):
                 raise

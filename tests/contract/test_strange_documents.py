@@ -15,7 +15,7 @@ from processor.core.index import JourneyIndex, index_journeys
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.rereading import Scope, evidence_of
-from processor.errors import InvalidInput
+from processor.errors import DocumentBroken, InvalidInput
 from processor.store.connect import JOURNEYS, PROGRESSES, STATEMENTS, Database
 from processor.store.history import MongoHistory
 from processor.store.journeys import MongoJourneyCatalog
@@ -193,3 +193,21 @@ async def test_a_lease_without_a_possible_end_is_listed_last(mongo_database: Dat
     ana = an_append(owner="ana").progress
     await mongo_database[PROGRESSES].update_one({"_id": ana}, {"$set": {"processing.lease": BEYOND}})
     assert [lock.progress for lock in await store.locks(10)] == [an_append(owner="ben").progress, ana]
+
+
+@pytest.mark.parametrize(
+    "edited", [{"processing": None}, {"pendingProgress": None}, {f"pendingProgress.{WAYPOINTS[0]}": 1}]
+)
+async def test_i1_a_document_that_takes_no_evidence_is_named_and_waited_for_and_the_others_land(
+    mongo_database: Database, edited: dict[str, Any]
+) -> None:
+    store = MongoProgressStore(mongo_database)
+    broken, good = an_append(an_item(1)), an_append(an_item(1), owner="ben")
+    await store.append([broken], [], at(0))
+    whole = await mongo_database[PROGRESSES].find_one({})
+    await mongo_database[PROGRESSES].update_one({}, {"$set": edited})
+    with pytest.raises(DocumentBroken, match=str(broken.progress)):
+        await store.append([broken, good], [], at(1))
+    assert await mongo_database[PROGRESSES].find_one({"_id": good.progress})
+    await mongo_database[PROGRESSES].replace_one({"_id": broken.progress}, whole or {})
+    await store.append([broken, good], [], at(2))

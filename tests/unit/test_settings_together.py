@@ -34,6 +34,7 @@ def test_the_defaults_fit_together(monkeypatch: pytest.MonkeyPatch, tmp_path: An
             {"LIVENESS_DEADLINE": "415"},
             ["LIVENESS_DEADLINE", "17 MONGO_TIMEOUT", "LEASE / 2", "415 seconds", "raise it"],
         ),
+        ({"BACKLOG_POLL": "600"}, ["LIVENESS_DEADLINE", "BACKLOG_POLL"]),
         ({"MONGO_TIMEOUT": "20.5", "LIVENESS_DEADLINE": "420"}, ["LIVENESS_DEADLINE", "423.5 seconds"]),
         ({"MONGO_TIMEOUT": "100", "LEASE": "101"}, ["MAX_POLL_INTERVAL", "MONGO_TIMEOUT"]),
         ({"LEASE": "20"}, ["LEASE", "MONGO_TIMEOUT"]),
