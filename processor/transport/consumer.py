@@ -137,15 +137,16 @@ class KafkaRecordSource:
     async def standings(self) -> Mapping[tuple[str, int], tuple[int, int]]:
         """Return the position and the end of each partition that is assigned and not paused, as the brokers know it.
 
-        Not as this member has heard: one that has stopped fetching hears nothing. Empty when it is closed, or its
-        partitions go meanwhile. Raises `BrokerUnavailable`.
+        Not as this member has heard: one that has stopped fetching hears nothing. Empty when it is closed or opening
+        (aiokafka cannot ask before it has started), or its partitions go meanwhile. Raises `BrokerUnavailable`.
         """
         consumer = self._consumer
-        if consumer is None:
+        wanted = self._assigned() - consumer.paused() if consumer else None
+        if not (consumer and wanted):
             return {}
         try:
             with translated():
-                ends = await consumer.end_offsets(self._assigned() - consumer.paused())
+                ends = await consumer.end_offsets(wanted)
                 positions = {partition: await consumer.position(partition) for partition in ends}
         except (kafka.IllegalStateError, kafka.ConsumerStoppedError):  # revoked, or closed, meanwhile
             return {}
