@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,18 +111,21 @@ class Child:
             yield
         finally:
             telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
+            await asyncio.wait([telling])
 
     async def _siblings(self) -> str | None:
         faults = self.words.absent() + self.words.faults(lambda word: word.ready, self.number)
         return "; ".join(faults) or None
 
     async def _tell(self, vitals: Vitals) -> None:
+        """Tell again and again. What goes wrong costs one word: without any this process counts as stuck for ever."""
         while True:
-            live = await vitals.live()
-            ready = await vitals.ready()
-            self.words.say(Word(self.number, vitals.has_begun, live, ready, time.time()))
+            try:
+                live = await vitals.live()
+                ready = await vitals.ready()
+                self.words.say(Word(self.number, vitals.has_begun, live, ready, time.time()))
+            except Exception:  # noqa: BLE001 - whatever it is, the loops go on, and so must this
+                structlog.get_logger(__name__).exception("could not tell how this process is, trying again")
             await asyncio.sleep(TELL_SECONDS)
 
 
