@@ -1,5 +1,6 @@
 """How commands speak: tables for people, tab-separated lines for pipes, JSON for scripts, errors on stderr."""
 
+import re
 from collections.abc import Coroutine, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,8 @@ Answer = TypeVar("Answer")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, without tab and newline."""
 
 NO_SERVERS = {"kafka_bootstrap_servers": "unused:9092", "mongo_url": "mongodb://unused"}
 
@@ -77,17 +80,24 @@ def print_json(value: Any) -> None:
     typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows as a table on a terminal, as tab-separated lines with a header when piped."""
     console = Console()
     if not console.is_terminal:
         for row in [headers, *rows]:
             typer.echo("\t".join(map(str, row)))
         return
-    table = Table(*headers, title=title, title_justify="left")
+    table = Table()
+    for header in headers:
+        table.add_column(_shown(header))
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*map(_shown, row))
     console.print(table)
+
+
+def _shown(value: Any, style: str = "") -> Text:
+    """Return what comes from elsewhere as it is: no markup is read in it, and it gives the terminal no orders."""
+    return Text(CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value)), style)
 
 
 class Branch(NamedTuple):
@@ -102,14 +112,14 @@ def print_tree(branch: Branch) -> None:
     """Print a tree on a terminal, lines indented by two spaces when piped."""
     console = Console()
     if console.is_terminal:
-        console.print(_grown(Tree(Text(branch.line, branch.style)), branch.parts))
+        console.print(_grown(Tree(_shown(branch.line, branch.style)), branch.parts))
         return
     _print_indented(branch, 0)
 
 
 def _grown(tree: Tree, parts: "Sequence[Branch]") -> Tree:
     for part in parts:
-        _grown(tree.add(Text(part.line, part.style)), part.parts)
+        _grown(tree.add(_shown(part.line, part.style)), part.parts)
     return tree
 
 

@@ -37,16 +37,15 @@ def publish(
     """
     tenant = {"organisation": object_id(organisation, "organisation"), "lrs_id": object_id(store, "store")}
     headers = [(name, str(value).encode()) for name, value in tenant.items() if value]
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not Console(stderr=True).is_terminal,
-    ) as progress:
+    with _bar(Console(stderr=True)) as progress:
         published = run(publish_statements(settings_of(context), _lines(files, headers, progress)))
     typer.echo(f"{published} statements published")
+
+
+def _bar(console: Console) -> Progress:
+    """Return progress bars of files, whose names may hold anything, for a terminal alone."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _lines(files: list[Path], headers: list[tuple[str, bytes]], progress: Progress) -> Iterator[Line]:

@@ -7,15 +7,14 @@ from pathlib import Path
 import orjson
 import pytest
 from rich.console import Console
-from rich.progress import Progress
 
-from processor.cli.statements import _lines, key_of
+from processor.cli.statements import _bar, _lines, key_of
 from processor.errors import InvalidInput
 from tests.builders import a_statement, a_statement_document
 
 
 def lines_of(*files: Path) -> list[bytes]:
-    with Progress(console=Console(file=io.StringIO()), disable=True) as progress:
+    with _bar(Console(file=io.StringIO())) as progress:
         return [value for _key, value, _headers in _lines(list(files), [], progress)]
 
 
@@ -24,6 +23,15 @@ def test_lines_go_as_they_are_and_empty_ones_do_not_go(tmp_path: Path) -> None:
     plain.write_bytes(b'{"a": 1}\n\nnot json\r\n')
     packed.write_bytes(gzip.compress(b'  {"b": 2}\n{"c": 3}'))
     assert lines_of(plain, packed) == [b'{"a": 1}', b"not json", b'{"b": 2}', b'{"c": 3}']
+
+
+def test_the_bar_of_a_file_bears_its_name(tmp_path: Path) -> None:
+    """On a terminal, and no markup is read in it."""
+    path, terminal = tmp_path / "a[b].jsonl", io.StringIO()
+    path.write_bytes(b"{}")
+    with _bar(Console(file=terminal, force_terminal=True, width=200)) as progress:
+        assert list(_lines([path], [], progress)) == [(None, b"{}", [])]
+    assert "a[b].jsonl" in terminal.getvalue()
 
 
 @pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"{}\n" * 999)[:-9]], ids=["not gzip", "cut off"])
