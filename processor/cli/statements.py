@@ -1,6 +1,7 @@
 """`statements publish`."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -50,14 +51,15 @@ def _bar(console: Console) -> Progress:
 
 def _lines(files: list[Path], headers: list[tuple[str, bytes]], progress: Progress) -> Iterator[Line]:
     for path in files:
-        task = progress.add_task(path.name, total=path.stat().st_size)
+        task = progress.add_task(path.name, total=path.stat().st_size or None)
         with path.open("rb") as raw, _unpacked(path, raw) as lines:
             try:
                 for line in lines:
-                    progress.update(task, completed=raw.tell())
+                    if raw.seekable():  # a pipe is not
+                        progress.update(task, completed=raw.tell())
                     if line.strip():
                         yield key_of(line), line.strip(), headers
-            except (gzip.BadGzipFile, EOFError) as error:
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise InvalidInput(f"{path} is not a whole gzip file: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import orjson
@@ -34,7 +35,24 @@ def test_the_bar_of_a_file_bears_its_name(tmp_path: Path) -> None:
     assert "a[b].jsonl" in terminal.getvalue()
 
 
-@pytest.mark.parametrize("content", [b"plain text", gzip.compress(b"{}\n" * 999)[:-9]], ids=["not gzip", "cut off"])
+def test_a_pipe_is_read_like_a_file() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'{"a": 1}\n{"b": 2}\n')
+    os.close(writing)
+    try:
+        assert lines_of(Path(f"/dev/fd/{reading}")) == [b'{"a": 1}', b'{"b": 2}']
+    finally:
+        os.close(reading)
+
+
+PACKED = gzip.compress(b"{}\n" * 999)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"plain text", PACKED[:-9], PACKED[:10] + b"\xff" + PACKED[11:]],
+    ids=["not gzip", "cut off", "damaged"],
+)
 def test_a_gzip_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(content)
