@@ -9,7 +9,7 @@ import asyncio
 import re
 import resource
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -183,7 +183,6 @@ class _Measuring:
         sample, first = self.plan.sample, 10 * self.plan.statements
         numbers = range(first, first + int(rate * self.plan.steady_seconds))
         messages = [_message(sample, number) for number in numbers]
-        waits: list[float] = []
         async with open_events(self.settings) as events:
             for _ in range(self._count("events")):  # what the saturated loops have published
                 await anext(events)
@@ -195,27 +194,34 @@ class _Measuring:
             }
             if not due:
                 return []
-            sending = asyncio.create_task(self._pace(producer, messages, began, rate))
-            total = len(due)
-            while due:
-                event = await anext(events)
-                learner = event["data"]["owner"]["ident"]["account"]["name"].encode()
-                if (instant := due.pop(learner, None)) is not None:
-                    waits.append(time.perf_counter() - instant)
-                    self.told("timing", len(waits), total)
-            await sending
+            try:
+                async with asyncio.TaskGroup() as sendings:
+                    sendings.create_task(self._pace(sendings, producer, messages, began, rate))
+                    return await self._waits(events, due)
+            except ExceptionGroup as failures:
+                raise failures.exceptions[0] from None
+
+    async def _waits(self, events: AsyncIterator[Mapping[str, Any]], due: dict[bytes | None, float]) -> list[float]:
+        waits: list[float] = []
+        while due:
+            event = await anext(events)
+            learner = event["data"]["owner"]["ident"]["account"]["name"].encode()
+            if (instant := due.pop(learner, None)) is not None:
+                waits.append(time.perf_counter() - instant)
+                self.told("timing", len(waits), len(waits) + len(due))
         return waits
 
-    async def _pace(self, producer: Producer, messages: Sequence[Message], began: float, rate: float) -> None:
+    async def _pace(
+        self, sendings: asyncio.TaskGroup, producer: Producer, messages: Sequence[Message], began: float, rate: float
+    ) -> None:
         """Send what is due at every tick, whether the last was acknowledged or not."""
         sent = 0
-        async with asyncio.TaskGroup() as group:
-            while sent < len(messages):
-                until = min(int((time.perf_counter() - began) * rate) + 1, len(messages))
-                if until > sent:
-                    group.create_task(_publish(producer, self.settings, messages[sent:until]))
-                    sent = until
-                await asyncio.sleep(TICK)
+        while sent < len(messages):
+            until = min(int((time.perf_counter() - began) * rate) + 1, len(messages))
+            if until > sent:
+                sendings.create_task(_publish(producer, self.settings, messages[sent:until]))
+                sent = until
+            await asyncio.sleep(TICK)
 
     async def _until_read(self, records: int) -> None:
         while (read := self._count("records")) < records:
