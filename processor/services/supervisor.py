@@ -51,11 +51,7 @@ async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: flo
     for task in tasks:
         error = None if task.cancelled() or not task.done() else task.exception()
         if error and not is_retriable(error):
-            raise (
-                error
-                if isinstance(error, JourneyProgressError)
-                else LoopDied(f"loop {task.get_name()!r} died: {error!r}; this is a bug, its traceback is above")
-            ) from error
+            raise error
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -70,6 +66,9 @@ async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
+    """Come round until `stop` is set; an unforeseen error, or a `CancelledError` nobody asked for, is a `LoopDied`."""
+    task = asyncio.current_task()
+    assert task is not None
     structlog.contextvars.bind_contextvars(loop=loop.name)
     progressed = surroundings.metrics.progressed.labels(loop.name)
     progressed.set_to_current_time()  # or it would have stood still since 1970
@@ -79,9 +78,11 @@ async def _repeat(loop: Loop, surroundings: Surroundings) -> None:
             done = await surroundings.outlast(loop.name, loop.step)
         except JourneyProgressError:
             raise  # says by itself what is wrong
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                raise
             structlog.get_logger(__name__).exception("loop died")  # at once: the drain may take a while
-            raise
+            raise LoopDied(f"loop {loop.name!r} died: {error!r}; this is a bug, its traceback is above") from error
         progressed.set_to_current_time()
         surroundings.liveness.came_round(loop.name)
         if done < loop.full and loop.rest:

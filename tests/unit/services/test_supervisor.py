@@ -138,6 +138,20 @@ async def test_a_bug_in_a_loop_stops_all_and_leaves_its_traceback_in_the_log() -
     assert (line["log_level"], line["exc_info"]) == ("error", True)
 
 
+async def test_a_loop_that_ends_cancelled_though_nobody_asked_has_died() -> None:
+    """A client does so that takes the end of a task of its own for the caller's."""
+    world, other = World(), Step()
+    other.may_end.set()
+
+    async def cancelled() -> int:
+        raise asyncio.CancelledError
+
+    with capture_logs() as logs, pytest.raises(LoopDied, match=r"'broken' died.*CancelledError"):
+        await supervise([Loop("other", other), Loop("broken", cancelled)], world.around, LONG)
+    assert other.ended
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["loop died"]
+
+
 @pytest.mark.parametrize("error", [Misfit("a topic is missing"), InvalidSettings("LEASE is wrong")], ids=repr)
 async def test_an_error_that_says_what_to_mend_is_raised_as_it_is(error: Exception) -> None:
     async def step() -> int:
