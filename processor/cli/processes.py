@@ -34,6 +34,9 @@ REFUSED = (2, 65, 78)
 ASKED = (0, 130, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
 """How a child may end that was asked to; the last, when it was late."""
 
+NOT_ASKED = 70
+"""The exit code when a child ends again and again as if it had been asked to, or cannot be started."""
+
 LETTING_GO = 10.0
 """Seconds beyond SHUTDOWN_DEADLINE that children have to disconnect before they are killed."""
 
@@ -84,15 +87,22 @@ class Parent:
     backoff: float
 
     async def watch(self) -> int:
-        """Run the children; return the exit code. The first starts alone: what is wrong at the start is said once."""
+        """Run the children; return the exit code. The first starts alone: what is wrong at the start is said once.
+
+        Whatever goes wrong here, all children have ended, drained, before it is raised.
+        """
         first, *others = self.commands
         keepers = [asyncio.create_task(self._keep(first))]
-        await self._begun(first, keepers[0])
-        if not (self.stop.is_set() or keepers[0].done()):
-            keepers += [asyncio.create_task(self._keep(command)) for command in others]
-        await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
-        self.stop.set()
-        return next((code for code in await asyncio.gather(*keepers) if code), 0)
+        try:
+            await self._begun(first, keepers[0])
+            if not (self.stop.is_set() or keepers[0].done()):
+                keepers += [asyncio.create_task(self._keep(command)) for command in others]
+            await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.stop.set()
+            await asyncio.wait(keepers)
+        codes = [keeper.result() for keeper in keepers]
+        return next((code for code in codes if code), 0)
 
     async def _begun(self, command: Command, keeper: "asyncio.Task[int]") -> None:
         while not (self.stop.is_set() or keeper.done()):
@@ -106,9 +116,13 @@ class Parent:
         log = structlog.get_logger(__name__)
         deaths: deque[float] = deque(maxlen=DEATHS)
         for life in itertools.count():
-            code = await self._lived(command)
+            try:
+                code = await self._lived(command)
+            except OSError as error:  # no memory or no descriptor is free: for a moment, mostly
+                log.warning("process could not be started", process=command.number, error=str(error))
+                code = NOT_ASKED
             if self.stop.is_set():
-                return 0 if code in ASKED else code
+                return 0 if code in ASKED else _status(code)
             if code in REFUSED:
                 return code
             deaths.append(time.monotonic())
@@ -121,7 +135,7 @@ class Parent:
                 await asyncio.wait_for(self.stop.wait(), pause)
             if self.stop.is_set():
                 return 0
-        return 128 - code if code < 0 else code or 70  # a signal, as shells say it; 0 was not asked for
+        return _status(code) or NOT_ASKED
 
     async def _lived(self, command: Command) -> int:
         """Start a child and wait for its end; when `stop` is set ask it to end, and kill it when it is late."""
@@ -147,3 +161,8 @@ class Parent:
         mark_process_dead(child.pid, str(self.words.directory))  # type: ignore[no-untyped-call]  # it has no type here
         self.words.forget(command.number)
         return code
+
+
+def _status(code: int) -> int:
+    """Return an exit code as shells say it: a signal is 128 and its number."""
+    return 128 - code if code < 0 else code

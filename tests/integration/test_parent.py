@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,22 @@ def a_parent(directory: Path, *programs: str) -> Parent:
     words.say(Word(1, has_begun=True, live=[], ready=[], said=0.0))
     commands = [Command(number, [sys.executable, "-c", it], {}) for number, it in enumerate(programs, start=1)]
     return Parent(commands, words, asyncio.Event(), deadline=5.0, backoff=0.01)
+
+
+def at_the_end(what: str, ready: Path) -> str:
+    """Return a program that makes a file when it is ready to be asked, and then does what is wanted."""
+    asked = f"signal.signal(signal.SIGTERM, lambda *_: ({what}))"
+    return f"import os, pathlib, signal, sys; {asked}; pathlib.Path({str(ready)!r}).touch(); signal.pause()"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - another process's work
+            await asyncio.sleep(0.02)
+
+
+async def there(file: Path) -> None:
+    await until(file.exists)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +68,51 @@ async def test_nobody_follows_a_first_child_that_is_refused(tmp_path: Path) -> N
     assert sum(entry["event"] == "process started" for entry in logs) == 1
 
 
-async def test_a_bug_in_the_drain_is_the_exit_code(tmp_path: Path) -> None:
-    """The child makes a file when it is ready to be asked."""
+@pytest.mark.parametrize(
+    ("end", "code"), [("sys.exit(70)", 70), ("os.kill(os.getpid(), signal.SIGUSR1)", 138)], ids=["bug", "killed"]
+)
+async def test_a_bug_in_the_drain_is_the_exit_code(tmp_path: Path, end: str, code: int) -> None:
     ready = tmp_path / "ready"
-    program = f"import pathlib, signal; pathlib.Path({str(ready)!r}).touch(); signal.pause()"
-    program = f"import signal, sys; signal.signal(15, lambda *_: sys.exit(70)); {program}"
-    parent = a_parent(tmp_path, program)
+    parent = a_parent(tmp_path, at_the_end(end, ready))
     watching = asyncio.create_task(parent.watch())
-    async with asyncio.timeout(30):
-        while not ready.exists():  # noqa: ASYNC110 - another process's file
-            await asyncio.sleep(0.02)
+    await there(ready)
     parent.stop.set()
-    assert await watching == 70
+    assert await watching == code
+
+
+async def test_a_child_that_cannot_be_started_for_a_moment_ends_nobody(tmp_path: Path) -> None:
+    parent, program = a_parent(tmp_path, WAIT, WAIT), tmp_path / "python"
+    parent = replace(parent, commands=[parent.commands[0], Command(2, [str(program), "-c", WAIT], {})])
+    with capture_logs() as logs:
+        watching = asyncio.create_task(parent.watch())
+        await until(lambda: any(entry["event"] == "process could not be started" for entry in logs))
+        program.symlink_to(sys.executable)
+        await until(lambda: {"event": "process started", "process": 2}.items() <= logs[-1].items())
+        parent.stop.set()
+        assert await watching == 0
+    assert [entry["process"] for entry in logs if entry["event"] == "process started"] == [1, 2]
+
+
+async def test_a_child_that_can_never_be_started_ends_all(tmp_path: Path) -> None:
+    parent = a_parent(tmp_path, WAIT, WAIT)
+    parent = replace(parent, commands=[parent.commands[0], Command(2, [str(tmp_path / "absent")], {})])
+    with capture_logs() as logs:
+        assert await parent.watch() == 70
+    assert sum(entry["event"] == "process could not be started" for entry in logs) == DEATHS
+
+
+async def test_what_nobody_foresaw_is_raised_when_all_have_drained(tmp_path: Path) -> None:
+    """The second child's command is one that Python refuses."""
+    ready, drained = tmp_path / "ready", tmp_path / "drained"
+    parent = a_parent(tmp_path, at_the_end(f"pathlib.Path({str(drained)!r}).touch(), sys.exit()", ready), WAIT)
+    parent = replace(parent, commands=[parent.commands[0], Command(2, ["\0"], {})])
+    parent.words.forget(1)
+    watching = asyncio.create_task(parent.watch())
+    await there(ready)
+    parent.words.say(Word(1, has_begun=True, live=[], ready=[], said=0.0))
+    with pytest.raises(ValueError, match="null"):
+        await watching
+    assert drained.exists()
 
 
 async def test_a_child_that_does_not_end_in_time_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +121,7 @@ async def test_a_child_that_does_not_end_in_time_is_killed(tmp_path: Path, monke
     deaf = f"import pathlib, signal; signal.signal(15, signal.SIG_IGN); pathlib.Path({str(ready)!r}).touch(); "
     parent = replace(a_parent(tmp_path, deaf + "signal.pause()"), deadline=0.1)
     watching = asyncio.create_task(parent.watch())
-    async with asyncio.timeout(30):
-        while not ready.exists():  # noqa: ASYNC110 - another process's file
-            await asyncio.sleep(0.02)
+    await there(ready)
     parent.stop.set()
     assert await watching == 0
 
