@@ -1,6 +1,5 @@
 """`bench`: how fast this cluster is, and how many processes a load takes."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from processor import benching
 from processor.benching import Plan, Told, grounds
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of
-from processor.cli.interrupting import cancelled_by_signals
+from processor.cli.interrupting import cancelled_by_signals, interruption_translated
 from processor.core.sample import Sample
 from processor.core.sizing import HEADROOM, Measured
 from processor.log import configure_logs
@@ -58,10 +57,8 @@ async def _until_interrupted(settings: Settings, plan: Plan, told: Told) -> Meas
         heed()
         told(what, done, total)
 
-    try:
+    with interruption_translated():
         return await benching.bench(settings, plan, told_and_heeded)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 @contextmanager

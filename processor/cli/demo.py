@@ -15,7 +15,7 @@ from processor.app import Part, run_processor
 from processor.cli.console import print_json, run
 from processor.cli.demo_learners import ORGANISATION, statements
 from processor.cli.demo_view import View
-from processor.cli.interrupting import cancelled_by_signals
+from processor.cli.interrupting import cancelled_by_signals, interruption_translated
 from processor.cli.statements import key_of
 from processor.embedded import Servers, embedded_servers
 from processor.log import configure_logs
@@ -48,7 +48,7 @@ def demo(
 
 async def _until_interrupted(servers: Servers, *, once: bool, learners: int, seed: int) -> None:
     heed = cancelled_by_signals()
-    with contextlib.suppress(asyncio.CancelledError):
+    with interruption_translated():
         await _demo(_settings(servers), Console(), heed, once=once, learners=learners, seed=seed)
 
 
@@ -84,12 +84,21 @@ async def _demo(
             _tell(view, console, settings)
             if not once:
                 console.print("The processor and the servers stay up. Ctrl-C ends everything.")
-                await processor
+                await _until_asked(processor)
     finally:
         stop.set()
         for task in (publisher, listener):
             task.cancel()
         await asyncio.gather(processor, publisher, listener, return_exceptions=True)
+
+
+async def _until_asked(processor: "asyncio.Task[None]") -> None:
+    """Wait for the signal that is to come; raise what the processor ends with when it does so before."""
+    try:
+        await asyncio.wait([processor])
+    except asyncio.CancelledError:
+        return
+    await processor
 
 
 async def _publish(settings: Settings, stream: list[bytes], view: View) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from processor.errors import LoopDied
 
 
 def cancelled_by_signals() -> Callable[[], None]:
@@ -23,3 +26,19 @@ def cancelled_by_signals() -> Callable[[], None]:
             raise asyncio.CancelledError
 
     return heed
+
+
+@contextmanager
+def interruption_translated() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` when the current task was cancelled, as by a signal.
+
+    A `CancelledError` that nobody asked for is a task's that ended so by itself: it is raised as `LoopDied`.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        if task.cancelling():
+            raise KeyboardInterrupt from None
+        raise LoopDied("something was cancelled though nobody asked for that; this is a bug") from error

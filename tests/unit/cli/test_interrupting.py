@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from processor.cli.interrupting import cancelled_by_signals
+from processor.cli.interrupting import cancelled_by_signals, interruption_translated
+from processor.errors import LoopDied
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -29,3 +30,23 @@ async def test_work_whose_cancellation_was_swallowed_ends_at_its_next_step(numbe
     assert [loop.remove_signal_handler(it) for it in (signal.SIGINT, signal.SIGTERM)] == [True, True]
     assert isinstance(outcome[0], asyncio.CancelledError)
     assert steps == ["swallowed"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_an_interrupt(number: signal.Signals) -> None:
+    async def works() -> None:
+        cancelled_by_signals()
+        with interruption_translated():
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(works())
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_bug() -> None:
+    async def ends_cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(LoopDied), interruption_translated():
+        await asyncio.create_task(ends_cancelled())
