@@ -1,7 +1,7 @@
 """What commands do about recalculations: ask for one, cancel it, watch it, foresee what it would change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from bson import ObjectId
@@ -45,7 +45,7 @@ async def cancel_recalculation(settings: Settings, journey: ObjectId) -> bool:
     return was_there
 
 
-async def watch_recalculation(settings: Settings, journey: ObjectId) -> AsyncIterator[Mapping[str, Any]]:
+async def watch_recalculation(settings: Settings, journey: ObjectId) -> AsyncGenerator[Mapping[str, Any], None]:
     """Yield `recalculateStatus` again and again until it has ended. Raises `NobodyRecalculates`."""
     async with open_stores(settings) as stores:
         while True:

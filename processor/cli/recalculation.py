@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -55,7 +55,10 @@ def recalculate(
     settings = settings_of(context)
     if cancel:
         was_there = run(cancel_recalculation(settings, ObjectId(journey)))
-        typer.echo(f"recalculation of {journey} {'cancelled' if was_there else 'was not under way'}")
+        if as_json:
+            print_json({"journey": journey, "cancelled": was_there})
+        else:
+            typer.echo(f"recalculation of {journey} {'cancelled' if was_there else 'was not under way'}")
         return
     if dry_run:
         with _bar("reading") as looked:
@@ -64,7 +67,10 @@ def recalculate(
         return
     run(start_recalculation(settings, ObjectId(journey), actor))
     if not wait:
-        typer.echo(f"recalculation of {journey} asked for; running processors do it")
+        if as_json:
+            print_json(rendered(run(_status(settings, ObjectId(journey)))))
+        else:
+            typer.echo(f"recalculation of {journey} asked for; running processors do it")
         return
     with _bar("recalculating") as looked:
         status = run(_until_ended(settings, ObjectId(journey), looked))
@@ -72,6 +78,11 @@ def recalculate(
         print_json(rendered(status))
     else:
         typer.echo("cancelled" if _is_cancelled(status) else f"recalculated, {status['totalCount']} looked at")
+
+
+async def _status(settings: Settings, journey: ObjectId) -> dict[str, Any]:
+    async with aclosing(watch_recalculation(settings, journey)) as seen:
+        return dict(await anext(seen))
 
 
 async def _until_ended(settings: Settings, journey: ObjectId, looked: Looked) -> dict[str, Any]:

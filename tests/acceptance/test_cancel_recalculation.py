@@ -1,5 +1,6 @@
 """`recalculate JOURNEY --cancel`, from outside."""
 
+import orjson
 import pytest
 
 from processor.operating import apply_journeys
@@ -28,6 +29,18 @@ async def test_there_may_be_nothing_to_cancel(settings: Settings, mongo_database
     await apply_journeys(settings, [the_journey(a_waypoint(0, "a", 2))])
     idle = await ran(settings, "recalculate", str(JOURNEY), "--cancel")
     assert (idle.returncode, idle.stdout) == (0, f"recalculation of {JOURNEY} was not under way\n")
+
+
+async def test_scripts_are_answered_in_json(settings: Settings, mongo_database: Database) -> None:
+    await apply_journeys(settings, [the_journey(a_waypoint(0, "a", 2))])
+    cancelling = "recalculate", str(JOURNEY), "--cancel", "--json"
+    idle = await ran(settings, *cancelling)
+    asked = await ran(settings, "recalculate", str(JOURNEY), "--json")
+    cancelled = await ran(settings, *cancelling)
+    assert orjson.loads(idle.stdout) == {"journey": str(JOURNEY), "cancelled": False}
+    assert orjson.loads(asked.stdout)["inProgress"]
+    assert orjson.loads(cancelled.stdout) == {"journey": str(JOURNEY), "cancelled": True}
+    assert await mongo_database[RECALCULATIONS].count_documents({"isCancelled": True}) == 1
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--wait", "--actor=ana"])
