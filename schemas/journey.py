@@ -155,11 +155,21 @@ def revision_of(journey: Journey, before: Journey | None, now: datetime) -> Jour
     if before is None:
         return journey.model_copy(update={"createdAt": journey.createdAt or now, "updatedAt": now})
     kept = {"createdAt": before.createdAt, "updatedAt": before.updatedAt, "version": before.version}
-    if journey.model_copy(update=kept) == before:
+    known, written = _spelled(before), _spelled(journey.model_copy(update=kept))
+    if written == known:
         return None
-    is_same = all(getattr(journey, name) == getattr(before, name) for name in MEANING)
+    is_same = all(written[name] == known[name] for name in MEANING)
     version = before.version if is_same else max(before.version + 1, journey.version)
     return journey.model_copy(update={"createdAt": before.createdAt, "updatedAt": now, "version": version})
+
+
+def _spelled(journey: Journey) -> dict[str, str]:
+    """Spell each field out: to Python 1 is True and the order of keys is nothing, to conditions they are not."""
+    return {name: json.dumps(value, default=_typed) for name, value in journey_document(journey).items()}
+
+
+def _typed(value: Any) -> str:
+    return f"{type(value).__name__} {value}"
 
 
 def with_ids(document: Mapping[str, Any]) -> dict[str, Any]:

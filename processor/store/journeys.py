@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+import bson
 import structlog
 from bson import ObjectId
 from pymongo import ReplaceOne
@@ -43,7 +44,7 @@ class MongoJourneyWriter:
     async def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Write the fields that differ, unless somebody was faster; see `ports.JourneyWriter.change`."""
         still = {name: {"$eq": before.get(name)} for name in UNTOUCHED}
-        sets = {name: value for name, value in after.items() if name not in before or before[name] != value}
+        sets = {name: value for name, value in after.items() if name not in before or not _is_same(before[name], value)}
         unsets = dict.fromkeys(before.keys() - after.keys(), "")
         update = ({"$set": sets} if sets else {}) | ({"$unset": unsets} if unsets else {})
         with translated():
@@ -57,6 +58,11 @@ class MongoJourneyWriter:
         with translated():
             result = await self._journeys.delete_one({"_id": key, "organisation": organisation})
         return result.deleted_count > 0
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Compare as they are stored: to Python 1 is True, and the order of keys is nothing."""
+    return bson.encode({"": one}) == bson.encode({"": other})
 
 
 class MongoJourneyCatalog:

@@ -80,6 +80,23 @@ async def test_the_version_grows_with_what_is_computed(api: Api, change: dict[st
     assert again["version"] == (3 if "waypoints" in change else 2)  # waypoints without ids are new ones
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, True), (False, 0), ({"b": 1, "c": 2}, {"c": 2, "b": 1})])
+async def test_what_python_takes_for_the_same_is_saved(api: Api, before: Any, after: Any) -> None:
+    journey = await created(api, waypoints=[{"conditions": {"a": before}}], colour={"is": before})
+    path = f"{PATH}/{journey['_id']}"
+    [waypoint] = journey["waypoints"]
+
+    asked = await api.send("PATCH", path, {"waypoints": [{**waypoint, "conditions": {"a": after}}]})
+    assert asked.json()["version"] == 2
+    await api.send("PATCH", path, {"colour": {"is": None}})
+    await api.send("PATCH", path, {"colour": {"is": before}})
+    await api.send("PATCH", path, {"colour": {"is": after}})
+
+    read = (await api.get(path)).json()
+    assert repr(read["waypoints"][0]["conditions"]) == repr({"a": after})
+    assert repr(read["colour"]["is"]) == repr(after if not isinstance(after, dict) else before), "objects are merged"
+
+
 async def test_what_was_read_may_come_back(api: Api) -> None:
     journey = await created(api)
     assert (await api.send("PUT", f"{PATH}/{journey['_id']}", journey)).json() == journey

@@ -251,3 +251,30 @@ def test_version_grows_with_what_is_computed(changes: dict[str, Any], version: i
     assert saved is not None
     assert saved.version == version
     assert (saved.createdAt, saved.updatedAt) == (NOW, LATER)
+
+
+def asking(conditions: Any) -> dict[str, Any]:
+    return {**STORED, "waypoints": [{**STORED["waypoints"][0], "conditions": conditions}]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"a": 1}, {"a": True}),
+        ({"a": False}, {"a": 0}),
+        ({"a": {"$in": [0, 1]}}, {"a": {"$in": [0, True]}}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"c": 2, "b": 1}}),
+    ],
+)
+def test_what_python_takes_for_the_same_is_another_version(before: Any, after: Any) -> None:
+    saved = revision_of(journey_from(asking(after)), journey_from(asking(before)), LATER)
+
+    assert saved is not None
+    assert (saved.version, saved.waypoints[0].conditions) == (4, after)
+
+
+def test_an_unknown_field_that_python_takes_for_the_same_is_saved() -> None:
+    saved = revision_of(journey_from({**STORED, "colour": True}), journey_from({**STORED, "colour": 1}), LATER)
+
+    assert saved is not None
+    assert (saved.version, journey_document(saved)["colour"]) == (3, True)
