@@ -1,6 +1,8 @@
 """`POST /api/explain`: why a statement counts towards a waypoint, or why not, clause by clause."""
 
+import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +12,12 @@ from fastapi import APIRouter, Request, Response
 
 from processor.api.bodies import json_body
 from processor.api.callers import Reader
+from processor.api.logins import Caller
 from processor.api.openapi import EXPLAIN_BODY, EXPLANATION, PROBLEMS
 from processor.api.rendering import Json
 from processor.api.within import Here
 from processor.core.decode import Tenancy, decode
-from processor.core.explain import Explaining, progress_ids
+from processor.core.explain import EFFORT, Explaining, effort_of, progress_ids
 from processor.core.explain import explain as explained
 from processor.core.explained import render_explanation
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
@@ -36,49 +39,67 @@ async def explain(request: Request, caller: Reader, here: Here) -> Response:
     progress.
     """
     body = await json_body(request, here.body_limit)
-    rules = await _rules(body.get("journey"), caller, here)
-    record = await _record(body.get("statement"), caller, here)
-    keys = progress_ids(rules, record, here.identification)
-    by = Explaining(
-        now=here.clock.now(),
-        identification=here.identification,
-        policy=here.folding,
-        progresses=await here.queries.progresses(caller.organisation, keys),
-    )
-    return Json(render_explanation(explained(rules, record, by)))
+    journey = await _journey(body.get("journey"), caller, here)
+    statement = await _statement(body.get("statement"), caller, here)
+    async with here.explaining:
+        now = here.clock.now()
+        rules, record = await asyncio.to_thread(_read, journey, statement, caller, now)
+        keys = progress_ids(rules, record, here.identification)
+        by = Explaining(
+            now=now,
+            identification=here.identification,
+            policy=here.folding,
+            progresses=await here.queries.progresses(caller.organisation, keys),
+        )
+        return await asyncio.to_thread(_answer, rules, record, by)
 
 
-async def _rules(journey: Any, caller: Reader, here: Here) -> JourneyRules:
+async def _journey(journey: Any, caller: Reader, here: Here) -> Mapping[str, Any]:
     if isinstance(journey, dict) and "$oid" not in journey:
-        document: Mapping[str, Any] = _whole(journey, caller.organisation)
-    else:
-        stored = await here.queries.one(JOURNEY, caller.organisation, _id(journey, "journey"))
-        if stored is None:
-            raise NotFound(f"there is no journey {journey}")
-        document = stored
+        return _whole(journey, caller.organisation)
+    stored = await here.queries.one(JOURNEY, caller.organisation, _id(journey, "journey"))
+    if stored is None:
+        raise NotFound(f"there is no journey {journey}")
+    return stored
+
+
+async def _statement(statement: Any, caller: Reader, here: Here) -> Mapping[str, Any]:
+    if isinstance(statement, dict) and "$oid" not in statement:
+        return statement
+    stored = await here.queries.statement(caller.organisation, _statement_id(statement))
+    if stored is None:
+        raise NotFound(f"there is no statement {statement}")
+    return stored
+
+
+def _read(
+    journey: Mapping[str, Any], statement: Mapping[str, Any], caller: Caller, now: datetime
+) -> tuple[JourneyRules, StatementRecord]:
+    """Compile and decode, beside the event loop: a second for a journey full of expressions."""
     try:
-        return compile_journey(document)
+        rules = compile_journey(journey)
     except InvalidJourney as error:
         raise InvalidInput(f"journey: {error}") from None
-
-
-async def _record(statement: Any, caller: Reader, here: Here) -> StatementRecord:
-    if not isinstance(statement, dict) or "$oid" in statement:
-        stored = await here.queries.statement(caller.organisation, _statement_id(statement))
-        if stored is None:
-            raise NotFound(f"there is no statement {statement}")
-        statement = rendered(dict(stored))
-    received = int(here.clock.now().timestamp() * 1000)
     try:
-        record = Record("explain", 0, 0, received, orjson.dumps(statement, default=str))
-    except orjson.JSONEncodeError as error:  # nested too deeply
+        value = orjson.dumps(rendered(dict(statement)), default=str)
+    except (orjson.JSONEncodeError, RecursionError) as error:  # nested too deeply
         raise InvalidInput(f"statement: {error}") from None
-    found = decode(record, Tenancy(caller.organisation))
+    found = decode(Record("explain", 0, 0, int(now.timestamp() * 1000), value), Tenancy(caller.organisation))
     if len(found) != 1:
         raise InvalidInput(f"statement: one statement, not {len(found)}")
     if isinstance(found[0], Rejected):
         raise InvalidInput(f"statement: {found[0].message}")
-    return found[0]
+    return rules, found[0]
+
+
+def _answer(rules: JourneyRules, record: StatementRecord, by: Explaining) -> Response:
+    """Explain and write, beside the event loop. Strangers choose how much there is to do: it has a limit."""
+    if effort_of(rules, record, by) > EFFORT:
+        raise InvalidInput(
+            f"so many clauses, and so many values in the statement, take more than {EFFORT} comparisons: give the "
+            "journey with fewer waypoints at a time, or explain it with the command"
+        )
+    return Json(render_explanation(explained(rules, record, by)))
 
 
 def _whole(journey: dict[str, Any], organisation: ObjectId) -> dict[str, Any]:

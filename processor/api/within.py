@@ -1,7 +1,9 @@
 """What the routes work with: handed in by whoever serves, found by them on the application's state."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,6 +17,9 @@ from processor.ports.interfaces import QueryReader
 from processor.ports.recalculation import Recalculations
 from processor.ports.stream import Clock
 from processor.services.authoring import Authoring
+
+EXPLAINING = 2
+"""Explanations made at the same time, beside the event loop, which may be that of the loops, too."""
 
 Faults = Callable[[], Awaitable[list[str]]]
 """Asks how the process is; answers with a sentence for each thing that is wrong."""
@@ -37,6 +42,7 @@ class Within:
     folding: FoldingPolicy
     page_limit: int
     body_limit: int
+    explaining: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, EXPLAINING))
 
 
 def within(request: Request) -> Within:

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from bson import ObjectId
 
 from processor.core.completions import items_to
 from processor.core.conditions import Finding
+from processor.core.conditions.compiled import Clause
 from processor.core.document import empty_document
 from processor.core.evidence import Item, Owner
 from processor.core.fold import Outcome
@@ -92,6 +93,36 @@ class Explaining:
     identification: Identification = field(default_factory=Identification)
     policy: FoldingPolicy = field(default_factory=FoldingPolicy)
     progresses: Mapping[ObjectId, Mapping[str, Any]] = field(default_factory=dict)
+
+
+EFFORT: Final = 1_000_000
+"""Comparisons that somebody else may ask for: a third of a second or so."""
+
+LOOKED_UP: Final = frozenset({"$in", "$nin"})
+"""Operators to which it is the same how much they ask for."""
+
+
+def effort_of(rules: JourneyRules, record: StatementRecord, by: Explaining) -> int:
+    """Return about how many comparisons an explanation takes at the worst: every clause may look at every value."""
+    clauses = sum(_weight(waypoint.conditions.clause) for waypoint in rules.waypoints.values())
+    attempts = sum(len(progress["completions"]) for progress in by.progresses.values())
+    return clauses * _size(record.document) + len(rules.waypoints) * attempts
+
+
+def _weight(clause: Clause) -> int:
+    if clause.path is None:
+        return sum(map(_weight, clause.parts))
+    return 1 if clause.operator in LOOKED_UP else _size(clause.asked)
+
+
+def _size(value: Any) -> int:
+    """Count values at any depth; a long text is as many."""
+    size, level = 0, [value]
+    while level:
+        size += sum(1 + len(it) // 100 if isinstance(it, str) else 1 for it in level)
+        nested = [it.values() if isinstance(it, Mapping) else it for it in level if isinstance(it, Mapping | list)]
+        level = [child for children in nested for child in children]
+    return size
 
 
 def progress_ids(rules: JourneyRules, record: StatementRecord, identification: Identification) -> list[ObjectId]:

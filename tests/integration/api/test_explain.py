@@ -1,10 +1,13 @@
 """Why a statement counts, or why not, over HTTP."""
 
+import threading
 from typing import Any
 
 import pytest
 from bson import ObjectId
 
+from processor.api import explain
+from processor.core.explain import EFFORT
 from processor.core.identity import statement_reference
 from processor.store.connect import STATEMENTS
 from tests.builders import ORGANISATION, WAYPOINTS, a_statement, a_statement_record, at
@@ -137,3 +140,44 @@ async def test_a_statement_that_is_nested_too_deeply(api: Api, depth: int) -> No
     )
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("statement: ")
+
+
+def a_long_one(values: int, waypoints: int) -> dict[str, Any]:
+    """A statement with a long array, and a journey with that many clauses on it."""
+    context = {"extensions": {"http://example.org/long": list(range(values))}}
+    asked = {"statement.context.extensions.http://example&46;org/long": -1}
+    return {
+        "statement": a_statement(context=context),
+        "journey": {"waypoints": [{"conditions": asked} for _ in range(waypoints)]},
+    }
+
+
+async def test_what_was_found_is_shortened(api: Api) -> None:
+    answer = await api.send("POST", PATH, a_long_one(5_000, 100))
+    assert answer.status_code == 200, answer.text
+    [clause] = answer.json()["waypoints"][99]["clauses"]
+    assert clause["found"] == [[*range(10), "… and 4990 more"]]
+
+
+async def test_more_than_anybody_may_ask_for_is_refused(api: Api) -> None:
+    answer = await api.send("POST", PATH, a_long_one(EFFORT // 100, 100))
+    assert answer.status_code == 400
+    assert "fewer waypoints at a time" in answer.json()["message"]
+
+
+async def test_it_is_done_beside_the_event_loop(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def watched(function: Any) -> Any:
+        def called(*arguments: Any) -> Any:
+            threads.append(threading.current_thread())
+            return function(*arguments)
+
+        return called
+
+    for name in ("compile_journey", "decode", "explained", "render_explanation"):
+        monkeypatch.setattr(explain, name, watched(getattr(explain, name)))
+    answer = await api.send("POST", PATH, {"journey": JOURNEY, "statement": a_statement()})
+    assert answer.status_code == 200, answer.text
+    assert len(threads) == 4
+    assert threading.current_thread() not in threads

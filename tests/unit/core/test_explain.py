@@ -10,7 +10,7 @@ from bson import ObjectId
 from msgspec import structs
 
 from processor.core.completions import items_to
-from processor.core.explain import Explaining, Place, Standing, explain, progress_ids
+from processor.core.explain import Explaining, Place, Standing, effort_of, explain, progress_ids
 from processor.core.explained import render_explanation
 from processor.core.fold import Outcome
 from processor.core.identity import Identification
@@ -232,3 +232,30 @@ def test_it_is_json() -> None:
     assert told["waypoints"][0]["clauses"][0]["found"] == [str(STORE)]
     assert told["waypoints"][0]["clauses"][1]["asked"] == "2025-01-01T00:00:00.000Z"
     assert told["waypoints"][0]["progress"][0]["outcome"] == "counted"
+
+
+def test_a_large_value_is_shown_shortened_and_says_so() -> None:
+    value = {
+        "text": "x" * 201,
+        "list": list(range(12)),
+        "deep": {"a": {"b": {"c": 1}}, "empty": {}},
+        **{f"more{number}": number for number in range(9)},
+    }
+    explanation = explain(rules({"statement.big": 1}), a_statement_record(big=value), Explaining(START))
+    [found] = render_explanation(explanation)["waypoints"][0]["clauses"][0]["found"]
+    assert found["text"] == "x" * 200 + "…"
+    assert found["list"] == [*range(10), "… and 2 more"]
+    assert found["deep"] == {"a": {"b": "…"}, "empty": {}}
+    assert (len(found), found["…"]) == (11, "and 2 more")
+
+
+def test_the_effort_grows_with_clauses_values_texts_and_attempts() -> None:
+    journey, record, by = rules(), a_statement_record(), Explaining(START)
+    alone = effort_of(journey, record, by)
+    assert effort_of(rules(DID, DID), record, by) == 2 * alone
+    assert effort_of(rules({"a": {"$all": list(range(9))}}), record, by) >= 10 * alone
+    assert effort_of(rules({"a": {"$in": list(range(9))}}), record, by) == alone
+    assert effort_of(journey, a_statement_record(long=[0] * 100), by) == alone + 101
+    assert effort_of(journey, a_statement_record(long="x" * 1_000), by) == alone + 11
+    progress: dict[str, Any] = {"completions": [{"waypoints": {}}] * 50}
+    assert effort_of(journey, record, Explaining(START, progresses={STORE: progress})) == alone + 50
