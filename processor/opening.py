@@ -35,6 +35,7 @@ class Stores:
     progress: ProgressStore
     reader: ProgressReader
     catalog: JourneyCatalog
+    journeys: MongoJourneyWriter
     recalculations: MongoRecalculations
     replays: MongoReplayStore
     history: MongoHistory
@@ -56,6 +57,7 @@ async def open_stores(settings: Settings, *, only_looking: bool = False) -> Asyn
             progress=progress,
             reader=MongoProgressReader(database),
             catalog=MongoJourneyCatalog(database, poll=settings.journeys_poll),
+            journeys=MongoJourneyWriter(database),
             recalculations=MongoRecalculations(database, SystemClock(), recalculation_policy(settings)),
             replays=MongoReplayStore(database, progress),
             history=MongoHistory(database),

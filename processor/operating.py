@@ -28,7 +28,7 @@ from processor.transport.dead_letters import count_dead_letters, read_dead_lette
 from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
-from schemas.journey import journey_document, journey_from, revision_of
+from schemas.journey import journey_document, journey_from, known_journey, revision_of, version_of
 
 PUBLISH_CHUNK = 2_000
 
@@ -41,7 +41,8 @@ async def create_all_topics(settings: Settings) -> Mapping[str, bool]:
 async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, Any]]) -> dict[ObjectId, str]:
     """Save journeys that were found fine; return for each `created`, `updated` or `unchanged`.
 
-    `version` grows when what is computed changes; what did not change at all is not written.
+    `version` grows when what is computed changes; what did not change at all is not written. One that was deleted, or
+    is broken where it is stored, goes on above the version that its progress documents were folded under.
     """
     now = SystemClock().now()
     outcome: dict[ObjectId, str] = {}
@@ -50,9 +51,11 @@ async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, An
         known = {document["_id"]: document for document in await stores.catalog.load()}
         for document in documents:
             journey = journey_from(document)
-            before = known.get(journey.id)
-            revised = revision_of(journey, journey_from(before) if before else None, now)
-            outcome[journey.id] = "created" if before is None else "updated" if revised else "unchanged"
+            stored = known.get(journey.id)
+            before = known_journey(stored)
+            used = 0 if before else max(version_of(stored), await stores.journeys.last_version(journey.id))
+            revised = revision_of(journey, before, now, used)
+            outcome[journey.id] = "created" if stored is None else "updated" if revised else "unchanged"
             if revised:
                 saved.append(journey_document(revised))
         await stores.catalog.save(saved)

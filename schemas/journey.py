@@ -10,7 +10,16 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 from bson import ObjectId
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from schemas.conditions import parse_conditions
 from schemas.ids import Id, Timestamp, parse_object_id
@@ -19,6 +28,11 @@ from schemas.rendering import rendered
 
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _object(value: Any) -> Any:
+    """Pass over what is no object where nothing depends on it."""
+    return value if isinstance(value, Mapping) else None
 
 
 def _is_none(value: object) -> bool:
@@ -94,7 +108,7 @@ class Journey(_Document):
     isRepeatable: StrictBool = False
     trackBy: Literal["actor", "persona"] = "actor"
     isPublic: StrictBool = False
-    recalculateStatus: dict[str, Any] | None = Field(None, exclude_if=_is_none)
+    recalculateStatus: Annotated[dict[str, Any] | None, BeforeValidator(_object)] = Field(None, exclude_if=_is_none)
     version: Whole = Field(1, ge=1)
     createdAt: Timestamp | None = Field(None, exclude_if=_is_none)
     updatedAt: Timestamp | None = Field(None, exclude_if=_is_none)
@@ -122,6 +136,9 @@ class Journey(_Document):
         return self
 
 
+SERVERS = frozenset({"version", "createdAt", "updatedAt"})
+"""The fields that the server keeps; besides `recalculateStatus`, which breaks nothing."""
+
 MEANING = ("waypoints", "isSequential", "isRepeatable", "trackBy", "sources")
 """The fields whose change makes a new `version` (learning-locker-behaviour.md, section 12, item 29)."""
 
@@ -147,13 +164,38 @@ def render_journey(journey: Journey) -> dict[str, Any]:
     return document
 
 
-def revision_of(journey: Journey, before: Journey | None, now: datetime) -> Journey | None:
+def known_journey(document: Mapping[str, Any] | None) -> Journey | None:
+    """Read a stored journey; None if there is none, or it is broken."""
+    try:
+        return None if document is None else journey_from(document)
+    except ValidationError:
+        return None
+
+
+def mendable(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored journey without those of the server's own fields that are broken: nobody else may write them."""
+    try:
+        journey_from(document)
+    except ValidationError as error:
+        broken = {fault["loc"][0] for fault in error.errors() if fault["loc"]} & SERVERS
+        return {key: value for key, value in document.items() if key not in broken}
+    return dict(document)
+
+
+def version_of(document: Mapping[str, Any] | None) -> int:
+    """Return the version of a stored journey, broken or not; 0 if there is none."""
+    return 0 if document is None else int(mendable(document).get("version") or 1)
+
+
+def revision_of(journey: Journey, before: Journey | None, now: datetime, used: int = 0) -> Journey | None:
     """Return the journey as it is to be saved over `before`, or None when nothing has changed.
 
-    `version` grows when waypoints, sequence, repeat, trackBy or sources change, and never falls.
+    `version` grows when waypoints, sequence, repeat, trackBy or sources change, and never falls. Where there is no
+    `before`, or none that can be read, it is higher than what is known to have been `used`.
     """
     if before is None:
-        return journey.model_copy(update={"createdAt": journey.createdAt or now, "updatedAt": now})
+        dates = {"createdAt": journey.createdAt or now, "updatedAt": now}
+        return journey.model_copy(update={**dates, "version": max(journey.version, used + 1)})
     kept = {"createdAt": before.createdAt, "updatedAt": before.updatedAt, "version": before.version}
     known, written = _spelled(before), _spelled(journey.model_copy(update=kept))
     if written == known:

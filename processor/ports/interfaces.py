@@ -56,6 +56,9 @@ class JourneyWriter(Protocol):
     async def remove(self, organisation: ObjectId, key: ObjectId) -> bool:
         """Remove a journey; say whether the organisation had it."""
 
+    async def last_version(self, key: ObjectId) -> int:
+        """Return the highest version that progress documents know a journey by, gone or broken as it may be; or 0."""
+
 
 class Clients(Protocol):
     """Collection `client`: who may call the interfaces, as Learning Locker has them."""

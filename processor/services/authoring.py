@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import bson
 from bson import ObjectId
-from pydantic import ValidationError
 
 from processor.core.conditions import InvalidConditions
 from processor.core.conditions.dialect import check_extent
@@ -15,9 +14,18 @@ from processor.core.queries import JOURNEY, OWN
 from processor.errors import InvalidInput, NotFound, StoreUnavailable
 from processor.ports.interfaces import JourneyWriter, QueryReader
 from processor.ports.stream import Clock
-from schemas.journey import Journey, journey_document, journey_from, revision_of
+from schemas.journey import (
+    SERVERS,
+    Journey,
+    journey_document,
+    journey_from,
+    known_journey,
+    mendable,
+    revision_of,
+    version_of,
+)
 
-KEPT: Final = frozenset({"_id", "id", "__v", "organisation", "version", "recalculateStatus", "createdAt", "updatedAt"})
+KEPT: Final = SERVERS | {"_id", "id", "__v", "organisation", "recalculateStatus"}
 """What the server keeps. In what callers write it is passed over, so that what was read may come back."""
 
 JOURNEY_BYTES: Final = 2_000_000
@@ -58,7 +66,9 @@ class Authoring:
             before = await self._reader.one(JOURNEY, organisation, key)
             if before is None:
                 raise NotFound(f"there is no journey {key}")
-            after = self._revised(before, changes)
+            known = known_journey(before)
+            used = 0 if known else max(version_of(before), await self._writer.last_version(key))
+            after = self._revised(before, known, changes, used)
             if after is None:
                 return before
             if await self._writer.change(before, after):
@@ -70,16 +80,12 @@ class Authoring:
         if not await self._writer.remove(organisation, key):
             raise NotFound(f"there is no journey {key}")
 
-    def _revised(self, before: Document, changes: Document) -> Document | None:
+    def _revised(self, before: Document, known: Journey | None, changes: Document, used: int) -> Document | None:
         """The journey after the change, or None when nothing changes; `updatedAt` always moves on."""
-        journey = _checked(merged(before, changes))
-        known = _known(before)
         now = self._clock.now()
-        if known is None:  # what was there could not run: any version that is not its own will do
-            revised = revision_of(journey.model_copy(update={"version": journey.version + 1}), None, now)
-        else:
-            earliest = known.updatedAt + MILLISECOND if known.updatedAt else now
-            revised = revision_of(journey, known, max(now, earliest))
+        if known and known.updatedAt:
+            now = max(now, known.updatedAt + MILLISECOND)
+        revised = revision_of(_checked(merged(mendable(before), changes)), known, now, used)
         if revised is None:
             return None
         after = journey_document(revised)
@@ -129,13 +135,6 @@ def _checked(document: Document) -> Journey:
         return journey_from(document)
     except InvalidJourney as error:
         raise InvalidInput(str(error)) from None
-
-
-def _known(document: Document) -> Journey | None:
-    try:
-        return journey_from(document)
-    except ValidationError:
-        return None
 
 
 def _check_storable(document: Document) -> None:

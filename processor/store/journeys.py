@@ -8,13 +8,14 @@ from typing import Any
 import bson
 import structlog
 from bson import ObjectId
-from pymongo import ReplaceOne
+from pymongo import DESCENDING, ReplaceOne
 from pymongo.asynchronous.change_stream import AsyncCollectionChangeStream
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from processor.store.connect import JOURNEYS, Database, Document
+from processor.store.connect import JOURNEYS, PROGRESSES, Database, Document
 from processor.store.failures import translated
+from processor.store.updates import REPLAY, Filter
 
 MOMENT = 1.0
 """Seconds that `changed` waits at most, so that whoever asks can stop."""
@@ -29,12 +30,23 @@ BATCH = 500
 UNTOUCHED = ("version", "updatedAt")
 """What tells that a journey is still as it was read; every change through an interface moves `updatedAt` on."""
 
+NOT_AT_REST: Filter = {
+    "$or": [
+        {"processing.due": {"$exists": True}},
+        {"processing.lease": {"$exists": True}},
+        {"processing.waiting": True},
+        {f"{REPLAY}.version": {"$exists": True}},
+    ]
+}
+"""Somebody is going to fold it, or a recalculation, or its journey when it is back; each has its index."""
+
 
 class MongoJourneyWriter:
     """Writes single journeys of one database; reading them is the business of others."""
 
     def __init__(self, database: Database) -> None:
         self._journeys = database[JOURNEYS]
+        self._progresses = database[PROGRESSES]
 
     async def insert(self, journey: Mapping[str, Any]) -> None:
         """Insert a journey."""
@@ -58,6 +70,21 @@ class MongoJourneyWriter:
         with translated():
             result = await self._journeys.delete_one({"_id": key, "organisation": organisation})
         return result.deleted_count > 0
+
+    async def last_version(self, key: ObjectId) -> int:
+        """Return what is highest in the journey's documents; see `ports.JourneyWriter.last_version`.
+
+        Two look-ups by index: what is at rest was folded under no older version than it was matched under.
+        """
+        with translated():
+            asked = [
+                await self._progresses.find_one(
+                    {"journey": key, mark: {"$gt": 0}, **more}, {mark: 1}, sort=[(mark, DESCENDING)]
+                )
+                for mark, more in (("processing.folded", {}), ("processing.version", NOT_AT_REST))
+            ]
+        marks = [found["processing"] for found in asked if found]
+        return int(max((value for found in marks for value in found.values()), default=0))
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -7,8 +7,9 @@ import pytest
 from bson import ObjectId
 
 from processor.store.connect import JOURNEYS
-from tests.builders import ORGANISATION
-from tests.integration.api.world import OTHER, Api, a_stored_journey
+from schemas.journey import known_journey
+from tests.builders import JOURNEY, ORGANISATION
+from tests.integration.api.world import OTHER, Api, a_progress, a_stored_journey
 
 PATH = "/api/v2/journey"
 CONDITIONS = {"statement.verb.id": "http://example.org/did"}
@@ -152,6 +153,29 @@ async def test_a_broken_journey_can_be_mended(api: Api) -> None:
     mended = await api.send("PATCH", f"{PATH}/{broken['_id']}", {"waypoints": [{"conditions": CONDITIONS}]})
     assert mended.status_code == 200, mended.text
     assert mended.json()["version"] == 5
+
+
+@pytest.mark.parametrize(
+    ("broken", "version"),
+    [
+        ({"version": 0}, 6),
+        ({"version": "3"}, 6),
+        ({"version": 7, "createdAt": "yesterday", "updatedAt": {}}, 8),
+        ({"version": None, "trackBy": "person"}, 6),
+    ],
+    ids=str,
+)
+async def test_what_only_the_server_writes_is_mended_with_the_next_change(
+    api: Api, broken: dict[str, Any], version: int
+) -> None:
+    await api.has_journeys(a_stored_journey(_id=JOURNEY) | broken)
+    await api.has_progress(a_progress(processing={"folded": 5}))
+    mended = await api.send("PATCH", f"{PATH}/{JOURNEY}", {"trackBy": "actor"})
+    assert mended.status_code == 200, mended.text
+    assert mended.json()["version"] == version
+    [stored] = await api.database[JOURNEYS].find().to_list()
+    assert known_journey(stored) is not None
+    assert (await api.send("PATCH", f"{PATH}/{JOURNEY}", {"description": "x"})).json()["version"] == version
 
 
 async def test_a_journey_grows_up_to_a_limit(api: Api) -> None:

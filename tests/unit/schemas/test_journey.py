@@ -10,7 +10,17 @@ from bson import ObjectId
 from bson.codec_options import CodecOptions
 from pydantic import ValidationError
 
-from schemas.journey import Journey, journey_document, journey_from, render_journey, revision_of, with_ids
+from schemas.journey import (
+    Journey,
+    journey_document,
+    journey_from,
+    known_journey,
+    mendable,
+    render_journey,
+    revision_of,
+    version_of,
+    with_ids,
+)
 
 ORGANISATION = "59198183d8ea540933227033"
 JOURNEY = "59c23527bdf9ac67b2ab5ee6"
@@ -278,3 +288,15 @@ def test_an_unknown_field_that_python_takes_for_the_same_is_saved() -> None:
 
     assert saved is not None
     assert (saved.version, journey_document(saved)["colour"]) == (3, True)
+
+
+def test_a_status_that_is_no_object_breaks_no_journey() -> None:
+    assert journey_from({**STORED, "recalculateStatus": "broken"}).recalculateStatus is None
+    assert known_journey({**STORED, "version": "3"}) is None
+
+
+def test_what_is_broken_of_the_servers_own_is_left_out() -> None:
+    broken = {**STORED, "version": "3", "createdAt": {}, "trackBy": "person"}
+    assert mendable(broken) == {key: value for key, value in broken.items() if key not in {"version", "createdAt"}}
+    assert mendable(STORED) == STORED
+    assert [version_of(it) for it in (None, {}, broken, {"version": 5.0, "waypoints": 7}, STORED)] == [0, 1, 1, 5, 3]
