@@ -7,6 +7,7 @@ for the attempts that have left a progress document, which names them itself.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from processor.errors import InvalidInput, StoreUnavailable
 from processor.ports.stream import Clock
 from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, Database, Document
 from processor.store.failures import translated
-from processor.store.whole import OURS, joining, with_attempts
+from processor.store.whole import OURS, counting, joining, with_attempts
 
 WORK = f"{OWN}work"
 """Where the server puts what is known of a journey's recalculation."""
@@ -30,7 +31,16 @@ PLACE = f"{OWN}place"
 
 STATUS = "recalculateStatus"
 
+BEFORE = "completionsBefore"
+"""How many attempts come before those shown, as in events."""
+
+SIZE = f"{OWN}size"
+"""Where the server puts the bytes of a document."""
+
 BAD_VALUE = 2
+
+TOO_LARGE = frozenset({10334, 4568})
+"""BSONObjectTooLarge, and what a join says: a document is larger than 16 MB with all its attempts."""
 
 COLLECTIONS = {PROGRESS.name: PROGRESSES, JOURNEY.name: JOURNEYS}
 
@@ -46,23 +56,41 @@ class MongoQueryReader:
 
     async def find(self, model: Model, organisation: ObjectId, query: Query) -> Sequence[Found]:
         """Return documents in order; see `ports.QueryReader.find`."""
+        with self._asked(query.hint is not None):
+            try:
+                found = await self._found(model, organisation, query, _showing(model, query))
+            except OperationFailure as error:
+                if model is not PROGRESS or error.code not in TOO_LARGE:
+                    raise
+                found = await self._found(model, organisation, query, _showing(model, query, joins=False))
+        if model is not JOURNEY:
+            return found
+        now = self._clock.now()
+        return [replace(it, document=_with_status(dict(it.document), query.project, now)) for it in found]
+
+    async def _found(
+        self, model: Model, organisation: ObjectId, query: Query, showing: Sequence[Document]
+    ) -> list[Found]:
         stages: list[Document] = [
             {"$match": _confined(organisation, query.filter, *query.beyond)},
             {"$sort": dict(query.sort)},
             *([{"$skip": query.skip}] if query.skip else []),
             {"$limit": query.limit},
-            *_showing(model, query),
+            *showing,
+            {"$addFields": {SIZE: {"$bsonSize": "$$ROOT"}}},
         ]
         options = self._options | ({"hint": query.hint} if query.hint else {})
-        with self._asked(query.hint is not None):
-            collection = self._database[COLLECTIONS[model.name]]
-            documents = await (await collection.aggregate(stages, allowDiskUse=False, **options)).to_list()
-        places = [tuple(document.pop(PLACE)) for document in documents]
-        if model is JOURNEY:
-            now = self._clock.now()
-            shown = [_with_status(document, query.project, now) for document in documents]
-            return list(map(Found, shown, places))
-        return list(map(Found, documents, places))
+        collection = self._database[COLLECTIONS[model.name]]
+        found: list[Found] = []
+        size = 0
+        async with await collection.aggregate(stages, allowDiskUse=False, **options) as documents:
+            async for document in documents:
+                place, own = tuple(document.pop(PLACE)), document.pop(SIZE)
+                found.append(Found(document, place, own))
+                size += own
+                if query.most is not None and size > query.most:
+                    break
+        return found
 
     async def one(
         self, model: Model, organisation: ObjectId, key: ObjectId, project: Projection | None = None
@@ -137,14 +165,21 @@ def _confined(organisation: ObjectId, *filters: Mapping[str, Any]) -> Document:
     return {"$and": [{"organisation": organisation}, *(dict(part) for part in filters if part)]}
 
 
-def _showing(model: Model, query: Query) -> list[Document]:
-    """Put the place aside, then leave only what the model shows, then only what the caller wants of it."""
+def _showing(model: Model, query: Query, *, joins: bool = True) -> list[Document]:
+    """Put the place aside, then leave only what the model shows, then only what the caller wants of it.
+
+    What does not join the attempts that have left documents tells how many they are.
+    """
     stages: list[Document] = [{"$addFields": {PLACE: [f"${path}" for path, _ in query.sort]}}]
-    if model is PROGRESS and _may_want(query.project, "completions"):
-        stages += joining()
-    if model.shown is not None:
-        stages.append({"$project": {**dict.fromkeys(model.shown, 1), PLACE: 1}})
     hidden = {PLACE: 1}
+    shown = dict.fromkeys(model.shown or (), 1) | hidden
+    if model is PROGRESS and _may_want(query.project, "completions"):
+        stages += joining() if joins else counting(BEFORE)
+        if not joins:
+            shown[BEFORE] = 1
+            hidden |= {} if any(path.partition(".")[0] == BEFORE for path in query.project or ()) else {BEFORE: 1}
+    if model.shown is not None:
+        stages.append({"$project": shown})
     if model is JOURNEY:
         stages.append({"$lookup": {"from": RECALCULATIONS, "localField": "_id", "foreignField": "_id", "as": WORK}})
         hidden[WORK] = 1

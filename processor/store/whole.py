@@ -59,6 +59,12 @@ def joining() -> list[Document]:
     ]
 
 
+def counting(name: str) -> list[Document]:
+    """Return the stage that only says under a name how many attempts have left a document, if any have."""
+    number = {"$sum": "$processing.spilled.attempts"}
+    return [{"$addFields": {name: {"$cond": [{"$gt": [number, 0]}, number, "$$REMOVE"]}}}]
+
+
 def _joined() -> Document:
     """In the order of the manifest; what a join finds has none."""
     named = {"$filter": {"input": f"${JOINED}", "as": "it", "cond": {"$eq": ["$$it._id", "$$segment"]}}}

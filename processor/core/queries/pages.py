@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final, Self
 
 from processor.core.queries.cursors import beyond, cursor_at, place_from
@@ -14,6 +15,9 @@ from processor.core.queries.sorting import reverse
 
 FIRST: Final = 10
 """What a caller gets who says neither `first` nor `last`."""
+
+PAGE_BYTES: Final = 32_000_000
+"""A page ends before it is larger, as stored; a document takes 16 MB at most."""
 
 NOWHERE: Final = "e30="
 """The cursor of an empty page: base64 of `{}`."""
@@ -72,14 +76,15 @@ class Window:
         if self.before and (place := place_from(self.before, reverse(query.sort), model, "before")):
             cuts.append(beyond(place, model))
         sort = reverse(query.sort) if self.is_backwards else query.sort
-        return replace(query, beyond=tuple(cuts), sort=sort, limit=self.size(cap) + 1)
+        return replace(query, beyond=tuple(cuts), sort=sort, limit=self.size(cap) + 1, most=PAGE_BYTES)
 
 
 def page_of(found: Sequence[Found], window: Window, asked: Query, model: Model) -> Page:
     """Make the page of what the window's query `asked` has found. Raises `InvalidInput` if there is no paging by it."""
     size = asked.limit - 1
-    kept = [(cursor_at(asked.sort, it.place, model), it.document) for it in found[:size]]
-    has_more = len(found) > size
+    fit = max(1, sum(total <= PAGE_BYTES for total in accumulate(it.size for it in found[:size])))
+    kept = [(cursor_at(asked.sort, it.place, model), it.document) for it in found[:fit]]
+    has_more = len(found) > len(kept)
     if window.is_backwards:
         return Page(tuple(kept[::-1]), has_next=bool(window.before), has_previous=has_more)
     has_previous = bool(window.after)

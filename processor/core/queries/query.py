@@ -19,11 +19,14 @@ class Query:
     hint: str | Mapping[str, Any] | None = None
     skip: int = 0
     limit: int = 10
+    most: int | None = None
+    """Bytes; what is found ends with the document that goes beyond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document as stored (or as projected), and its values at the sort's paths, None where it has none."""
+    """A document as stored (or as projected), its values at the sort's paths, None where it has none, and its bytes."""
 
     document: Mapping[str, Any]
     place: tuple[Any, ...]
+    size: int = 0
