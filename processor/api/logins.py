@@ -1,5 +1,6 @@
 """Who calls: HTTP Basic against collection `client`, as Learning Locker has it (its behaviour, section 7)."""
 
+import asyncio
 import hmac
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from bson import ObjectId
 
 from processor.api.errors import too_often
 from processor.api.rates import Rates
-from processor.api.secrets import Verifier
+from processor.api.secrets import AT_ONCE, is_right, replacement
 from processor.ports.interfaces import Clients
 
 READING: Final = frozenset({"all", "all/read"})
@@ -39,7 +40,7 @@ class Logins:
     def __init__(self, clients: Clients, rates: Rates) -> None:
         self._clients = clients
         self._rates = rates
-        self._verifier = Verifier()
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._pepper = token_bytes(32)
         self._right: OrderedDict[ObjectId, tuple[str, bytes]] = OrderedDict()
 
@@ -56,11 +57,9 @@ class Logins:
             structlog.get_logger(__name__).warning("client without secret or organisation", client=str(client["_id"]))
             return None
         if not self._is_remembered(client["_id"], stored, secret):
-            if not await self._rates.may_try(address):
-                raise too_often()
-            if not await self._is_right(client["_id"], stored, secret):
-                await self._rates.failed(address)
-                return None
+            async with self._turns:
+                if not await self._is_right(client["_id"], stored, secret, address):
+                    return None
         return Caller(client["_id"], organisation, _scopes(client))
 
     def _is_remembered(self, client: ObjectId, stored: str, secret: str) -> bool:
@@ -70,12 +69,18 @@ class Logins:
     def _digest(self, secret: str) -> bytes:
         return hmac.digest(self._pepper, secret.encode(), sha256)
 
-    async def _is_right(self, client: ObjectId, stored: str, secret: str) -> bool:
-        if not await self._verifier.is_right(stored, secret):
+    async def _is_right(self, client: ObjectId, stored: str, secret: str, address: str) -> bool:
+        """Compare, when it is its turn: of many wrong secrets presented at once no more are compared than may be."""
+        if self._is_remembered(client, stored, secret):  # by now
+            return True
+        if not await self._rates.may_try(address):
+            raise too_often()
+        if not await is_right(stored, secret):
+            await self._rates.failed(address)
             return False
-        if replacement := await self._verifier.replacement(stored, secret):
-            await self._clients.replace_secret(client, stored, replacement)
-            stored = replacement
+        if new := await replacement(stored, secret):
+            await self._clients.replace_secret(client, stored, new)
+            stored = new
         self._right[client] = (stored, self._digest(secret))
         while len(self._right) > REMEMBERED:
             self._right.popitem(last=False)

@@ -30,25 +30,18 @@ def is_plain(stored: str) -> bool:
     return not stored.startswith(PREFIX)
 
 
-class Verifier:
-    """Compares what a caller presents with what is stored, without holding the event loop up."""
+async def is_right(stored: str, presented: str) -> bool:
+    """Tell whether a secret is the stored one, without holding the event loop up; not more than `AT_ONCE` of them."""
+    if is_plain(stored):
+        return hmac.compare_digest(stored.encode(), presented.encode())
+    return await asyncio.to_thread(_matches, stored, presented)
 
-    def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def is_right(self, stored: str, presented: str) -> bool:
-        """Tell whether the secret is the stored one."""
-        if is_plain(stored):
-            return hmac.compare_digest(stored.encode(), presented.encode())
-        async with self._turns:
-            return await asyncio.to_thread(_matches, stored, presented)
-
-    async def replacement(self, stored: str, presented: str) -> str | None:
-        """Return what is to be stored instead: a hash for a plain secret, or for a hash of older parameters."""
-        if not is_plain(stored) and not _HASHER.check_needs_rehash(stored):
-            return None
-        async with self._turns:
-            return await asyncio.to_thread(hashed, presented)
+async def replacement(stored: str, presented: str) -> str | None:
+    """Return what is to be stored instead: a hash for a plain secret, or for a hash of older parameters."""
+    if not is_plain(stored) and not _HASHER.check_needs_rehash(stored):
+        return None
+    return await asyncio.to_thread(hashed, presented)
 
 
 def _matches(stored: str, presented: str) -> bool:

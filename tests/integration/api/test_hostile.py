@@ -14,6 +14,7 @@ import pytest
 from limits import RateLimitItemPerMinute
 from structlog.testing import capture_logs
 
+from processor.api.secrets import AT_ONCE
 from processor.store.queries import MongoQueryReader
 from tests.integration.api.world import SECRET, Api, a_client, a_progress, a_stored_journey, application
 
@@ -131,6 +132,20 @@ async def test_an_address_with_many_wrong_secrets_waits_and_who_is_known_does_no
         assert [await status("theirs", "wrong") for _ in range(5)] == [401, 401, 401, 429, 429]
         assert await status("theirs", SECRET) == 429, "no hash is computed for this address now"
         assert await status("mine", SECRET) == 200
+
+
+async def test_wrong_secrets_at_once_are_counted_one_by_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processor.api.rates.FAILURES", RateLimitItemPerMinute(3))
+    app = application(api.settings, api.interfaces, http_rate_limit=1_000)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as http:
+
+        async def statuses(secret: str) -> list[int]:
+            asked = [http.get("/api/v2/journey", auth=("mine", secret)) for _ in range(12)]
+            return sorted([answer.status_code for answer in await asyncio.gather(*asked)])
+
+        assert await statuses(SECRET) == [200] * 12, "who is right only waits"
+        compared = (await statuses("wrong")).count(401)
+        assert 3 <= compared < 3 + AT_ONCE
 
 
 async def test_cors_is_off_unless_set(api: Api) -> None:
