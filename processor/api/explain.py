@@ -119,6 +119,7 @@ def _id(value: Any, what: str) -> ObjectId:
 
 def _statement_id(value: Any) -> ObjectId | str:
     try:
-        return str(UUID(value))
+        UUID(value)
     except (ValueError, TypeError, AttributeError):
         return _id(value, "statement")
+    return str(value)

@@ -38,7 +38,7 @@ class QueryReader(Protocol):
         """Return progress documents by their ids, whole as stored: for explaining, not for showing."""
 
     async def statement(self, organisation: ObjectId, key: ObjectId | str) -> Mapping[str, Any] | None:
-        """Return a statement document by its `_id`, or by its xAPI id, or None if the organisation has none."""
+        """Return a statement document by `_id`, or by its xAPI id (a UUID); None if the organisation has none."""
 
 
 class JourneyWriter(Protocol):

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from bson import ObjectId
 from bson.errors import BSONError, InvalidBSON
 from pymongo.errors import DocumentTooLarge, ExecutionTimeout, OperationFailure
 
+from processor.core.identity import statement_reference
 from processor.core.queries import JOURNEY, OWN, PROGRESS, Found, Model, Projection, Query
 from processor.core.recalculation import with_status
 from processor.errors import InvalidInput, StoreUnavailable
@@ -125,12 +127,23 @@ class MongoQueryReader:
         return {document["_id"]: document for document in documents}
 
     async def statement(self, organisation: ObjectId, key: ObjectId | str) -> Mapping[str, Any] | None:
-        """Return a statement document; see `ports.QueryReader.statement`."""
-        named: Document = {"_id": key} if isinstance(key, ObjectId) else {"statement.id": key}
+        """Return a statement document; see `ports.QueryReader.statement`.
+
+        By the `_id` that is derived from an xAPI id first: only Learning Locker has an index by the xAPI id.
+        """
+        named: list[Document] = [{"_id": key}]
+        if isinstance(key, str):
+            spelled = str(UUID(key))
+            spellings = [key, spelled, spelled.upper()]
+            named = [{"_id": statement_reference(spelled)}, {"statement.id": {"$in": spellings}}]
         with self._asked():
-            return await self._database[STATEMENTS].find_one(
-                _confined(organisation, named), max_time_ms=self._options["maxTimeMS"]
-            )
+            for wanted in named:
+                found = await self._database[STATEMENTS].find_one(
+                    _confined(organisation, wanted), max_time_ms=self._options["maxTimeMS"]
+                )
+                if found is not None:
+                    return found
+        return None
 
     async def reach(self) -> None:
         """Return if MongoDB answers."""

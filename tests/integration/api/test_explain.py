@@ -93,6 +93,32 @@ async def test_by_ids(api: Api) -> None:
         assert explained["waypoints"][0]["isEvidence"] is True
 
 
+async def test_a_statement_by_its_xapi_id_is_found_without_an_index(api: Api) -> None:
+    spelled = "6690E6C9-3EF0-4ED3-8B37-7F3964730BEE"
+    one = dict(a_statement_record(1).document) | {"_id": statement_reference(spelled)}
+    await api.database[STATEMENTS].insert_one(one)
+    await api.database.command("profile", 2)
+    answers = [
+        await api.send("POST", PATH, {"journey": JOURNEY, "statement": name}) for name in (spelled, spelled.lower())
+    ]
+    await api.database.command("profile", 0)
+    assert [answer.json()["statement"] for answer in answers] == [str(one["_id"])] * 2
+    looked = api.database["system.profile"].find({"ns": f"{api.database.name}.{STATEMENTS}", "op": "query"})
+    assert not [it["planSummary"] async for it in looked if "COLLSCAN" in it["planSummary"]]
+    await api.database["system.profile"].drop()
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+async def test_a_statement_of_learning_locker_by_its_xapi_id(api: Api, spell: Any) -> None:
+    document = dict(a_statement_record(1).document) | {"_id": ObjectId()}
+    document["statement"] = {**document["statement"], "id": spell(document["statement"]["id"])}
+    await api.database[STATEMENTS].insert_one(document)
+    for name in {document["statement"]["id"], *([] if spell is str.title else [a_statement()["id"]])}:
+        answer = await api.send("POST", PATH, {"journey": JOURNEY, "statement": name})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["statement"] == str(document["_id"])
+
+
 async def test_what_stands_in_the_way(api: Api) -> None:
     store = str(ObjectId())
     journey = {**JOURNEY, "isActive": False, "sources": [store]}
