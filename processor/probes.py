@@ -132,7 +132,27 @@ def _application(interfaces: Interfaces, loop: asyncio.AbstractEventLoop) -> WSG
         status, body = health(_answered(asked[path], loop))
         return _sent(start_response, status, "application/json", orjson.dumps(body))
 
-    return application
+    return _without_bodies_of_head(application)
+
+
+def _without_bodies_of_head(application: WSGIApplication) -> WSGIApplication:
+    """Answer HEAD as GET, without what that would send (RFC 9110, 9.3.2)."""
+
+    def answering(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return application(environ, start_response)
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *_: Any) -> Callable[[bytes], object]:
+            started.append((status, headers))
+            return len
+
+        body = b"".join(application({**environ, "REQUEST_METHOD": "GET"}, start))
+        [(status, headers)] = started
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return []
+
+    return answering
 
 
 def _answered(ask: Faults, loop: asyncio.AbstractEventLoop) -> list[str]:

@@ -74,13 +74,14 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """All methods of the path (RFC 9110, 15.5.6); Starlette names those of one route."""
+    """All methods of the path (RFC 9110, 15.5.6); Starlette names those of one route; GET brings HEAD (`frame.py`)."""
     scopes = {str(method): {**request.scope, "method": str(method)} for method in HTTPMethod}
-    return [
+    methods = {
         method
         for method, scope in scopes.items()
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-    ]
+    }
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _of_parameters(request: Request, error: Exception) -> Response:

@@ -64,6 +64,9 @@ class Frame:
         scope["path"] = canonical(scope["path"])
         scope.setdefault("state", {})
         answer = _Answer(send, DOCS_LOAD if scope["path"] == "/docs" else NOTHING_LOADS)
+        if scope["method"] == "HEAD":  # RFC 9110, 9.3.2: as GET, without what it would send
+            answer.has_body = False
+            scope = {**scope, "method": "GET"}
         started = time.perf_counter()
         try:
             await self._app(scope, receive, answer.send)
@@ -72,20 +75,20 @@ class Frame:
                 raise
             await bug(Request(scope))(scope, receive, answer.send)
         finally:
-            self._account(scope, answer.status, time.perf_counter() - started)
+            self._account(scope, answer, time.perf_counter() - started)
 
-    def _account(self, scope: Scope, status: int | None, seconds: float) -> None:
+    def _account(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
-        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.requests.labels(route, str(answer.status)).inc()
         self._metrics.request_seconds.observe(seconds)
         if route.startswith("/health") or route == "/metrics":
             return
         state = scope["state"]
         structlog.get_logger(__name__).info(
             "request",
-            method=scope["method"],
+            method=scope["method"] if answer.has_body else "HEAD",
             path=scope["path"],
-            status=status,
+            status=answer.status,
             milliseconds=round(seconds * 1000, 1),
             client=state.get("client"),
             **({"errorId": state["error_id"]} if "error_id" in state else {}),
@@ -99,6 +102,7 @@ class _Answer:
         self._send = send
         self._policy = policy
         self.status: int | None = None
+        self.has_body = True
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -107,6 +111,8 @@ class _Answer:
             for name, value in HEADERS.items():
                 headers[name] = value
             headers["Content-Security-Policy"] = self._policy
+        elif not self.has_body:
+            message = {**message, "body": b""}
         await self._send(message)
 
 

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 import orjson
 import pytest
 
@@ -84,6 +85,16 @@ def status(port: int) -> int | None:
         return asked(port)[0]
     except OSError:
         return None
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/metrics", "/nothing"])
+async def test_head_is_get_without_its_body(settings: Settings, path: str) -> None:
+    async with listening(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        get, head = [await http.request(method, path) for method in ("GET", "HEAD")]
+    assert head.status_code == get.status_code
+    assert (bool(get.content), head.content) == (True, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert abs(int(head.headers["content-length"]) - int(get.headers["content-length"])) < 100, "metrics change"
 
 
 def test_the_loops_need_no_extra() -> None:

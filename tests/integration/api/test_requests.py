@@ -31,11 +31,12 @@ async def test_a_parameter_given_twice_is_400(api: Api, method: str, path: str, 
 @pytest.mark.parametrize(
     ("method", "path", "methods"),
     [
-        ("PUT", "/api/v2/journey", {"GET", "POST", "DELETE"}),
-        ("OPTIONS", f"/API/v2/journey/{1:024x}", {"GET", "POST", "PUT", "PATCH", "DELETE"}),
-        ("DELETE", f"{REST}/{1:024x}", {"GET"}),
-        ("TRACE", CONNECTION, {"GET"}),
+        ("PUT", "/api/v2/journey", {"GET", "HEAD", "POST", "DELETE"}),
+        ("OPTIONS", f"/API/v2/journey/{1:024x}", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}),
+        ("DELETE", f"{REST}/{1:024x}", {"GET", "HEAD"}),
+        ("TRACE", CONNECTION, {"GET", "HEAD"}),
         ("GET", "/api/recalculatejourney", {"POST"}),
+        ("HEAD", "/api/recalculatejourney", {"POST"}),
         ("POST", "/openapi.json", {"GET", "HEAD"}),
     ],
 )
@@ -45,3 +46,26 @@ async def test_a_method_that_a_path_does_not_have_is_405_and_told_those_it_has(
     answer = await api.http.request(method, path, auth=("mine", SECRET))
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == methods
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (REST, 200),
+        (f"{REST}/{1:024x}", 200),
+        (f"{REST}/{2:024x}", 404),
+        ("/API/v2/journey/count", 200),
+        (f"{CONNECTION}?first=x", 400),
+        ("/docs", 200),
+        ("/health/live", 200),
+        ("/metrics", 200),
+    ],
+)
+async def test_head_is_get_without_its_body(api: Api, path: str, status: int) -> None:
+    await api.has_progress(a_progress(1))
+    get, head = [await api.http.request(method, path, auth=("mine", SECRET)) for method in ("GET", "HEAD")]
+    assert (get.status_code, head.status_code) == (status, status)
+    assert (bool(get.content), head.content) == (True, b"")
+    assert head.headers.keys() == get.headers.keys()
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert (await api.http.head(REST)).status_code == 401
