@@ -38,7 +38,8 @@ async def create(request: Request, caller: Writer, here: Here) -> Response:
 async def change(key: Key, request: Request, caller: Writer, here: Here) -> Response:
     """Merge the body into a journey: objects are merged, lists are replaced whole. All three methods do the same.
 
-    `version` grows when waypoints, sequence, repeat, trackBy or sources change.
+    A field of a journey that is null is left as it is. `version` grows when waypoints, sequence, repeat, trackBy or
+    sources change.
     """
     written = await json_body(request, here.body_limit)
     changed = await here.authoring.change(caller.organisation, key_from(key), written)

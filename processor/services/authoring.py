@@ -58,8 +58,8 @@ class Authoring:
     async def change(self, organisation: ObjectId, key: ObjectId, written: Document) -> Document:
         """Merge what was written into a journey and return it as stored.
 
-        Objects are merged, lists are replaced whole. `version` grows when what is computed changes. Raises
-        `NotFound`, or `InvalidInput` with the path of each fault.
+        Objects are merged, lists are replaced whole, null leaves a field as it is. `version` grows when what is
+        computed changes. Raises `NotFound`, or `InvalidInput` with the path of each fault.
         """
         changes = _identified(_writable(written))
         for _ in range(TRIES):
@@ -105,7 +105,10 @@ def merged(before: Document, changes: Document) -> dict[str, Any]:
 
 
 def _writable(written: Document) -> dict[str, Any]:
-    """What the caller may write, if MongoDB can hold its shape. `conditions` are kept as text, so anything goes."""
+    """What the caller may write, if MongoDB can hold its shape. `conditions` are kept as text, so anything goes.
+
+    A field of ours that is null is the same as left out, as the schema says.
+    """
     try:
         check_extent(written)
     except InvalidConditions as error:
@@ -113,7 +116,8 @@ def _writable(written: Document) -> dict[str, Any]:
     for key in written:
         if not key or key.startswith(("$", OWN)) or "." in key or "\0" in key:
             raise InvalidInput(f"{key!r:.60} cannot be the name of a field")
-    return {key: value for key, value in written.items() if key not in KEPT}
+    known = Journey.model_fields
+    return {key: value for key, value in written.items() if key not in KEPT and (value is not None or key not in known)}
 
 
 def _identified(written: Document) -> dict[str, Any]:

@@ -81,6 +81,16 @@ async def test_the_version_grows_with_what_is_computed(api: Api, change: dict[st
     assert again["version"] == (3 if "waypoints" in change else 2)  # waypoints without ids are new ones
 
 
+async def test_null_is_the_same_as_left_out(api: Api) -> None:
+    journey = await created(api, isRepeatable=True)
+    nothing = dict.fromkeys(("waypoints", "outcomes", "isActive", "isRepeatable", "sources", "trackBy", "description"))
+    answer = await api.send("PATCH", f"{PATH}/{journey['_id']}", nothing)
+    assert (answer.status_code, answer.json()) == (200, journey)
+    changed = (await api.send("PATCH", f"{PATH}/{journey['_id']}", {**nothing, "colour": None})).json()
+    assert changed == {**journey, "colour": None, "updatedAt": changed["updatedAt"]}, "what is not ours is stored"
+    assert (await created(api, **nothing))["waypoints"] == []
+
+
 @pytest.mark.parametrize(("before", "after"), [(1, True), (False, 0), ({"b": 1, "c": 2}, {"c": 2, "b": 1})])
 async def test_what_python_takes_for_the_same_is_saved(api: Api, before: Any, after: Any) -> None:
     journey = await created(api, waypoints=[{"conditions": {"a": before}}], colour={"is": before})
