@@ -11,7 +11,7 @@ KAFKA_TESTS := tests/chaos tests/acceptance tests/integration --ignore=tests/int
 	--ignore=tests/integration/test_parent.py --ignore=tests/integration/test_behind.py --ignore=tests/integration/test_bounded_documents.py \
 	--ignore=tests/acceptance/test_processes.py --ignore=tests/acceptance/test_bench.py --ignore=tests/acceptance/test_http.py \
 	--ignore=tests/acceptance/test_recalculation.py --ignore=tests/acceptance/test_cancel_recalculation.py \
-	--ignore=tests/integration/test_stop.py \
+	--ignore=tests/integration/test_stop.py --ignore=tests/integration/test_apply.py \
 	tests/contract/test_record_source.py tests/contract/test_dead_letters.py tests/contract/test_event_sink.py tests/contract/test_history.py
 
 .PHONY: help install peers demo test jars test-apache chaos simulate check format bench lock docs clean
