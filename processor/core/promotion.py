@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import nsmallest
+from operator import itemgetter
 from typing import Any
 
 from processor.core.changes import Change, changes_between
@@ -168,7 +169,9 @@ def _earliest(
         return {key: items_from(entries) for key, entries in listed.items()}, False
     until = min(nsmallest(limit, (entry["timestamp"] for entry in entries))[-1] for entries in crowded)
     early = {key: [entry for entry in entries if entry["timestamp"] <= until] for key, entries in listed.items()}
-    return {key: items_from(entries[:limit]) for key, entries in early.items()}, True
+    return {
+        key: items_from(sorted(entries, key=itemgetter("timestamp"))[:limit]) for key, entries in early.items()
+    }, True
 
 
 def _finished(rules: JourneyRules, attempts: Sequence[Attempt]) -> Key | None:

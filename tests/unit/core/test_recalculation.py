@@ -74,6 +74,15 @@ def test_f1_parts_are_the_earliest_so_that_none_is_too_late_for_the_last() -> No
     assert counted(parts)
 
 
+def test_f1_of_what_is_at_one_instant_none_is_taken_before_the_earlier() -> None:
+    rules, policy = journey_rules((0, 1), repeatable=True), FoldingPolicy(100, timedelta(seconds=5), pending_limit=4)
+    document = a_document()
+    together = [an_item(number)._replace(timestamp=at(50)) for number in (51, 52, 53)]
+    appended(document, [(FIRST, item) for item in (*together, an_item(3), an_item(1), an_item(2))])
+    assert sum(it.dropped.get("sealed", 0) for it in in_parts(document, rules, policy)) == 0
+    assert counted(document) == [[1], [2], [3], [51], [52], [53]]
+
+
 def test_f1_what_a_recalculation_has_found_is_never_too_late() -> None:
     document, rules = a_document(), journey_rules((0, 1), repeatable=True)
     policy = FoldingPolicy(lateness_horizon=timedelta(seconds=5))
