@@ -22,7 +22,8 @@
 status, after BSD's sysexits.h: 65 data, 69 unavailable, 70 software, 78 configuration.
 """
 
-from typing import ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 
 class JourneyProgressError(Exception):
@@ -48,7 +49,17 @@ class DocumentFull(Unavailable):
 
 
 class DocumentBroken(Unavailable):
-    """A progress document was edited by hand so that nothing can be added to it; only who edited it can mend that."""
+    """Progress documents were edited by hand so that nothing can be added to them; only who edited them can mend that.
+
+    `documents` are their ids.
+    """
+
+    def __init__(self, documents: Collection[Any]) -> None:
+        super().__init__(
+            f"{len(documents)} progress documents were edited so that they take no evidence, {next(iter(documents))} "
+            "is one: mend it, or delete it and recalculate its journey; what is for it waits until then"
+        )
+        self.documents = documents
 
 
 class BrokerUnavailable(Unavailable):

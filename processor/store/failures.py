@@ -136,7 +136,7 @@ def is_only_duplicates(error: BulkWriteError) -> bool:
 def too_large(error: BulkWriteError) -> list[Mapping[str, Any]]:
     """Return the filters of the updates that were refused as their documents would have become too large.
 
-    Empty when anything else went wrong as well, but what doing it again mends.
+    Empty when anything else went wrong as well, but what doing it again mends, or `misshapen` tells.
     """
     return _refused_for(error, TOO_LARGE)
 
@@ -147,7 +147,8 @@ def misshapen(error: BulkWriteError) -> list[Mapping[str, Any]]:
 
 
 def _refused_for(error: BulkWriteError, codes: frozenset[int]) -> list[Mapping[str, Any]]:
-    if not all(entry["code"] in _PASSING | codes or _is_there(entry) for entry in _failures(error)):
+    known = _PASSING | TOO_LARGE | MISSHAPEN
+    if not all(entry["code"] in known or _is_there(entry) for entry in _failures(error)):
         return []
     return [entry["op"]["q"] for entry in _failures(error) if entry["code"] in codes]
 

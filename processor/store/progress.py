@@ -73,10 +73,7 @@ class MongoProgressStore:
                     "promoters are behind; start more, or see what stops them (journey-progress status, locks list)"
                 ) from error
             if broken := misshapen(error):
-                raise DocumentBroken(
-                    f"{len(broken)} progress documents were edited so that they take no evidence, {broken[0]['_id']} "
-                    "is one: mend it, or delete it and recalculate its journey; what is for it waits until then"
-                ) from error
+                raise DocumentBroken(frozenset(it["_id"] for it in broken)) from error
             if not is_passing_bulk(error):
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.
@@ -167,15 +164,15 @@ class MongoProgressStore:
         return Applied(landed, len(writes) - landed, outboxes)
 
     async def _apply(self, writes: Sequence[UpdateOne]) -> int:
-        """Do the updates; return how many landed. A document that would become too large is left as it is."""
+        """Do the updates; return how many landed. A document that has no room, or no place, for it is left as it is."""
         try:
             return (await self._progresses.bulk_write(writes, ordered=False)).matched_count
         except BulkWriteError as error:
-            if not (full := too_large(error)):
+            if not (unfit := [*too_large(error), *misshapen(error)]):
                 raise
-            if error.details.get("writeConcernErrors") or len(full) < len(error.details["writeErrors"]):
+            if error.details.get("writeConcernErrors") or len(unfit) < len(error.details["writeErrors"]):
                 raise StoreUnavailable("MongoDB: other updates failed, or no majority has acknowledged them") from error
-            structlog.get_logger(__name__).error("no room for a promotion", progress=str(full[0]["_id"]))
+            structlog.get_logger(__name__).error("no room for a promotion", progress=str(unfit[0]["_id"]))
             return int(error.details["nMatched"])
 
     async def _keep_segments(self, promotions: Sequence[Promotion], now: datetime) -> None:

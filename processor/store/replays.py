@@ -4,15 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from bson import ObjectId
+from pymongo.errors import BulkWriteError
 
 from processor.core.evidence import Append, Retraction
 from processor.core.records import StatementRecord
-from processor.errors import DocumentFull
+from processor.errors import DocumentBroken, DocumentFull
 from processor.ports.recalculation import Waking
 from processor.store import updates
 from processor.store.connect import PROGRESSES, Database
-from processor.store.failures import translated
+from processor.store.failures import misshapen, translated
 from processor.store.outbox import BY_ID
 from processor.store.progress import MongoProgressStore
 from processor.store.whole import OURS, with_attempts
@@ -37,6 +39,10 @@ class MongoReplayStore:
         except DocumentFull:
             await self._mark_due(updates.touched(appends), now)
             raise
+        except DocumentBroken as error:
+            _tell(error)
+            await self.append([it for it in appends if it.progress not in error.documents], statements, now)
+            return
         if appends:
             await self._mark_due(updates.crowded(appends), now)
 
@@ -46,9 +52,16 @@ class MongoReplayStore:
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""
-        if retractions:
+        if not retractions:
+            return
+        try:
             with translated():
                 await self._progresses.bulk_write(list(map(updates.retract_update, retractions)), ordered=False)
+        except BulkWriteError as error:
+            if not (broken := {it["_id"] for it in misshapen(error)}):
+                raise
+            _tell(DocumentBroken(broken))
+            await self.retract([it for it in retractions if it.progress not in broken])
 
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
         """Return the documents that exist; see `ports.ReplayStore.holders`."""
@@ -67,3 +80,8 @@ class MongoReplayStore:
                 ids = [document["_id"] async for document in found]
                 await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
         return Waking(waiting + len(ids), len(ids))
+
+
+def _tell(error: DocumentBroken) -> None:
+    """A recalculation sets them aside, as it can be asked for again; a live statement waits for them (I1)."""
+    structlog.get_logger(__name__).error("set aside in a recalculation", error=str(error))

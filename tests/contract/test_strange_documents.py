@@ -8,14 +8,17 @@ from bson import Binary, ObjectId
 from bson.datetime_ms import DatetimeMS
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from processor.clock import SystemClock
+from processor.core.evidence import Retraction
 from processor.core.identity import Identification
 from processor.core.index import JourneyIndex, index_journeys
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.rereading import Scope, evidence_of
-from processor.errors import DocumentBroken, InvalidInput
+from processor.errors import DocumentBroken, DocumentFull, InvalidInput
 from processor.store.connect import JOURNEYS, PROGRESSES, STATEMENTS, Database
 from processor.store.history import MongoHistory
 from processor.store.journeys import MongoJourneyCatalog
@@ -211,3 +214,28 @@ async def test_i1_a_document_that_takes_no_evidence_is_named_and_waited_for_and_
     assert await mongo_database[PROGRESSES].find_one({"_id": good.progress})
     await mongo_database[PROGRESSES].replace_one({"_id": broken.progress}, whole or {})
     await store.append([broken, good], [], at(2))
+
+
+async def test_a_recalculation_sets_it_aside_and_goes_on_with_the_others(mongo_database: Database) -> None:
+    store = MongoReplayStore(mongo_database)
+    broken, good = (replace(an_append(an_item(1), owner=it), replay="chunk") for it in ("ana", "ben"))
+    await store.append([broken, good], [], at(0))
+    await mongo_database[PROGRESSES].update_one({"_id": broken.progress}, {"$set": {"processing.replay": None}})
+    retractions = [Retraction(it.progress, 1, {WAYPOINTS[0]: (a_reference(1),)}, "other") for it in (broken, good)]
+    with capture_logs() as logs:
+        await store.retract(retractions)
+        await store.append([replace(it, replay="later") for it in (broken, good)], [], at(1))
+    assert [str(broken.progress) in it["error"] for it in logs] == [True, True]
+    left = await mongo_database[PROGRESSES].find_one({"_id": good.progress})
+    assert [it["key"] for it in (left or {})["processing"]["replay"]] == ["chunk", "other", "later"]
+
+
+async def test_one_that_takes_none_and_one_that_is_full_are_both_waited_for(mongo_database: Database) -> None:
+    store = MongoProgressStore(mongo_database)
+    broken, full = an_append(an_item(1)), an_append(an_item(1), owner="ben")
+    await store.append([broken, full], [], at(0))
+    await mongo_database[PROGRESSES].update_one({"_id": broken.progress}, {"$set": {"processing": None}})
+    await mongo_database[PROGRESSES].update_one({"_id": full.progress}, {"$set": {"padding": bytes(16_776_000)}})
+    more = [replace(it, items={WAYPOINTS[0]: tuple(map(an_item, range(500)))}) for it in (broken, full)]
+    with pytest.raises(DocumentFull):
+        await store.append(more, [], at(1))
