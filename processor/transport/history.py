@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processor.core.decode import Tenancy, decode
 from processor.core.records import StatementRecord
 from processor.core.rereading import Scope
+from processor.errors import BrokerUnavailable
 from processor.ports.recalculation import Reread
 from processor.settings import Settings
 from processor.transport.careful import fetch_behind
@@ -83,6 +84,10 @@ class KafkaHistory:
         if left:
             with translated():
                 reader = await self._connected()
+                if not left.keys() <= set(self._present):  # they may have been added since it was looked
+                    await self._look()
+                    if not self._present:
+                        raise BrokerUnavailable(f"Kafka: there is no topic {self._settings.statements_topic}")
                 ends = await reader.end_offsets([partition for partition in left if partition in self._present])
             for partition, place in left.items():
                 place["end"] = min(place["end"], ends.get(partition, 0))
@@ -121,19 +126,27 @@ class KafkaHistory:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._reader is None:
-            self._present = await partitions_in(self._settings, self._settings.statements_topic)
-            self._reader = AIOKafkaConsumer(
+            await self._look()
+            reader = AIOKafkaConsumer(
                 **connection(self._settings),
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=max(self._settings.kafka_max_message_bytes, 1_048_576),
             )
-            await self._reader.start()
+            try:
+                await reader.start()
+            except BaseException:
+                await stop_within(reader.stop(), "history")
+                raise
+            self._reader = reader
         return self._reader
 
-    async def _beginning(self) -> list[dict[str, int]]:
+    async def _look(self) -> None:
         self._present = await partitions_in(self._settings, self._settings.statements_topic)
+
+    async def _beginning(self) -> list[dict[str, int]]:
+        await self._look()
         if not self._present:
             return []
         with translated():

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewPartitions
 from bson import Int64, ObjectId
 
 from processor.core.decode import Tenancy, stored_statement
@@ -26,7 +27,9 @@ from processor.store.progress import MongoProgressStore
 from processor.testing.broker import MemoryBroker
 from processor.testing.recalculations import MemoryHistory
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.transport.admin import open_admin
 from processor.transport.history import KafkaHistory, open_history
+from processor.transport.reading import partitions_in
 from processor.transport.topics import create_topics, delete_topics, present_topics
 from schemas.rendering import rendered
 from tests.acceptance.world import produce
@@ -236,6 +239,47 @@ async def test_a_topic_that_is_made_anew_meanwhile_ends_it(
             assert all(place["next"] >= was[place["partition"]] for place in chunk.position or ())
             assert chunk.looked >= 0
             position = chunk.position
+
+
+async def test_partitions_that_were_added_since_a_reader_looked_are_read_in_anothers_recalculation(
+    kafka: KafkaHistory, settings: Settings
+) -> None:
+    await produce(settings, [rendered(a_stored(1, "a"))])
+    await every(kafka.statements, Scope(RULES))
+    before = settings.topic_partitions
+    async with open_admin(settings) as admin:
+        await admin.create_partitions({settings.statements_topic: NewPartitions(before + 1)})
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers) as plain:
+        value = orjson.dumps(rendered(a_stored(2, "a")))
+        await plain.send_and_wait(settings.statements_topic, value, partition=before)
+    position = [{"partition": before, "next": 0, "end": 1}]
+    assert references([await kafka.statements(Scope(RULES), position)]) == {a_reference(2)}
+
+
+async def test_a_topic_that_is_away_is_waited_for_and_not_taken_as_read(
+    kafka: KafkaHistory, settings: Settings
+) -> None:
+    await delete_topics(settings)
+    while settings.statements_topic in await present_topics(settings):
+        pass
+    with pytest.raises(BrokerUnavailable, match="no topic"):
+        await kafka.statements(Scope(RULES), [{"partition": 0, "next": 0, "end": 1}])
+
+
+async def test_a_reader_that_could_not_be_started_is_not_kept(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker goes when the topic has been looked up; the second try would meet what was never connected."""
+    await create_topics(settings)
+
+    async def partitions_before_it_goes(_: Settings, topic: str) -> list[TopicPartition]:
+        return await partitions_in(settings, topic)
+
+    monkeypatch.setattr("processor.transport.history.partitions_in", partitions_before_it_goes)
+    async with open_history(settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"}), Tenancy()) as gone:
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailable):
+                await gone.size(Scope(RULES))
 
 
 async def test_a_chunk_of_the_topic_is_small_however_large_a_batch_of_ingest_is(
