@@ -1,9 +1,12 @@
 """A member's consumer, where its group begins, and that it goes on to partitions which are added."""
 
+import asyncio
+
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka
 
+from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.connect import REQUEST_TIMEOUT, connection, stop_within, translated
 from processor.transport.reading import spans_of
@@ -40,24 +43,32 @@ async def begin_at_the_ends(settings: Settings) -> None:
 
     aiokafka's own `latest` is no beginning: it also passes over what comes into a partition that is added later, or
     was idle until its member restarted, and over all that is left where retention was faster than we.
-    Raises `BrokerUnavailable` or `Misfit`.
+    Raises `Misfit` or `BrokerUnavailable`, also while the group has members and no commit: it takes none of ours then.
     """
-    topic = settings.statements_topic
-    if any(partition.topic == topic for partition in await committed_offsets(settings)):
+    if await _has_begun(settings):
         return
-    ends = {partition: span.end for partition, span in (await spans_of(settings, topic)).items()}
+    spans = await spans_of(settings, settings.statements_topic)
+    ends = {partition: span.end for partition, span in spans.items()}
     if not ends:
         return
     consumer = AIOKafkaConsumer(**connection(settings), group_id=settings.consumer_group, enable_auto_commit=False)
     try:
         with translated():
-            await consumer.start()
-            consumer.assign(list(ends))
-            await consumer.commit(ends)
+            async with asyncio.timeout(REQUEST_TIMEOUT):  # aiokafka would try to commit for ever
+                await consumer.start()
+                consumer.assign(list(ends))
+                await consumer.commit(ends)
     except kafka.CommitFailedError:
+        if not await _has_begun(settings):
+            raise BrokerUnavailable("Kafka: the group has members, and none of them has committed anything") from None
         structlog.get_logger(__name__).info("others of the group have begun already")
     finally:
         await stop_within(consumer.stop(), "beginning")
+
+
+async def _has_begun(settings: Settings) -> bool:
+    """Tell whether the group has committed anything in the statements topic."""
+    return any(partition.topic == settings.statements_topic for partition in await committed_offsets(settings))
 
 
 class Growth:

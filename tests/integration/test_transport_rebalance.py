@@ -1,19 +1,22 @@
 """Trap 5 on a real broker: rebalances against members that poll, and that have a batch in hand."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions
 
+from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.admin import open_admin
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.producer import Message, open_producer
+from processor.transport.reading import Span, spans_of
 from processor.transport.starting import begin_at_the_ends
-from processor.transport.topics import create_topics
+from processor.transport.topics import create_topics, delete_topics, group_lag
 
 pytestmark = pytest.mark.servers
 
@@ -114,12 +117,46 @@ async def test_latest_passes_over_nothing_once_the_group_has_begun(settings: Set
     assert seen == {b"added", *(b"away %d" % number for number in range(40))}
 
 
-async def test_who_would_begin_at_the_ends_leaves_it_to_others_who_have_begun(settings: Settings, topic: str) -> None:
-    async with open_source(settings) as member:
+async def test_who_would_begin_at_the_ends_leaves_it_to_others_when_they_have_begun(
+    settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_producer(settings) as producer, open_source(settings) as member:
         await until(lambda: len(member.assignment) == PARTITIONS)
+        with pytest.raises(BrokerUnavailable, match="none of them has committed"):
+            await begin_at_the_ends(settings)
+
+        async def spans_before_others_commit(*asked: Any) -> Mapping[TopicPartition, Span]:
+            spans = await spans_of(*asked)
+            await producer.produce(topic, [Message(b"x", b"x")])
+            is_committed = False
+            while not is_committed:
+                async with member.batch() as batch:
+                    is_committed = bool(batch.records) and await member.commit(batch)
+            await member._commits.settle()
+            return spans
+
+        monkeypatch.setattr("processor.transport.starting.spans_of", spans_before_others_commit)
         await begin_at_the_ends(settings)
         async with member.batch():
             assert len(member.assignment) == PARTITIONS
+    assert sum((await group_lag(settings)).values()) == 0
+
+
+async def test_who_begins_at_the_ends_does_not_try_to_commit_for_ever(
+    settings: Settings, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody supervises it yet, and aiokafka takes a partition that is gone for one that will come."""
+
+    async def spans_before_the_topic_goes(*asked: Any) -> Mapping[TopicPartition, Span]:
+        spans = await spans_of(*asked)
+        await delete_topics(settings)
+        return spans
+
+    monkeypatch.setattr("processor.transport.starting.spans_of", spans_before_the_topic_goes)
+    monkeypatch.setattr("processor.transport.starting.REQUEST_TIMEOUT", 0.5)
+    async with asyncio.timeout(20):
+        with pytest.raises(BrokerUnavailable, match="no answer in time"):
+            await begin_at_the_ends(settings)
 
 
 async def test_partitions_that_are_added_are_read_by_static_members_after_their_leader_restarted(
