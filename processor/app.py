@@ -17,7 +17,7 @@ from processor.clock import SystemClock
 from processor.errors import Unavailable
 from processor.metrics import Metrics
 from processor.opening import Interfaces, Stores, open_history, open_interfaces, open_stores
-from processor.policies import folding_policy, ingest_policy, recalculating_policy
+from processor.policies import folding_policy, ingest_policy, recalculating_policy, trust, woken_again
 from processor.ports.progress import Evidence
 from processor.probes import probes
 from processor.services import backlog, finished, ingest, journeys, lag, promoter, recalculation, relay
@@ -144,15 +144,14 @@ class _Assembly:
         known = Journeys(stores.catalog, around)
         await around.outlast(START, known.refresh)
         room = HANDED if Part.RELAY in parts else 0
-        poll = timedelta(seconds=settings.journeys_poll)
-        over = Finished(poll, ingest_policy(settings).identification)
+        over = Finished(trust(settings), ingest_policy(settings).identification)
         hints = _Hints(Handover(self._leasing(settings.relay_batch), room), over)
 
         loops: list[Loop] = []
         if any(part is not Part.RELAY for part in parts):
             woken = stores.progress if Part.PROMOTE in parts else None
-            again = timedelta(seconds=2 * settings.journeys_poll + settings.lease)
-            loops.append(Loop(journeys.LOOP, JourneyWatch(known, stores.catalog, around, woken, again).step))
+            watch = JourneyWatch(known, stores.catalog, around, woken, woken_again(settings))
+            loops.append(Loop(journeys.LOOP, watch.step))
         if Part.PROMOTE in parts or Part.RELAY in parts:
             loops.append(Loop(backlog.LOOP, BacklogWatch(stores.progress, around).step, settings.backlog_poll))
         if Part.PROMOTE in parts:

@@ -17,8 +17,12 @@ from processor.store.recalculations import RecalculationPolicy
 def ingest_policy(settings: Settings) -> IngestPolicy:
     """Return the settings that reading a statement depends on."""
     return IngestPolicy(
-        tenancy=Tenancy(_object_id(settings.default_organisation), _object_id(settings.default_store)),
-        identification=Identification(settings.lowercase_actors, settings.count_group_members),
+        tenancy=Tenancy(
+            organisation=_object_id(settings.default_organisation), store=_object_id(settings.default_store)
+        ),
+        identification=Identification(
+            lowercase_actors=settings.lowercase_actors, count_group_members=settings.count_group_members
+        ),
         budget=RejectionBudget(settings.rejection_budget, settings.rejection_window),
     )
 
@@ -26,13 +30,16 @@ def ingest_policy(settings: Settings) -> IngestPolicy:
 def folding_policy(settings: Settings) -> FoldingPolicy:
     """Return the settings that the fold depends on."""
     return FoldingPolicy(
-        settings.surplus_limit, settings.lateness_horizon, settings.duration_unit, settings.document_bytes
+        surplus_limit=settings.surplus_limit,
+        lateness_horizon=settings.lateness_horizon,
+        duration_unit=settings.duration_unit,
+        document_bytes=settings.document_bytes,
     )
 
 
 def recalculation_policy(settings: Settings) -> RecalculationPolicy:
     """Return how long a recalculation is held by who works on it, and when it may begin."""
-    return RecalculationPolicy(timedelta(seconds=settings.lease), _known_after(settings))
+    return RecalculationPolicy(lease=timedelta(seconds=settings.lease), known_after=_known_after(settings))
 
 
 def recalculating_policy(settings: Settings) -> RecalculatingPolicy:
@@ -43,6 +50,16 @@ def recalculating_policy(settings: Settings) -> RecalculatingPolicy:
         known_after=_known_after(settings),
         patience=timedelta(seconds=settings.lease) * 3,
     )
+
+
+def trust(settings: Settings) -> timedelta:
+    """Return how long a look at the recalculations holds good; after twice as long at the earliest one reads (I1)."""
+    return timedelta(seconds=settings.journeys_poll)
+
+
+def woken_again(settings: Settings) -> timedelta:
+    """Return after how long what a change concerns is woken once more: all know of it, and no older lease is left."""
+    return _known_after(settings) + timedelta(seconds=settings.lease)
 
 
 def _known_after(settings: Settings) -> timedelta:

@@ -96,6 +96,7 @@ class World:
     crashes: Callable[[str], bool] = lambda _: False
     rate: float = 1e9
     policy: FoldingPolicy = POLICY
+    known_after: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics()
@@ -152,7 +153,7 @@ class World:
 
     def recalculator(self, chunk: int = 2, batch: int = 3, history: History | None = None) -> Recalculator:
         """A worker; a crash of the test's is a new one."""
-        policy = RecalculatingPolicy(rate=self.rate, known_after=timedelta(0), patience=PATIENCE)
+        policy = RecalculatingPolicy(rate=self.rate, known_after=self.known_after, patience=PATIENCE)
         return Recalculator(
             self.work,
             MemoryReplayStore(self.database, self._faults),

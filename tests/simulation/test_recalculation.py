@@ -148,8 +148,8 @@ async def test_nothing_is_published_for_what_does_not_change() -> None:
     assert world.events() == known
 
 
-async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version() -> None:
-    world = World()
+async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version_when_all_know_it() -> None:
+    world = World(known_after=LEASE)
     statements = some_statements(random.Random(5), 30)
     await world.save(BEFORE)
     await world.live(*statements)
@@ -161,6 +161,8 @@ async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version() ->
     await world.save(AFTER)
     await worker.step()
     assert (world.work.recalculation.stage, world.work.recalculation.version) == (Stage.RETRACT, None)
+    assert world.work.recalculation.begin_at == world.clock.now() + LEASE
+    world.clock.pass_(LEASE)
     await world.recalculated()
     await world.quiet()
     assert world.work.recalculation.version == 2
