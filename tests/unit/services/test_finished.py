@@ -96,6 +96,18 @@ def test_who_has_not_looked_at_the_recalculations_lately_passes_nothing_over() -
     assert not finished.passes_over(an_append(an_item(6)), rules, at(10))
 
 
+def test_f1_a_journey_may_be_read_again_while_it_is_and_whenever_nobody_could_look_lately() -> None:
+    """What is folded then is held to no horizon; a recalculation may find what is older."""
+    finished = Finished(TRUST)
+    assert finished.may_be_reread(JOURNEY, at(0))
+    finished.look((), at(0))
+    assert not finished.may_be_reread(JOURNEY, at(9.999))
+    assert finished.may_be_reread(JOURNEY, at(10))
+    finished.look({JOURNEY}, at(10))
+    assert finished.may_be_reread(JOURNEY, at(11))
+    assert not finished.may_be_reread(ObjectId(), at(11))
+
+
 def test_i1_after_a_gap_in_which_a_recalculation_may_have_come_and_gone_all_is_learnt_again() -> None:
     rules = the_rules()
     finished = a_finished(rules)

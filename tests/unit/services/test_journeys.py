@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from processor.core.promotion import FoldingPolicy, promote
 from processor.services.journeys import JourneyWatch
-from tests.builders import JOURNEY, a_journey, an_append
+from tests.builders import JOURNEY, a_journey, an_append, at
 from tests.unit.services.world import World
 
 AGAIN = timedelta(seconds=80)
@@ -108,6 +108,20 @@ async def test_a_document_that_waits_is_woken_when_its_journey_runs() -> None:
     await watch.step()  # refreshes
     await watch.step()  # wakes
     assert document["processing"]["due"] == world.clock.now()
+
+
+async def test_p3_a_journey_that_was_deactivated_and_activated_between_two_looks_is_woken_for() -> None:
+    """It has the same version; a document waits that another process folded while it was inactive."""
+    journey = a_journey(_id=JOURNEY)
+    world = World(journey)
+    await world.journeys.refresh()
+    watch = a_watch(world)
+    await watch.step()
+    document = await a_waiting_document(world)
+    world.put({**journey, "updatedAt": at(9)})
+    await watch.step()  # refreshes
+    await watch.step()  # wakes
+    assert "due" in document["processing"]
 
 
 async def test_each_version_is_woken_for_once() -> None:
