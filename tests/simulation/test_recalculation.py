@@ -10,13 +10,13 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from processor.core.identity import progress_id
+from processor.core.identity import progress_id, statement_reference
 from processor.core.recalculation import Stage
 from processor.testing.broker import MemoryBroker
 from processor.testing.recalculations import MemoryHistory
 from processor.testing.store import MemoryProgressStore
 from schemas.rendering import rendered
-from tests.builders import JOURNEY, ORGANISATION, an_owner, at
+from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_statement, an_owner, at
 from tests.simulation.recalculating import (
     LEASE,
     PATIENCE,
@@ -346,3 +346,20 @@ async def test_the_topic_may_hold_several_versions_of_a_statement() -> None:
             await world.promote()
     assert world.events() == events
     assert world.documents() == (await fresh([enriched, a_stored(2, "b")])).documents()
+
+
+async def test_a_bare_statement_that_it_finds_in_the_topic_is_kept_with_the_evidence_that_refers_to_it() -> None:
+    """When the stream passed it, no journey waited for it, so it was not kept."""
+    world = World()
+    await world.save(AFTER)
+    broker = MemoryBroker(partitions=1)
+    statement = a_statement(1, verb={"id": "http://example.org/c"})
+    broker.append("topic", orjson.dumps(statement), headers=[("organisation", str(ORGANISATION).encode())])
+    world.start()
+    worker = world.recalculator(history=MemoryHistory(world.database, broker, "topic"))
+    while not world.is_at(Stage.WAKE):
+        await worker.step()
+    reference = statement_reference(statement["id"])
+    [document] = world.database.progresses.values()
+    assert [it["statement"] for it in document["pendingProgress"][WAYPOINTS[0]]["statements"]] == [reference]
+    assert world.database.statements[reference]["statement"] == statement

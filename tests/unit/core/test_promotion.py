@@ -1,5 +1,6 @@
 """A claimed document to what one update writes (semantics.md, sections 4 to 7)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from processor.core.promotion import FoldingPolicy, needed_version, promote
 from tests.builders import JOURNEY, a_reference, an_item, at, journey_rules
 from tests.unit.core.folding import A, B, C, items
-from tests.unit.core.promoting import NOW, POLICY, Progress, event_of
+from tests.unit.core.promoting import NOW, POLICY, Progress, changes, event_of
 
 DAY = 86_400
 
@@ -157,6 +158,23 @@ def test_an_attempt_beyond_the_horizon_of_the_newest_evidence_is_sealed() -> Non
     assert progress.completed == [True] * 4
 
 
+def test_late_evidence_moves_the_newest_not_back() -> None:
+    """Else what is sealed would depend on what came last."""
+    progress = Progress(FoldingPolicy(lateness_horizon=timedelta(seconds=30)))
+    rules = journey_rules((0, 1), repeatable=True)
+    for seconds, newest in ((100, 100), (75, 100), (110, 110)):
+        assert progress.promote(rules, a=[seconds]).dropped == {}
+        assert progress.processing["newest"] == at(newest)
+    assert progress.promote(rules, a=[74]).dropped == {"sealed": 1}
+    assert progress.processing["newest"] == at(110)
+
+
+def test_an_event_tells_the_last_changes() -> None:
+    progress = Progress(FoldingPolicy(changes=2))
+    promotion = progress.promote(journey_rules((0, 1), repeatable=True), a=[1, 2, 3])
+    assert [attempt for _, attempt, _ in changes(promotion)] == [2, 2]
+
+
 def test_surplus_beyond_the_limit_is_cut_from_the_latest_and_marked() -> None:
     progress = Progress(FoldingPolicy(surplus_limit=2))
     rules = journey_rules((0, 1), (1, 1), sequential=True)
@@ -165,6 +183,14 @@ def test_surplus_beyond_the_limit_is_cut_from_the_latest_and_marked() -> None:
     assert progress.processing["cut"] == 1
     assert progress.promote(rules, b=[1]).dropped == {"surplus-cut": 1}
     assert progress.processing["cut"] == 2
+
+
+def test_an_inactive_waypoint_keeps_all_of_its_evidence_beyond_the_limit() -> None:
+    progress = Progress(FoldingPolicy(surplus_limit=1))
+    rules = journey_rules((0, 1), (0, 1), repeatable=True)
+    asleep = replace(rules, waypoints={**rules.waypoints, A: replace(rules.waypoints[A], is_active=False)})
+    assert progress.promote(asleep, a=[1, 2, 3]).dropped == {}
+    assert [it["timestamp"] for it in progress.processing["surplus"][A]] == [at(1), at(2), at(3)]
 
 
 def test_evidence_of_a_waypoint_that_is_gone_is_dropped() -> None:
