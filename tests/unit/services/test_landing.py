@@ -10,7 +10,7 @@ from processor.core.evidence import Append
 from processor.core.matching import Matched
 from processor.core.records import StatementRecord
 from processor.errors import StoreUnavailable
-from processor.services.landing import Landing, joined
+from processor.services.landing import TURNS, Landing, joined
 from tests.builders import WAYPOINTS, a_statement_record, an_append, an_item
 from tests.unit.services.world import STORE_AWAY, World
 
@@ -111,6 +111,26 @@ async def test_i1_a_piece_that_fails_fails_the_batch_when_the_others_have_ended(
     assert store.landed == 1
 
 
+async def test_i1_who_fails_between_two_pieces_waits_until_what_is_under_way_has_landed() -> None:
+    """Else it would write on beside the same records, which come again."""
+    store = SlowStore()
+
+    async def land() -> None:
+        async with Landing(store, World().clock) as landing:
+            await landing.take(a_piece(an_append(an_item(1))))
+            raise STORE_AWAY
+
+    landing = asyncio.create_task(land())
+    for _ in range(3 * TURNS):
+        await asyncio.sleep(0)
+    assert len(store.asked) == 1
+    assert not landing.done()
+    store.lands.set()
+    with pytest.raises(StoreUnavailable):
+        await landing
+    assert store.landed == 1
+
+
 async def test_who_is_cancelled_leaves_nothing_behind_that_writes() -> None:
     store = SlowStore()
 
@@ -124,7 +144,8 @@ async def test_who_is_cancelled_leaves_nothing_behind_that_writes() -> None:
         await asyncio.sleep(0)
     landing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await landing
+        async with asyncio.timeout(5):
+            await landing
     store.lands.set()
     await asyncio.sleep(0)
     assert (len(store.asked), store.landed) == (1, 0)
