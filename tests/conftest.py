@@ -30,7 +30,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs servers, so that `-m 'not servers'` runs everywhere."""
+    """Mark what needs servers, so that `-m 'not servers'` runs everywhere; who asks later is marked at its parameter."""
     for item in items:
         if "servers" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
@@ -57,8 +57,9 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture
-def settings(servers: Servers) -> Settings:
+def settings(servers: Servers, request: pytest.FixtureRequest) -> Settings:
     """Settings of a processor of its own: fresh topics, group and database on the shared servers."""
+    assert request.node.get_closest_marker("servers"), "`getfixturevalue` is not seen: mark the parameter with servers"
     name = uuid4().hex[:12]
     return Settings(
         _env_file=None,

@@ -12,7 +12,7 @@ from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.contract.stores import Both
 
 
-@pytest.fixture(params=["memory", "mongo"])
+@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.servers)])
 def both(request: pytest.FixtureRequest) -> Both:
     if request.param == "memory":
         return in_memory()

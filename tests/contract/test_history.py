@@ -72,7 +72,9 @@ async def kafka(settings: Settings) -> AsyncIterator[KafkaHistory]:
         yield history
 
 
-@pytest.fixture(params=["memory", "memory topic", "mongo", "kafka"])
+@pytest.fixture(
+    params=["memory", "memory topic", *(pytest.param(it, marks=pytest.mark.servers) for it in ("mongo", "kafka"))]
+)
 def past(request: pytest.FixtureRequest) -> Callable[[], Awaitable[Past]]:
     async def in_memory() -> Past:
         memory = MemoryDatabase()

@@ -60,7 +60,7 @@ def polling(mongo_database: Database) -> Catalogs:
     return lambda: MongoJourneyCatalog(Deaf(mongo_database), poll=0.01)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", "streaming", "polling"])
+@pytest.fixture(params=["memory", *(pytest.param(it, marks=pytest.mark.servers) for it in ("streaming", "polling"))])
 def catalogs(request: pytest.FixtureRequest) -> Catalogs:
     if request.param == "memory":
         memory = MemoryDatabase()

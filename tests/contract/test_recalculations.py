@@ -178,7 +178,7 @@ async def test_reading_begins_when_every_ingester_knows_of_it(
     assert await asked.running() == frozenset()
 
 
-@pytest.fixture(params=["memory", "mongo"])
+@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.servers)])
 def begun(request: pytest.FixtureRequest, clock: HeldClock) -> Callable[[], Awaitable[RecalculationWork]]:
     """Makes the work of one recalculation that was just asked for."""
 

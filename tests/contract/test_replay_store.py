@@ -38,7 +38,7 @@ class Replaying:
         return [entry["statement"] for entry in document["pendingProgress"][waypoint]["statements"]]
 
 
-@pytest.fixture(params=["memory", "mongo"])
+@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.servers)])
 def both(request: pytest.FixtureRequest) -> Replaying:
     if request.param == "memory":
         memory = MemoryDatabase()

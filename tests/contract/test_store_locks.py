@@ -11,7 +11,7 @@ from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import a_promotion, an_append, an_item, at
 
 
-@pytest.fixture(params=["memory", "mongo"])
+@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.servers)])
 def workers(request: pytest.FixtureRequest) -> Sequence[ProgressStore]:
     """Three workers on one database."""
     names = ("one", "two", "three")
