@@ -30,7 +30,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs servers, so that `-m 'not servers'` runs everywhere; who asks later is marked at its parameter."""
+    """Mark what needs servers, so that `-m 'not servers'` runs everywhere; who asks late marks its parameter."""
     for item in items:
         if "servers" in getattr(item, "fixturenames", ()):
             item.add_marker("servers")
