@@ -187,30 +187,37 @@ async def test_r1_what_was_handed_over_and_not_published_is_left_to_others_at_th
     assert published(world) == [1]
 
 
-async def one_published_while_another_comes() -> tuple[World, Relay]:
-    """Ana's event is handed over; Ben's will be as soon as hers is published."""
+async def one_published_while_another_comes(monkeypatch: pytest.MonkeyPatch) -> tuple[World, Relay]:
+    """Ana's event is handed over; Ben's will be as soon as hers is published, and ends the lingering, however long."""
+    monkeypatch.setattr("processor.services.relay.LINGER", 60.0)
     world = World()
     handover = Handover(Leasing(), room=8)
     first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
-    relay = a_relay(world, handover)
+    relay = a_relay(world, handover, batch=2)
     first()
     world.effects.at("publish.after", second)
     return world, relay
 
 
-async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_published() -> None:
-    world, relay = await one_published_while_another_comes()
+async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, relay = await one_published_while_another_comes(monkeypatch)
     assert await relay.step() == 2
     assert world.effects.done[-4:] == ["publish", "publish", "forget", "forget"]
 
 
-async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after_it() -> None:
+async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its lease would run out, and another would repeat it."""
-    world, relay = await one_published_while_another_comes()
+    world, relay = await one_published_while_another_comes(monkeypatch)
     world.effects.at("publish.before", lambda: None, raising(BROKER_AWAY))
     assert await relay.step() == 1
     assert (published(world), published(world, owner="ben")) == ([1], [])
-    await asyncio.sleep(0.01)  # it is forgotten beside the next step
+    assert relay._forgetting, "beside the next step"
+    await relay._forgetting
+    monkeypatch.setattr("processor.services.relay.LINGER", 0.0)
     assert [document["processing"]["outbox"] == [] for document in world.documents] == [True, False]
     assert await relay.step() == 1
     assert published(world, owner="ben") == [1]

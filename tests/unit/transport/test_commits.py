@@ -1,13 +1,15 @@
 """Commits beside the next batches: in order, one request at a time, and nothing is forgotten that failed (I1)."""
 
 import asyncio
-import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 
 from processor.errors import BrokerUnavailable
 from processor.transport.commits import Commits, Offsets
+from tests.simulation.loop import SimulatedLoop
 
 ONE, OTHER = TopicPartition("statements", 0), TopicPartition("statements", 1)
 
@@ -125,28 +127,47 @@ async def test_who_waits_for_room_while_all_is_dropped_sends_nothing_of_it() -> 
 HOUR = 3600.0
 
 
-async def test_what_comes_within_the_pace_is_one_commit() -> None:
+def in_simulated_time(test: Callable[[SimulatedLoop], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run a test on a loop whose time moves only while everybody waits, however slow the machine is."""
+
+    def run() -> None:
+        def idle() -> None:
+            seconds = loop.next_timer()
+            assert seconds is not None, "everybody waits for ever"
+            loop.elapse(seconds)
+
+        loop = SimulatedLoop(idle)
+        try:
+            loop.run_until_complete(test(loop))
+        finally:
+            loop.close()
+
+    return run
+
+
+@in_simulated_time
+async def test_what_comes_within_the_pace_is_one_commit(loop: SimulatedLoop) -> None:
     group = Group()
     commits = Commits(group.take, pace=0.5)
-    began = asyncio.get_running_loop().time()
     for offset in range(1, 6):
         await given(commits, {ONE: offset})
         await group.answer()
     assert group.asked == [{ONE: 1}]
-    await asyncio.wait_for(group.asked_again.wait(), 5)
-    assert asyncio.get_running_loop().time() - began >= 0.5
+    await group.asked_again.wait()
+    assert loop.time() == 0.5
     assert group.asked == [{ONE: 1}, {ONE: 5}]
 
 
-async def test_the_pace_is_kept_after_a_request_that_came_late() -> None:
+@in_simulated_time
+async def test_the_pace_is_kept_after_a_request_that_came_late(loop: SimulatedLoop) -> None:
     """Its own time counts, not when it should have been sent, which was nearly a pace ago."""
     group = Group()
     commits = Commits(group.take, pace=0.5)
     await given(commits, {ONE: 1})
     await group.answer()
     await given(commits, {ONE: 2})
-    time.sleep(0.95)  # noqa: ASYNC251 - the loop is busy with something else
-    await asyncio.wait_for(group.asked_again.wait(), 5)
+    loop.elapse(0.95)  # it is busy with something else
+    await group.asked_again.wait()
     await group.answer()
     await given(commits, {ONE: 3})
     await asyncio.sleep(0.2)
@@ -188,7 +209,8 @@ async def test_a_failure_is_told_though_the_pace_is_not_over() -> None:
     assert group.asked == [{ONE: 1}, {ONE: 1}]
 
 
-async def test_what_waits_for_the_pace_is_dropped_and_nobody_goes_on_with_it() -> None:
+@in_simulated_time
+async def test_what_waits_for_the_pace_is_dropped_and_nobody_goes_on_with_it(loop: SimulatedLoop) -> None:
     group = Group()
     commits = Commits(group.take, pace=0.5)
     await given(commits, {ONE: 1})
@@ -201,6 +223,7 @@ async def test_what_waits_for_the_pace_is_dropped_and_nobody_goes_on_with_it() -
     await group.answer()
     await settled(commits)
     assert group.asked == [{ONE: 1}, {ONE: 3}]
+    assert loop.time() == 0.7, "the pace was over"
 
 
 async def settled(commits: Commits) -> None:
