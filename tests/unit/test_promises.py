@@ -78,6 +78,24 @@ def test_the_tests_of_a_fault_exist(fault: str, cell: str) -> None:
         assert name in names_in(path), f"{path} has no {name}"
 
 
+MARKED = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)( \(`make test-apache`\))?", README)
+"""All tests that the README links to: name, path, and the mark of those that `make test` skips."""
+
+
+def says_that_it_needs_apache(name: str, path: str) -> bool:
+    """Tell whether a test, or a function of its file that it calls, has that as its reason to be skipped."""
+    functions = {
+        node.name: node for node in tree(path).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    called = {node.id for node in ast.walk(functions[name]) if isinstance(node, ast.Name)} & functions.keys()
+    return any("`make test-apache`" in ast.unparse(functions[it]) for it in (name, *called))
+
+
+@pytest.mark.parametrize(("name", "path", "mark"), MARKED, ids=[name for name, _, _ in MARKED])
+def test_a_test_that_is_skipped_by_default_is_marked_so(name: str, path: str, mark: str) -> None:
+    assert bool(mark) == says_that_it_needs_apache(name, path)
+
+
 @pytest.mark.parametrize("trap", TRAPS)
 def test_every_trap_of_the_architecture_has_a_test(trap: int) -> None:
     pattern = re.compile(rf"^(async )?def test_\w*trap_{trap}_", re.MULTILINE)
