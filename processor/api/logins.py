@@ -70,7 +70,7 @@ class Logins:
         return hmac.digest(self._pepper, secret.encode(), sha256)
 
     async def _is_right(self, client: ObjectId, stored: str, secret: str, address: str) -> bool:
-        """Compare, when it is its turn: of many wrong secrets presented at once no more are compared than may be."""
+        """Compare, when it is its turn: of many wrong secrets at once hardly more are compared than may be."""
         if self._is_remembered(client, stored, secret):  # by now
             return True
         if not await self._rates.may_try(address):

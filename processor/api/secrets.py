@@ -31,7 +31,7 @@ def is_plain(stored: str) -> bool:
 
 
 async def is_right(stored: str, presented: str) -> bool:
-    """Tell whether a secret is the stored one, without holding the event loop up; not more than `AT_ONCE` of them."""
+    """Tell whether a secret is the stored one, without holding the event loop up."""
     if is_plain(stored):
         return hmac.compare_digest(stored.encode(), presented.encode())
     return await asyncio.to_thread(_matches, stored, presented)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from bson import ObjectId
 
 from processor.core.completions import items_to
-from processor.core.conditions import Finding
+from processor.core.conditions import Finding, key_of
 from processor.core.conditions.compiled import Clause
 from processor.core.document import empty_document
 from processor.core.evidence import Item, Owner
@@ -99,7 +99,7 @@ EFFORT: Final = 1_000_000
 """Comparisons that somebody else may ask for: a third of a second or so."""
 
 LOOKED_UP: Final = frozenset({"$in", "$nin"})
-"""Operators to which it is the same how much they ask for."""
+"""Operators to which it is the same how many values they ask for, but for those that no look-up finds."""
 
 
 def effort_of(rules: JourneyRules, record: StatementRecord, by: Explaining) -> int:
@@ -112,7 +112,9 @@ def effort_of(rules: JourneyRules, record: StatementRecord, by: Explaining) -> i
 def _weight(clause: Clause) -> int:
     if clause.path is None:
         return sum(map(_weight, clause.parts))
-    return 1 if clause.operator in LOOKED_UP else _size(clause.asked)
+    if clause.operator in LOOKED_UP:
+        return 1 + sum(_size(value) for value in clause.asked if key_of(value) is None)
+    return _size(clause.asked)
 
 
 def _size(value: Any) -> int:

@@ -168,11 +168,15 @@ class MongoProgressStore:
         try:
             return (await self._progresses.bulk_write(writes, ordered=False)).matched_count
         except BulkWriteError as error:
-            if not (unfit := [*too_large(error), *misshapen(error)]):
+            full, broken = too_large(error), misshapen(error)
+            if not (full or broken):
                 raise
-            if error.details.get("writeConcernErrors") or len(unfit) < len(error.details["writeErrors"]):
+            if error.details.get("writeConcernErrors") or len(full) + len(broken) < len(error.details["writeErrors"]):
                 raise StoreUnavailable("MongoDB: other updates failed, or no majority has acknowledged them") from error
-            structlog.get_logger(__name__).error("no room for a promotion", progress=str(unfit[0]["_id"]))
+            if full:
+                structlog.get_logger(__name__).error("no room for a promotion", progress=str(full[0]["_id"]))
+            if broken:
+                structlog.get_logger(__name__).error("edited so that it takes none", progress=str(broken[0]["_id"]))
             return int(error.details["nMatched"])
 
     async def _keep_segments(self, promotions: Sequence[Promotion], now: datetime) -> None:

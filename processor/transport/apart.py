@@ -13,7 +13,8 @@ async def produce_apart(
 ) -> list[kafka.KafkaError | None]:
     """Produce as `Producer.produce` does, and what is refused for its size again, in halves: what fits gets through.
 
-    So a message that is still refused was refused alone. Raises what `produce` raises, but not for a half.
+    So a message that is still refused was refused alone. Raises what `produce` raises; that a half found no broker is
+    the outcome of its messages.
     """
     outcomes = await producer.produce(topic, messages, until)
     refused = [number for number, failure in enumerate(outcomes) if failure and is_about_the_message(failure)]

@@ -41,7 +41,11 @@ async def fetch_behind(
     except UnicodeDecodeError:
         for partition, offset in positions.items():
             reader.seek(partition, offset)
-        fetched = {it: await _fetch_from(reader, it, most, timeout_ms) for it in positions}
+        share = most and max(most // len(positions), 1)
+        fetched = {}
+        for partition in positions:  # those that have nothing are waited for only until one has something
+            wait = 0 if any(fetched.values()) else timeout_ms
+            fetched[partition] = await _fetch_from(reader, partition, share, wait)
     return fetched
 
 

@@ -255,6 +255,8 @@ def test_the_effort_grows_with_clauses_values_texts_and_attempts() -> None:
     assert effort_of(rules(DID, DID), record, by) == 2 * alone
     assert effort_of(rules({"a": {"$all": list(range(9))}}), record, by) >= 10 * alone
     assert effort_of(rules({"a": {"$in": list(range(9))}}), record, by) == alone
+    for unlike in ({"b": 1}, [1], {"$regex": "x"}):  # looked for one by one
+        assert effort_of(rules({"a": {"$in": [unlike] * 9}}), record, by) >= 10 * alone
     assert effort_of(journey, a_statement_record(long=[0] * 100), by) == alone + 101
     assert effort_of(journey, a_statement_record(long="x" * 1_000), by) == alone + 11
     progress: dict[str, Any] = {"completions": [{"waypoints": {}}] * 50}
