@@ -23,7 +23,7 @@ status, after BSD's sysexits.h: 65 data, 69 unavailable, 70 software, 78 configu
 """
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class JourneyProgressError(Exception):
@@ -54,12 +54,18 @@ class DocumentBroken(Unavailable):
     `documents` are their ids.
     """
 
-    def __init__(self, documents: Collection[Any]) -> None:
-        super().__init__(
-            f"{len(documents)} progress documents were edited so that they take no evidence, {next(iter(documents))} "
-            "is one: mend it, or delete it and recalculate its journey; what is for it waits until then"
-        )
+    def __init__(self, message: str, documents: Collection[Any] = ()) -> None:
+        super().__init__(message)
         self.documents = documents
+
+    @classmethod
+    def of(cls, documents: Collection[Any]) -> Self:
+        """Name one of them, and the mend."""
+        return cls(
+            f"progress document {next(iter(documents))} (of {len(documents)}) was edited so that it takes no evidence: "
+            "mend it, or delete it and recalculate its journey; what is for it waits until then",
+            documents,
+        )
 
 
 class BrokerUnavailable(Unavailable):

@@ -73,7 +73,7 @@ class MongoProgressStore:
                     "promoters are behind; start more, or see what stops them (journey-progress status, locks list)"
                 ) from error
             if broken := misshapen(error):
-                raise DocumentBroken(frozenset(it["_id"] for it in broken)) from error
+                raise DocumentBroken.of(frozenset(it["_id"] for it in broken)) from error
             if not is_passing_bulk(error):
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.

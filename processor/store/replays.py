@@ -60,7 +60,7 @@ class MongoReplayStore:
         except BulkWriteError as error:
             if not (broken := {it["_id"] for it in misshapen(error)}):
                 raise
-            _tell(DocumentBroken(broken))
+            _tell(DocumentBroken.of(broken))
             await self.retract([it for it in retractions if it.progress not in broken])
 
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ from processor.policies import (
 from processor.settings import Settings
 
 ORGANISATION, STORE = f"{1:024x}", f"{2:024x}"
-TIMES = [{}, {"journeys_poll": 0.5}, {"journeys_poll": 600.0}, {"lease": 90.0}]
+TIMES = [{}, {"journeys_poll": 0.5}, {"journeys_poll": 300.0}, {"lease": 90.0}]
 
 
 def the_settings(**changes: Any) -> Settings:
