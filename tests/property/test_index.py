@@ -72,7 +72,7 @@ NAMES = (
     st.booleans(),
 )
 def test_whatever_the_names_are_the_index_is_built_and_finds_it(paths: list[list[str]], is_encoded: bool) -> None:
-    """One path that nobody can look at must not cost all others their snapshot (DECISIONS 106)."""
+    """One path that nobody can look at must not cost all others their snapshot (DECISIONS 105)."""
     conditions = [
         {".".join(["statement", "result", "extensions", *(key.replace(".", "&46;") for key in path)]): 1}
         for path in paths
