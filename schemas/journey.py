@@ -165,9 +165,14 @@ def render_journey(journey: Journey) -> dict[str, Any]:
 
 
 def known_journey(document: Mapping[str, Any] | None) -> Journey | None:
-    """Read a stored journey; None if there is none, or it is broken."""
+    """Read a stored journey; None if there is none, or it is broken in more than the dates that the server keeps."""
+    if document is None:
+        return None
+    whole = mendable(document)
+    if "version" in document and "version" not in whole:
+        return None
     try:
-        return None if document is None else journey_from(document)
+        return journey_from(whole)
     except ValidationError:
         return None
 
@@ -188,7 +193,7 @@ def version_of(document: Mapping[str, Any] | None) -> int:
 
 
 def revision_of(journey: Journey, before: Journey | None, now: datetime, used: int = 0) -> Journey | None:
-    """Return the journey as it is to be saved over `before`, or None when nothing has changed.
+    """Return the journey as it is to be saved over `before`, or None when nothing has changed and both dates are there.
 
     `version` grows when waypoints, sequence, repeat, trackBy or sources change, and never falls. Where there is no
     `before`, or none that can be read, it is higher than what is known to have been `used`.
@@ -198,11 +203,12 @@ def revision_of(journey: Journey, before: Journey | None, now: datetime, used: i
         return journey.model_copy(update={**dates, "version": max(journey.version, used + 1)})
     kept = {"createdAt": before.createdAt, "updatedAt": before.updatedAt, "version": before.version}
     known, written = _spelled(before), _spelled(journey.model_copy(update=kept))
-    if written == known:
+    if written == known and before.createdAt and before.updatedAt:
         return None
     is_same = all(written[name] == known[name] for name in MEANING)
     version = before.version if is_same else max(before.version + 1, journey.version)
-    return journey.model_copy(update={"createdAt": before.createdAt, "updatedAt": now, "version": version})
+    created = before.createdAt or now
+    return journey.model_copy(update={"createdAt": created, "updatedAt": now, "version": version})
 
 
 def _spelled(journey: Journey) -> dict[str, str]:

@@ -295,6 +295,14 @@ def test_a_status_that_is_no_object_breaks_no_journey() -> None:
     assert known_journey({**STORED, "version": "3"}) is None
 
 
+def test_a_broken_date_is_mended_without_a_new_version() -> None:
+    """Nothing that is computed has changed: a version would fold all anew, and seal what is complete."""
+    known = known_journey({**STORED, "updatedAt": "yesterday"})
+    saved = revision_of(journey_from(STORED), known, LATER)
+    assert saved is not None
+    assert (saved.version, saved.createdAt, saved.updatedAt) == (3, journey_from(STORED).createdAt, LATER)
+
+
 def test_what_is_broken_of_the_servers_own_is_left_out() -> None:
     broken = {**STORED, "version": "3", "createdAt": {}, "trackBy": "person"}
     assert mendable(broken) == {key: value for key, value in broken.items() if key not in {"version", "createdAt"}}
