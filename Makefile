@@ -9,7 +9,7 @@ KAFKA_TESTS := tests/chaos tests/acceptance tests/integration --ignore=tests/int
 	--ignore-glob='*/test_conditions_*.py' --ignore=tests/acceptance/test_serve.py --ignore=tests/integration/test_embedded.py \
 	--ignore=tests/acceptance/test_explain.py --ignore=tests/integration/test_frozen_worker.py --ignore=tests/integration/test_large_snapshot.py \
 	--ignore=tests/integration/test_parent.py --ignore=tests/integration/test_behind.py --ignore=tests/integration/test_bounded_documents.py \
-	--ignore=tests/acceptance/test_processes.py --ignore=tests/acceptance/test_bench.py --ignore=tests/acceptance/test_http.py \
+	--ignore=tests/acceptance/test_processes.py --ignore=tests/acceptance/test_demo.py --ignore=tests/acceptance/test_probes.py --ignore=tests/integration/test_probes.py --ignore=tests/acceptance/test_bench.py --ignore=tests/acceptance/test_http.py \
 	--ignore=tests/acceptance/test_recalculation.py --ignore=tests/acceptance/test_cancel_recalculation.py \
 	--ignore=tests/integration/test_stop.py --ignore=tests/integration/test_apply.py \
 	tests/contract/test_record_source.py tests/contract/test_dead_letters.py tests/contract/test_event_sink.py tests/contract/test_history.py
