@@ -93,8 +93,8 @@ class FindParameters(BaseModel):
         )
 
 
-async def once(request: Request, caller: Known) -> None:  # noqa: ARG001 - asked for, so that strangers get 401
-    """Raise `InvalidInput` when a parameter is given twice: which one is meant, nobody knows."""
+async def once(request: Request, _caller: Known) -> None:
+    """Raise `InvalidInput` when a parameter is given twice: which is meant, nobody knows. Strangers get 401 first."""
     for name in request.query_params:
         if (times := len(request.query_params.getlist(name))) > 1:
             raise InvalidInput(f"{name:.60}: given {times} times, say it once")

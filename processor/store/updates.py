@@ -84,8 +84,8 @@ def append_update(append: Append, now: datetime) -> UpdateOne:
 
 
 def touched(appends: Sequence[Append]) -> Filter:
-    """Match the documents that were to be appended to."""
-    return {"_id": {"$in": [append.progress for append in appends]}}
+    """Match the documents that were to be appended to, but for those that no mark can be set in."""
+    return {"_id": {"$in": [append.progress for append in appends]}, "processing.revision": {"$exists": True}}
 
 
 def crowded(appends: Sequence[Append]) -> Filter:

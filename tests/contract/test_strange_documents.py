@@ -239,3 +239,7 @@ async def test_one_that_takes_none_and_one_that_is_full_are_both_waited_for(mong
     more = [replace(it, items={WAYPOINTS[0]: tuple(map(an_item, range(500)))}) for it in (broken, full)]
     with pytest.raises(DocumentFull):
         await store.append(more, [], at(1))
+    with pytest.raises(DocumentFull):  # a recalculation has the full one folded, and meets only the broken one then
+        await MongoReplayStore(mongo_database).append([replace(it, replay="chunk") for it in more], [], at(2))
+    due = mongo_database[PROGRESSES].find({"processing.due": {"$exists": True}}, {"_id": 1})
+    assert [it["_id"] async for it in due] == [full.progress]
