@@ -16,6 +16,7 @@ from bson import ObjectId
 from processor.clock import SystemClock
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
+from processor.core.revision import known_journey, revision_of, version_of
 from processor.errors import BrokerUnavailable
 from processor.opening import open_stores
 from processor.ports.progress import Backlog, Lock
@@ -28,7 +29,7 @@ from processor.transport.dead_letters import count_dead_letters, read_dead_lette
 from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
-from schemas.journey import journey_document, journey_from, known_journey, revision_of, version_of
+from schemas.journey import journey_document, journey_from
 
 PUBLISH_CHUNK = 2_000
 

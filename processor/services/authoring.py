@@ -11,19 +11,11 @@ from processor.core.conditions import InvalidConditions
 from processor.core.conditions.dialect import check_extent
 from processor.core.journey import InvalidJourney, compile_journey
 from processor.core.queries import JOURNEY, OWN
+from processor.core.revision import SERVERS, known_journey, mendable, revision_of, version_of
 from processor.errors import InvalidInput, NotFound, StoreUnavailable
 from processor.ports.interfaces import JourneyWriter, QueryReader
 from processor.ports.stream import Clock
-from schemas.journey import (
-    SERVERS,
-    Journey,
-    journey_document,
-    journey_from,
-    known_journey,
-    mendable,
-    revision_of,
-    version_of,
-)
+from schemas.journey import Journey, journey_document, journey_from
 
 KEPT: Final = SERVERS | {"_id", "id", "__v", "organisation", "recalculateStatus"}
 """What the server keeps. In what callers write it is passed over, so that what was read may come back."""

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from processor.core.revision import known_journey
 from processor.operating import apply_journeys
 from processor.settings import Settings
 from processor.store.connect import JOURNEYS, PROGRESSES, Database
 from processor.store.journeys import MongoJourneyWriter
-from schemas.journey import known_journey, with_ids
+from schemas.journey import with_ids
 from tests.builders import ORGANISATION
 
 

@@ -11,10 +11,11 @@ from bson import ObjectId
 
 from processor.core.index import Known, index_journeys
 from processor.core.journey import JourneyRules
+from processor.core.revision import revision_of
 from processor.testing.broker import MemoryBroker, MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.writes import Document
-from schemas.journey import journey_document, journey_from, revision_of
+from schemas.journey import journey_document, journey_from
 from tests.simulation.ledger import Ledger, Violation
 from tests.simulation.onlooker import Onlooker
 from tests.simulation.process import SESSION, STATEMENTS, TOPOLOGIES, Loops, Parts, Process, Rests, Servers, rebalanced

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
+from processor.core.revision import known_journey
 from processor.store.connect import JOURNEYS
-from schemas.journey import known_journey
 from tests.builders import JOURNEY, ORGANISATION
 from tests.integration.api.world import OTHER, Api, a_progress, a_stored_journey
 
