@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from processor.core.identity import progress_id, statement_reference
 from processor.core.recalculation import Stage
+from processor.services.recalculation import Recalculator
 from processor.testing.broker import MemoryBroker
 from processor.testing.recalculations import MemoryHistory
 from processor.testing.store import MemoryProgressStore
@@ -231,14 +232,19 @@ async def test_without_promoters_it_ends_when_its_patience_does() -> None:
     assert [it["waiting"] for it in logs if it["log_level"] == "warning"] == [3]
 
 
-async def test_p3_it_never_ends_before_all_that_it_touched_is_due() -> None:
-    """Promoters are away for hours: what is not due yet would never be folded."""
+async def nine_learners() -> tuple[World, Recalculator]:
+    """A world in which a recalculation begins that touches the documents of nine, and has four of them due at once."""
     world = World()
     await world.save(AFTER)
     await world.live(*(a_stored(number, "c", f"learner-{number}") for number in range(1, 10)))
     await world.quiet()
     world.start()
-    worker = world.recalculator(chunk=9, batch=4)
+    return world, world.recalculator(chunk=9, batch=4)
+
+
+async def test_p3_it_never_ends_before_all_that_it_touched_is_due() -> None:
+    """Promoters are away for hours: what is not due yet would never be folded."""
+    world, worker = await nine_learners()
     due = []
     while not world.is_at(None):
         await worker.step()
@@ -251,12 +257,7 @@ async def test_p3_it_never_ends_before_all_that_it_touched_is_due() -> None:
 
 
 async def test_documents_are_woken_a_batch_at_a_time() -> None:
-    world = World()
-    await world.save(AFTER)
-    await world.live(*(a_stored(number, "c", f"learner-{number}") for number in range(1, 10)))
-    await world.quiet()
-    world.start()
-    worker = world.recalculator(chunk=9, batch=4)
+    world, worker = await nine_learners()
     while not world.is_at(Stage.WAKE):
         await worker.step()
     woken = []
