@@ -6,7 +6,7 @@ from bson import ObjectId
 
 from processor.core.decode import Tenancy
 from processor.core.identity import Identification
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.core.rejections import RejectionBudget
 from processor.services.ingest import IngestPolicy
 from processor.services.recalculation import RecalculatingPolicy

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from processor.api.logins import Logins
 from processor.api.rates import Rates
 from processor.core.identity import Identification
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.metrics import Metrics
 from processor.ports.interfaces import QueryReader
 from processor.ports.recalculation import Recalculations

@@ -14,7 +14,8 @@ from processor.core.completions import items_to
 from processor.core.document import empty_document
 from processor.core.evidence import Append, Promotion
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 
 
 class Beginning(Struct, frozen=True):

@@ -14,7 +14,8 @@ from msgspec import Struct
 from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion, has_idle_outbox
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, is_held_back, needed_version, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import is_held_back, needed_version, promote
 
 
 class Continuation(Struct, frozen=True):

@@ -22,7 +22,8 @@ from processor.core.identity import Identification, Uncounted, owners_of, progre
 from processor.core.index import is_voided, takes_store
 from processor.core.journey import JourneyRules, WaypointRules
 from processor.core.matching import fault_of
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.core.records import StatementRecord
 
 

@@ -12,7 +12,8 @@ import orjson
 from bson import ObjectId
 
 from processor.core.evidence import Append, Retraction
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.core.rereading import Scope, foreseen
 from processor.ports.recalculation import History, ReplayStore
 from processor.services.recalculation import Rereading

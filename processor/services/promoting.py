@@ -10,7 +10,7 @@ from bson import ObjectId
 
 from processor.core.evidence import Promotion
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.ports.progress import ProgressStore
 from processor.services.finished import Finished
 from processor.services.handover import Handover

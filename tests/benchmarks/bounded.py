@@ -20,7 +20,7 @@ from bson import ObjectId
 
 from processor.clock import SystemClock
 from processor.core.evidence import Item
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.metrics import Metrics
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys

@@ -28,7 +28,8 @@ from pymongo.write_concern import WriteConcern
 
 from processor.core.evidence import Append, Promotion
 from processor.core.journey import compile_journey
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.settings import Settings, load_settings
 from processor.store.connect import PROGRESSES
 from processor.store.indexes import INDEXES

@@ -3,7 +3,7 @@
 from bson import ObjectId
 
 from processor.core.beginning import Beginning, begin
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.ports.progress import RelayLease
 from tests.builders import a_promotion, an_append, an_item, at, journey_rules
 from tests.contract.stores import Both, pending

@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from processor.core.beginning import begin
 from processor.core.continuation import Continuation, go_on
 from processor.core.evidence import Append
-from processor.core.promotion import FoldingPolicy, needed_version, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import needed_version, promote
 from processor.ports.progress import Claim, OutboxClaim, ProgressReader, ProgressStore, RelayLease
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database
 from processor.store.outbox import outbox_entry

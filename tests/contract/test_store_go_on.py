@@ -11,7 +11,7 @@ from pymongo.errors import BulkWriteError
 from processor.core.beginning import begin
 from processor.core.continuation import Continuation, go_on
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.errors import StoreUnavailable
 from processor.ports.progress import RelayLease
 from processor.store.connect import Database

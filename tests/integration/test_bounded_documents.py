@@ -13,7 +13,8 @@ from processor.core.completions import items_to
 from processor.core.evidence import Item
 from processor.core.identity import Identification
 from processor.core.journey import compile_journey
-from processor.core.promotion import OUTBOX_BYTES, PENDING_BYTES, FoldingPolicy
+from processor.core.policy import PENDING_BYTES, FoldingPolicy
+from processor.core.promotion import OUTBOX_BYTES
 from processor.core.rereading import Scope, evidence_of
 from processor.core.spilling import STATEMENT_BYTES
 from processor.errors import DocumentFull

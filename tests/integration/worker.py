@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from processor.clock import SystemClock
 from processor.core.evidence import Promotion
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.metrics import Metrics
 from processor.ports.progress import Applied, Claim, RelayLease
 from processor.services.handover import Handover

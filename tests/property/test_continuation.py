@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.core.evidence import Append
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.ports.progress import Evidence
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations

@@ -14,7 +14,8 @@ from processor.core.completions import attempt_to, summary
 from processor.core.evidence import Item, Promotion
 from processor.core.fold import fold
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.testing.writes import apply_promotion
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_reference, at, journey_rules
 

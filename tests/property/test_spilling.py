@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from processor.core.evidence import Item, Promotion
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.core.spilling import is_late, segments_of, segments_to_look_at, size_of, whole
 from processor.testing.writes import apply_promotion
 from tests.builders import at, journey_rules

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from processor.core.decode import Tenancy
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.errors import Unavailable
 from processor.metrics import Metrics
 from processor.ports.progress import Evidence

@@ -14,7 +14,8 @@ from processor.core.completions import attempts_from
 from processor.core.decode import stored_statement
 from processor.core.identity import Identification
 from processor.core.matching import match
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.core.recalculation import Recalculation, Stage
 from processor.metrics import Metrics
 from processor.ports.recalculation import History

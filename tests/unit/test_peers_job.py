@@ -10,7 +10,8 @@ from pymongo import InsertOne, UpdateOne
 
 from processor.core.evidence import Append
 from processor.core.journey import compile_journey
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from schemas.journey import journey_document, journey_from
 from tests.benchmarks.peers.job import Document, Event, Job, Unusable, Write, read
 from tests.benchmarks.workloads import BURST, journeys, values, workloads

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from processor.core.decode import Tenancy
 from processor.core.identity import Identification
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.policies import (
     folding_policy,
     ingest_policy,

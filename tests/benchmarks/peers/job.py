@@ -31,7 +31,8 @@ from processor.core.evidence import Append, Promotion
 from processor.core.identity import Identification, inverse_functional_identifier
 from processor.core.index import index_journeys
 from processor.core.matching import match
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.core.records import Record, StatementRecord
 from schemas.events import EVENT_SCHEMA, EVENT_SOURCE, EVENT_TYPE
 from schemas.progress import render_progress

@@ -9,7 +9,8 @@ import orjson
 from processor.core.completions import items_to
 from processor.core.evidence import Promotion
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.testing.writes import apply_promotion
 from tests.builders import JOURNEY, ORGANISATION, a_reference, at
 from tests.unit.core.folding import items

@@ -11,7 +11,7 @@ from processor.core.beginning import begin
 from processor.core.continuation import Continuation, go_on
 from processor.core.evidence import Append
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from tests.builders import WAYPOINTS, an_append, an_item, at, journey_rules
 
 RULES = journey_rules((0, 3), (1, 1))

@@ -15,7 +15,8 @@ from processor.core.explained import render_explanation
 from processor.core.fold import Outcome
 from processor.core.identity import Identification
 from processor.core.journey import JourneyRules, compile_journey
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.core.records import StatementRecord
 from tests.builders import START, WAYPOINTS, a_journey, a_statement_record, an_item, at
 

@@ -11,7 +11,7 @@ from processor.core.identity import Identification
 from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.core.records import StatementRecord
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from schemas.journey import with_ids

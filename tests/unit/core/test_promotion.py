@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from processor.core.promotion import FoldingPolicy, needed_version, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import needed_version, promote
 from tests.builders import JOURNEY, a_reference, an_item, at, journey_rules
 from tests.unit.core.folding import A, B, C, items
 from tests.unit.core.promoting import NOW, POLICY, Progress, changes, event_of

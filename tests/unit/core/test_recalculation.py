@@ -12,7 +12,8 @@ from processor.core.changes import changes_between
 from processor.core.evidence import Item, Promotion
 from processor.core.fold import fold
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy, needed_version, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import needed_version, promote
 from processor.core.recalculation import Recalculation, Stage, status_of
 from processor.testing.writes import apply_promotion
 from tests.builders import JOURNEY, WAYPOINTS, a_reference, an_item, at, journey_rules

@@ -1,6 +1,6 @@
 """A promoter of a world in memory."""
 
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.services.handover import Handover
 from processor.services.promoter import Promoter
 from processor.services.promoting import Promoting

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.errors import StoreUnavailable
 from processor.services.beginnings import Beginnings
 from processor.services.handover import Handover

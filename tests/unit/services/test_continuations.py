@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.errors import StoreUnavailable
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations

@@ -13,7 +13,7 @@ from processor.core.evidence import Append, Key
 from processor.core.identity import progress_id
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.core.shelves import Held
 from processor.errors import StoreUnavailable
 from processor.services.beginnings import Beginnings

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from processor.core.promotion import FoldingPolicy, promote
+from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.services.journeys import JourneyWatch
 from tests.builders import JOURNEY, a_journey, an_append, at
 from tests.unit.services.world import World

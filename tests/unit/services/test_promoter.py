@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from processor.core.promotion import FoldingPolicy
+from processor.core.policy import FoldingPolicy
 from processor.ports.progress import Claim
 from processor.services.surroundings import Leasing
 from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
