@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+import orjson
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
@@ -23,6 +24,8 @@ _ISO = re.compile(
 )
 _MIDNIGHT = re.compile(r"24:00(?::00(?:[.,]0+)?)?[Zz+-]")
 _BASIC = re.compile(r"[0-9]{8}(?:[Tt ][0-9:.,]*(?:[Zz]|[+-][0-9:]+)?)?")
+_IN_UTC: Final = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+_WITHOUT_FRACTION: Final = len('"YYYY-MM-DDThh:mm:ssZ"')
 _FAR_YEAR = re.compile(r"[+-]?[0-9]{5,}-[0-9]{2}-[0-9]{2}.*|-[0-9]{4}-.*")
 
 
@@ -62,7 +65,10 @@ def parse_timestamp(value: Any) -> datetime:
 
 def format_timestamp(value: datetime) -> str:
     """Write an instant as ISO 8601 with exactly milliseconds and `Z` (http.md); a naive one is UTC."""
-    return _written(value.astimezone(UTC) if value.utcoffset() else value)
+    if value.tzinfo is not UTC and value.utcoffset():
+        value = value.astimezone(UTC)
+    written = orjson.dumps(value, option=_IN_UTC)
+    return written[1:24].decode() + "Z" if len(written) > _WITHOUT_FRACTION else written[1:20].decode() + ".000Z"
 
 
 def format_far(value: DatetimeMS) -> dict[str, Any]:
@@ -75,12 +81,6 @@ def parse_far(value: Any) -> DatetimeMS | None:
     inner = value.get("$date") if isinstance(value, Mapping) and len(value) == 1 else None
     milliseconds = _from_long(inner.get("$numberLong")) if isinstance(inner, Mapping) and len(inner) == 1 else None
     return DatetimeMS(milliseconds) if milliseconds is not None and -(2**63) <= milliseconds < 2**63 else None
-
-
-@lru_cache(maxsize=4096)
-def _written(value: datetime) -> str:
-    """Remember what was written: a document tells the same instant in several places."""
-    return value.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @lru_cache(maxsize=512)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
 
+import orjson
 import structlog
 from aiokafka.errors import KafkaError
 from bson import ObjectId
@@ -65,7 +66,7 @@ def message_of(event: ProgressEvent) -> Message:
         **_USUAL,
         "ce_id": b"%s-%d" % (progress.encode(), event.revision),
         "ce_subject": progress.encode(),
-        "ce_time": event.time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode(),
+        "ce_time": orjson.dumps(event.time.astimezone(UTC), option=orjson.OPT_UTC_Z)[1:-1],
         "ce_sequence": b"%d" % event.revision,
     }
     if event.replay:

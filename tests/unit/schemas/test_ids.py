@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
+from bson.tz_util import FixedOffset
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -167,6 +168,11 @@ def test_an_instant_beyond_the_years_is_written_and_read_and_is_no_timestamp(mil
 @pytest.mark.parametrize("value", [None, "2017", {"$date": 5}, {"$date": {"$numberLong": str(2**63)}}, {"a": {}}])
 def test_nothing_else_is_such_an_instant(value: Any) -> None:
     assert parse_far(value) is None
+
+
+@given(st.datetimes(timezones=st.none() | st.just(UTC) | st.just(FixedOffset(0, "UTC"))))
+def test_an_instant_is_written_as_isoformat_does_with_milliseconds(value: datetime) -> None:
+    assert format_timestamp(value) == value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def test_a_time_of_another_zone_is_written_in_utc() -> None:
