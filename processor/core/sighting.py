@@ -12,7 +12,7 @@ from bson import ObjectId
 from msgspec import Struct
 
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
-from processor.core.content import DEPTH_LIMIT
+from processor.core.content import may_be_deep
 from processor.core.decode import known_id
 from processor.core.identity import ACTOR_LIMIT
 from processor.core.index import Match, takes_store
@@ -72,4 +72,4 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
 
 def _may_be_unusual(value: bytes) -> bool:
     """Tell what has to be judged by all that is in it: its depth, its size, dots in its keys."""
-    return len(value) > ACTOR_LIMIT // 2 or value.count(b"{") + value.count(b"[") > DEPTH_LIMIT or may_have_dots(value)
+    return len(value) > ACTOR_LIMIT // 2 or may_be_deep(value) or may_have_dots(value)

@@ -158,6 +158,15 @@ def test_dots_in_keys(name: str) -> None:
     sightings(value.replace(b"&", b"\\u0026"))
 
 
+def test_segments_that_were_watched_are_not_taken_for_depth() -> None:
+    """As the xAPI video profile writes them: brackets in a text."""
+    segments = "[,]".join(f"{second}[.]{second + 5}" for second in range(0, 1_000, 10))
+    extensions = {"https://w3id.org/xapi/video/extensions/played-segments": segments}
+    value = orjson.dumps({**SEED, "statement": {**FULL, "result": {"extensions": extensions}}}, default=str)
+    assert sightings(value) >= 8
+    assert not sightings(value.replace(b'"0[.]5', DEEP + b',"https://w3id.org/more":"0[.]5'))
+
+
 def test_of_equal_keys_the_last_counts() -> None:
     value = orjson.dumps(SEED, default=str)
     for again in (b'"verb":{"id":"http://example.org/no"}', b'"object":{"id":"' + IT.encode() + b'"}', b'"actor":{}'):

@@ -36,6 +36,7 @@ DECODING: list[tuple[Reason, Any, str]] = [
     (Reason.NOT_JSON, b"[" * 100_000, "not UTF-8 JSON"),
     (Reason.TOO_DEEP, nested(DEPTH_LIMIT + 1), f"{DEPTH_LIMIT} levels"),
     (Reason.TOO_DEEP, b"[" * (DEPTH_LIMIT + 1) + b"]" * (DEPTH_LIMIT + 1), f"{DEPTH_LIMIT} levels"),
+    (Reason.TOO_DEEP, b'["[.]",' * (DEPTH_LIMIT + 1) + b"1" + b"]" * (DEPTH_LIMIT + 1), f"{DEPTH_LIMIT} levels"),
     (Reason.WRONG_SHAPE, b'"a string"', "a string"),
     (Reason.WRONG_SHAPE, b"17", "a number"),
     (Reason.WRONG_SHAPE, b"1.5", "a number"),
