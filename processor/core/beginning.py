@@ -10,12 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from processor.core.completions import items_to
 from processor.core.document import empty_document
 from processor.core.evidence import Append, Promotion
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
-from processor.core.promotion import promote
+from processor.core.promotion import promote_at_once
 
 
 class Beginning(Struct, frozen=True):
@@ -41,8 +40,8 @@ def begin(
     if rules is None or not rules.is_running or rules.version != append.version:
         return None
     new = new_document(append, now)
-    promotion = promote(new, rules, policy, now)
-    if promotion.is_partial or promotion.segments:
+    promotion = promote_at_once(new, append.items, rules, policy, now)
+    if promotion is None or promotion.segments:
         return None
     processing = {**new["processing"], **promotion.processing}
     if promotion.event:
@@ -51,17 +50,14 @@ def begin(
         **new,
         **promotion.changed,
         "lockKey": lock_key,
-        "pendingProgress": {waypoint: {"statements": []} for waypoint in append.items},
         "processing": {name: value for name, value in processing.items() if value is not None},
     }
     return Beginning(append, rules, promotion, document)
 
 
 def new_document(append: Append, now: datetime) -> dict[str, Any]:
-    """Return the document that an append makes where none is, without a due mark."""
+    """Return the document that an append makes where none is, without its evidence and a due mark."""
     document = empty_document(append.progress, append.journey, append.organisation, append.owner, now)
-    document["pendingProgress"] = {
-        waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()
-    }
+    document["pendingProgress"] = {waypoint: {"statements": []} for waypoint in append.items}
     document["processing"]["version"] = append.version
     return document

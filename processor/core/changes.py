@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import Final
 
 from processor.core.fold import Attempt
 
 Change = dict[str, str | int]
 """`{type, attempt, waypoint?}`; `attempt` is the position among all attempts, from 0."""
+
+
+_NOTHING: Final = Attempt()
 
 
 def changes_between(
@@ -34,8 +38,8 @@ def changes_between(
 def _attempt_changes(number: int, old: Attempt | None, new: Attempt) -> Iterator[Change]:
     if old is None:
         yield {"type": "started", "attempt": number}
-    old = old or Attempt()
-    for waypoint in {**new.counted, **old.counted}:
+        old = _NOTHING
+    for waypoint in {**new.counted, **old.counted} if old.counted else new.counted:
         kind = _waypoint_change(waypoint, old, new)
         if kind:
             yield {"type": kind, "attempt": number, "waypoint": waypoint}

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Final, Literal
 
 from bson import ObjectId
 
@@ -10,7 +12,8 @@ from processor.core.evidence import Item
 from processor.core.fold import Attempt
 
 DurationUnit = Literal["microseconds", "milliseconds"]
-_UNITS = {"microseconds": timedelta(microseconds=1), "milliseconds": timedelta(milliseconds=1)}
+TIMESTAMP: Final = attrgetter("timestamp")
+_UNITS: Final = {"microseconds": timedelta(microseconds=1), "milliseconds": timedelta(milliseconds=1)}
 
 
 def items_from(statements: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
@@ -45,14 +48,15 @@ def attempt_to(attempt: Attempt) -> dict[str, Any]:
     """Write one entry of `completions`; an open attempt or waypoint has no `completedAt`."""
     waypoints: dict[str, Any] = {}
     for key, items in attempt.counted.items():
-        completed_at = attempt.waypoints_completed.get(key)
-        waypoints[key] = {
-            "waypoint": ObjectId(key),
+        waypoints[key] = entry = {
+            "waypoint": _waypoint_id(key),
             "order": attempt.orders[key],
             "statements": items_to(items),
-            **_completion(completed_at),
         }
-    return {"waypoints": waypoints, **_completion(attempt.completed_at)}
+        _complete(entry, attempt.waypoints_completed.get(key))
+    completion: dict[str, Any] = {"waypoints": waypoints}
+    _complete(completion, attempt.completed_at)
+    return completion
 
 
 def summary(attempts: Sequence[Attempt], unit: DurationUnit) -> dict[str, Any]:
@@ -61,7 +65,7 @@ def summary(attempts: Sequence[Attempt], unit: DurationUnit) -> dict[str, Any]:
     They are those of the first counted item and the first completed attempt (semantics.md, section 4). The unit is
     a setting, as the seed's table says microseconds and its example shows milliseconds.
     """
-    times = [item.timestamp for attempt in attempts[:1] for items in attempt.counted.values() for item in items]
+    times = [time for attempt in attempts[:1] for items in attempt.counted.values() for time in map(TIMESTAMP, items)]
     completed_at = attempts[0].completed_at if attempts else None
     fields: dict[str, Any] = {"isCompleted": completed_at is not None}
     if times:
@@ -72,7 +76,11 @@ def summary(attempts: Sequence[Attempt], unit: DurationUnit) -> dict[str, Any]:
     return fields
 
 
-def _completion(completed_at: datetime | None) -> dict[str, Any]:
-    if completed_at is None:
-        return {"isCompleted": False}
-    return {"isCompleted": True, "completedAt": completed_at}
+def _complete(entry: dict[str, Any], completed_at: datetime | None) -> None:
+    entry["isCompleted"] = completed_at is not None
+    if completed_at is not None:
+        entry["completedAt"] = completed_at
+
+
+_waypoint_id = lru_cache(maxsize=4096)(ObjectId)
+"""Waypoints come again and again."""

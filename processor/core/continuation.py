@@ -11,11 +11,10 @@ from typing import Any
 from bson import ObjectId
 from msgspec import Struct
 
-from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion, has_idle_outbox
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
-from processor.core.promotion import is_held_back, needed_version, promote
+from processor.core.promotion import is_held_back, needed_version, promote_at_once
 
 
 class Continuation(Struct, frozen=True):
@@ -53,9 +52,8 @@ def go_on(
         return None
     if not is_at_rest(document) or needed_version(document) > rules.version:
         return None
-    found = {waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()}
-    promotion = promote({**document, "pendingProgress": found}, rules, policy, now)
-    if promotion.is_partial or promotion.segments or not (promotion.event or promotion.processing):
+    promotion = promote_at_once(document, append.items, rules, policy, now)
+    if promotion is None or promotion.segments or not (promotion.event or promotion.processing):
         return None
     return Continuation(
         append=append,

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from bson import ObjectId
 from msgspec import Struct
 
 
-class Item(NamedTuple):
+class Item(Struct, frozen=True, gc=False):
     """A statement that counts towards a waypoint: its reference and its event time (UTC, milliseconds)."""
 
     statement: ObjectId
     timestamp: datetime
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True, order=True, gc=False):
     """The total order of evidence: the time, then the waypoint's order, the statement, the waypoint."""
 
     timestamp: datetime

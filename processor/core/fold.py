@@ -5,7 +5,7 @@ put into one total order before anything is decided. Exactly so while no surplus
 the horizon, and a statement keeps its timestamp.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -89,30 +89,36 @@ def fold(
     tells, and other evidence not later than their last counted item is dropped. `away` is the last counted item of
     completed attempts before them that are not at hand; all evidence is later.
     """
-    union = _union(evidence)
     result = Fold(list(sealed), {}, {})
     items: list[Key] = []
     frontier = sealed[-1].last if sealed else away
     counted = _counted(sealed)
-    for waypoint, times in union.items():
-        if waypoint not in rules.waypoints:
+    for waypoint, times in _union(evidence).items():
+        rule = rules.waypoints.get(waypoint)
+        if rule is None:
             _count(result.dropped, Outcome.UNKNOWN_WAYPOINT, len(times))
             for statement in times:
                 tell(waypoint, statement, Outcome.UNKNOWN_WAYPOINT, None)
             continue
-        order = rules.waypoints[waypoint].order
-        for statement, timestamp in times.items():
-            key = Key(timestamp, order, statement, waypoint)
-            if (waypoint, statement) in counted:
-                tell(waypoint, statement, Outcome.COUNTED, counted[waypoint, statement])
-            elif frontier is None or key > frontier:
-                items.append(key)
-            else:
-                _count(result.dropped, Outcome.SEALED, 1)
-                tell(waypoint, statement, Outcome.SEALED, None)
+        keys = [Key(timestamp, rule.order, statement, waypoint) for statement, timestamp in times.items()]
+        items += keys if frontier is None else _later(keys, frontier, counted, result, tell)
     items.sort()
     _fold_items(rules, items, result, frontier, tell)
     return result
+
+
+def _later(
+    keys: Iterable[Key], frontier: Key, counted: Mapping[tuple[str, ObjectId], int], result: Fold, tell: Tell
+) -> Iterator[Key]:
+    """Yield the items that sealed attempts leave to be folded."""
+    for key in keys:
+        if (key.waypoint, key.statement) in counted:
+            tell(key.waypoint, key.statement, Outcome.COUNTED, counted[key.waypoint, key.statement])
+        elif key > frontier:
+            yield key
+        else:
+            _count(result.dropped, Outcome.SEALED, 1)
+            tell(key.waypoint, key.statement, Outcome.SEALED, None)
 
 
 def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, frontier: Key | None, tell: Tell) -> None:
@@ -141,18 +147,21 @@ def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, frontie
 
 def _obstacle(rules: JourneyRules, attempt: Attempt, key: Key, completing: ObjectId | None) -> Outcome | None:
     """Return why an item is surplus; `completing` is the statement that may not open the next attempt."""
-    if key.waypoint not in rules.active_waypoints:
+    waypoint = rules.active_waypoints.get(key.waypoint)
+    if waypoint is None:
         return Outcome.INACTIVE
-    if key.statement == completing:
+    if completing is not None and key.statement == completing:
         return Outcome.COMPLETED_LAST
-    if _is_full(rules, attempt, key.waypoint):
+    if len(attempt.counted.get(key.waypoint, ())) >= waypoint.count:
         return Outcome.FULL
-    return Outcome.OUT_OF_SEQUENCE if _is_early(rules, attempt, key) else None
+    return Outcome.OUT_OF_SEQUENCE if rules.is_sequential and _is_early(rules, attempt, key) else None
 
 
 def _count_item(rules: JourneyRules, attempt: Attempt, key: Key) -> None:
-    counted = attempt.counted.setdefault(key.waypoint, [])
-    attempt.orders[key.waypoint] = key.order
+    counted = attempt.counted.get(key.waypoint)
+    if counted is None:
+        counted = attempt.counted[key.waypoint] = []
+        attempt.orders[key.waypoint] = key.order
     counted.append(Item(key.statement, key.timestamp))
     if len(counted) == rules.waypoints[key.waypoint].count:
         attempt.waypoints_completed[key.waypoint] = key.timestamp
@@ -160,13 +169,9 @@ def _count_item(rules: JourneyRules, attempt: Attempt, key: Key) -> None:
             attempt.completed_at = key.timestamp
 
 
-def _is_full(rules: JourneyRules, attempt: Attempt, waypoint: str) -> bool:
-    return len(attempt.counted.get(waypoint, ())) >= rules.waypoints[waypoint].count
-
-
 def _is_early(rules: JourneyRules, attempt: Attempt, key: Key) -> bool:
     """In a sequential journey: a waypoint of lower order is not complete yet."""
-    return rules.is_sequential and any(
+    return any(
         waypoint.order < key.order and waypoint.id not in attempt.waypoints_completed
         for waypoint in rules.active_waypoints.values()
     )
@@ -177,12 +182,19 @@ def _union(evidence: Iterable[Evidence]) -> dict[str, dict[ObjectId, datetime]]:
     union: dict[str, dict[ObjectId, datetime]] = {}
     for part in evidence:
         for waypoint, items in part.items():
-            times = union.setdefault(waypoint, {})
-            for statement, timestamp in items:
-                known = times.get(statement)
-                if known is None or timestamp < known:
-                    times[statement] = timestamp
+            times = {item.statement: item.timestamp for item in items}
+            if waypoint in union or len(times) < len(items):
+                _add_copies(union.setdefault(waypoint, {}), items)
+            else:
+                union[waypoint] = times
     return union
+
+
+def _add_copies(times: dict[ObjectId, datetime], items: Sequence[Item]) -> None:
+    for item in items:
+        known = times.get(item.statement)
+        if known is None or item.timestamp < known:
+            times[item.statement] = item.timestamp
 
 
 def _counted(attempts: Sequence[Attempt]) -> dict[tuple[str, ObjectId], int]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import nsmallest
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from processor.core.changes import Change, changes_between
-from processor.core.completions import attempt_to, attempts_from, items_from, items_to, summary
+from processor.core.completions import TIMESTAMP, attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, Key, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
@@ -41,6 +41,18 @@ def is_held_back(document: Mapping[str, Any]) -> bool:
     return sum(len(entry["data"]) for entry in document["processing"].get("outbox", ())) > OUTBOX_BYTES
 
 
+class _Taken(NamedTuple):
+    """What a promotion takes in of a document: what is pending, of what was asked in a replay, and whether only a part.
+
+    `replayed` leaves with it; `asked` is all.
+    """
+
+    pending: Evidence
+    asked: tuple[Mapping[str, Any], ...] = ()
+    replayed: tuple[Mapping[str, Any], ...] = ()
+    is_partial: bool = False
+
+
 def promote(
     document: Mapping[str, Any],
     rules: JourneyRules | None,
@@ -55,19 +67,51 @@ def promote(
     """
     if rules is None or not rules.is_running:
         return Promotion(document["_id"], _news(document, {"waiting": True}))
-
-    processing = document["processing"]
-    asked = tuple(processing.get("replay", ()))
-    left = evidence_left(asked, rules.version)
     listed = {key: entry["statements"] for key, entry in document["pendingProgress"].items()}
     policy = policy.for_pending(sum(map(len, listed.values())))
+    return _promoted(document, _taken(document, listed, policy), rules, policy, now, tell)
+
+
+def promote_at_once(
+    document: Mapping[str, Any],
+    found: Evidence,
+    rules: JourneyRules,
+    policy: FoldingPolicy,
+    now: datetime,
+) -> Promotion | None:
+    """Decide what becomes of evidence that was found for a document in which nothing is pending, and nothing asked.
+
+    As `promote` does once it is appended. None where that would take more than one promotion.
+    """
+    if any(len(items) > policy.pending_limit for items in found.values()):
+        return None
+    policy = policy.for_pending(sum(map(len, found.values())))
+    return _promoted(document, _Taken(found), rules, policy, now, tell_nobody)
+
+
+def _taken(
+    document: Mapping[str, Any], listed: Mapping[str, Sequence[Mapping[str, Any]]], policy: FoldingPolicy
+) -> _Taken:
+    asked = tuple(document["processing"].get("replay", ()))
     pending, is_partial = _earliest(listed, policy.pending_limit)
-    replayed = asked
-    if is_partial and asked:
-        # What a recalculation has asked is done with the last part; but what it takes back, before any is counted.
-        replayed = retractions_in(asked)
-        pending = {} if replayed else pending
-    surplus: Evidence = {key: left(key, items_from(items)) for key, items in processing.get("surplus", {}).items()}
+    if not (is_partial and asked):
+        return _Taken(pending, asked, asked, is_partial)
+    # What a recalculation has asked is done with the last part; but what it takes back, before any is counted.
+    replayed = retractions_in(asked)
+    return _Taken({} if replayed else pending, asked, replayed, is_partial)
+
+
+def _promoted(
+    document: Mapping[str, Any],
+    taken: _Taken,
+    rules: JourneyRules,
+    policy: FoldingPolicy,
+    now: datetime,
+    tell: Tell,
+) -> Promotion:
+    processing, pending, asked = document["processing"], taken.pending, taken.asked
+    left = evidence_left(asked, rules.version)
+    surplus = left({key: items_from(items) for key, items in processing.get("surplus", {}).items()})
     before = attempts_from(document["completions"])
     newest = _newest(processing.get("newest"), pending)
     away = Away.of(processing.get("spilled", ()))
@@ -75,7 +119,7 @@ def promote(
     sealed, sealed_away = _sealed(processing, before, rules.version, newest, horizon)
     first = max(sealed - away.attempts, 0)
 
-    counted = [{key: left(key, items) for key, items in attempt.counted.items()} for attempt in before[first:]]
+    counted = [left(attempt.counted) for attempt in before[first:]]
     # What is pending and not later than what is away was only delivered again, or `whole` had brought that back.
     aside, surplus = split(surplus, rules, away.last)
     _, fresh = split(pending, rules, away.last)
@@ -108,14 +152,14 @@ def promote(
     return Promotion(
         progress=document["_id"],
         processing=_news(document, notes),
-        consumed={key: items for key, items in pending.items() if items},
+        consumed={key: tuple(items) for key, items in pending.items() if items},
         changed=changed,
         removed=tuple(removed),
         event=event,
         dropped=dropped,
-        replayed=replayed,
+        replayed=taken.replayed,
         finished=finished,
-        is_partial=is_partial,
+        is_partial=taken.is_partial,
         segments=spilling.segments,
         named=spilling.named,
     )
@@ -168,9 +212,13 @@ def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> Mappin
     return {**dropped, **{reason: number for reason, number in more.items() if number}}
 
 
-def _newest(known: datetime | None, pending: Mapping[str, Sequence[Item]]) -> datetime | None:
-    times = [item.timestamp for items in pending.values() for item in items]
-    return max([*times, known] if known else times, default=None)
+def _newest(known: datetime | None, pending: Evidence) -> datetime | None:
+    newest = known
+    for items in pending.values():
+        if items:
+            latest = max(map(TIMESTAMP, items))
+            newest = latest if newest is None else max(newest, latest)
+    return newest
 
 
 def _sealed(

@@ -12,7 +12,8 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.core.evidence import Item, Retraction
+from processor.core.evidence import Retraction
+from processor.core.fold import Evidence
 
 Entry = Mapping[str, Any]
 
@@ -33,22 +34,28 @@ def retractions_in(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries if entry.get("retract"))
 
 
-def evidence_left(entries: Iterable[Entry], version: int) -> Callable[[str, Sequence[Item]], tuple[Item, ...]]:
-    """Return what leaves out the retracted items of a waypoint.
+def evidence_left(entries: Sequence[Entry], version: int) -> Callable[[Evidence], Evidence]:
+    """Return what leaves the retracted items out of evidence.
 
     A retraction decided under another version than the one that is folded under takes nothing back: nobody has asked
     yet whether the current conditions match.
     """
+    if not entries:
+        return _all
     retracted: dict[str, set[ObjectId]] = defaultdict(set)
     for entry in entries:
         if entry["version"] == version:
             for waypoint, statements in entry.get("retract", {}).items():
                 retracted[waypoint].update(statements)
 
-    if not retracted:
-        return lambda _, items: tuple(items)
+    def left(evidence: Evidence) -> Evidence:
+        return {
+            waypoint: [item for item in items if item.statement not in retracted.get(waypoint, ())]
+            for waypoint, items in evidence.items()
+        }
 
-    def left(waypoint: str, items: Sequence[Item]) -> tuple[Item, ...]:
-        return tuple(item for item in items if item.statement not in retracted.get(waypoint, ()))
+    return left if retracted else _all
 
-    return left
+
+def _all(evidence: Evidence) -> Evidence:
+    return evidence

@@ -16,6 +16,7 @@ from typing import Any
 
 from bson import ObjectId
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from processor.core.completions import attempts_from, items_from
 from processor.core.evidence import Item, Key, Segment
@@ -203,7 +204,7 @@ def _segment_id(document: Document, number: int) -> ObjectId:
 
 def _entry(segment: Segment) -> dict[str, Any]:
     last = attempts_from(segment.attempts[-1:])[0].last
-    return {"segment": segment.id, "attempts": len(segment.attempts), "last": last._asdict()}
+    return {"segment": segment.id, "attempts": len(segment.attempts), "last": asdict(last)}
 
 
 def _last(entry: Mapping[str, Any]) -> Key:
@@ -219,8 +220,8 @@ def _new_items(document: Document, rules: JourneyRules) -> Iterator[Key]:
     for waypoint, entry in document["pendingProgress"].items():
         if waypoint in rules.waypoints:
             order = rules.waypoints[waypoint].order
-            for statement, timestamp in items_from(entry["statements"]):
-                yield Key(timestamp, order, statement, waypoint)
+            for item in items_from(entry["statements"]):
+                yield Key(item.timestamp, order, item.statement, waypoint)
 
 
 def _counted(attempts: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ObjectId]]:

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 from pymongo import MongoClient, UpdateOne
 from pymongo.write_concern import WriteConcern
 
+from processor.core.completions import items_to
 from processor.core.evidence import Append, Promotion
 from processor.core.journey import compile_journey
 from processor.core.policy import FoldingPolicy
@@ -161,9 +162,7 @@ def _example() -> tuple[Append, Promotion]:
         "_id": append.progress,
         **{key: value for key, value in inserted.items() if "." not in key},
         "updatedAt": NOW,
-        "pendingProgress": {
-            waypoint: {"statements": [entry._asdict() for entry in items]} for waypoint, items in append.items.items()
-        },
+        "pendingProgress": {waypoint: {"statements": items_to(items)} for waypoint, items in append.items.items()},
         "processing": {"revision": 0, "version": rules.version},
     }
     return append, promote(document, rules, FoldingPolicy(), NOW)

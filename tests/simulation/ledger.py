@@ -11,7 +11,7 @@ from bson import ObjectId
 from processor.core.beginning import Beginning
 from processor.core.completions import attempts_from
 from processor.core.continuation import Continuation
-from processor.core.evidence import Append, Item, ProgressEvent, Promotion
+from processor.core.evidence import Append, Item, Key, ProgressEvent, Promotion
 from processor.core.fold import Attempt
 from processor.core.glance import who_in
 from processor.core.identity import Identification, Uncounted, owners_of, progress_id
@@ -219,7 +219,7 @@ class WatchedFinished(Finished):
             attempts = attempts_from(self._database.progresses[append.progress]["completions"])
             last = attempts[-1] if attempts else Attempt()
             for waypoint, items in append.items.items():
-                keys = [(it.timestamp, rules.waypoints[waypoint].order, it.statement, waypoint) for it in items]
+                keys = [Key(it.timestamp, rules.waypoints[waypoint].order, it.statement, waypoint) for it in items]
                 if rules.is_repeatable or last.completed_at is None or min(keys) <= last.last:
                     self._ledger.broken("I1", f"evidence of {append.progress} was passed over that may count")
                 # As good as appended: the fold drops it.

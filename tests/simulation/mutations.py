@@ -103,7 +103,7 @@ class PassesOverTooMuch(WatchedFinished):
     """I1: evidence of what is complete is passed over, however early it is."""
 
     def learn(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Key) -> None:
-        super().learn(rules, progress, ident, last._replace(timestamp=LONG_AGO))
+        super().learn(rules, progress, ident, structs.replace(last, timestamp=LONG_AGO))
 
 
 class LosesTheRace(Beginnings):

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from pymongo import InsertOne, UpdateOne
 
+from processor.core.completions import items_to
 from processor.core.evidence import Append
 from processor.core.journey import compile_journey
 from processor.core.policy import FoldingPolicy
@@ -84,7 +85,7 @@ def test_what_cannot_be_used_goes_to_the_dead_letters(value: bytes) -> None:
 
 
 def _appended(append: Append) -> Document:
-    pending = {key: {"statements": [item._asdict() for item in items]} for key, items in append.items.items()}
+    pending = {key: {"statements": items_to(items)} for key, items in append.items.items()}
     return {
         "_id": append.progress,
         "journey": append.journey,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from processor.core.fold import Attempt, fold
 from processor.core.journey import JourneyRules
 from tests.builders import a_reference, an_item, at, journey_rules
@@ -178,7 +180,7 @@ def test_evidence_that_a_sealed_attempt_counted_is_passed_over() -> None:
 
 def test_i2_so_is_a_copy_of_it_that_tells_a_later_time() -> None:
     sealed = a_sealed({"a": [1]}, {"a": [2]})
-    copy = an_item(1)._replace(timestamp=at(5))
+    copy = structs.replace(an_item(1), timestamp=at(5))
     found = fold(journey_rules((0, 1), repeatable=True), [{A: [copy]}], sealed)
     assert (found.attempts, found.surplus, found.dropped) == (sealed, {}, {})
 

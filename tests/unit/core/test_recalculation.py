@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from bson.datetime_ms import DatetimeMS
+from msgspec import structs
 
 from processor.core.changes import changes_between
 from processor.core.evidence import Item, Promotion
@@ -78,7 +79,7 @@ def test_f1_parts_are_the_earliest_so_that_none_is_too_late_for_the_last() -> No
 def test_f1_of_what_is_at_one_instant_none_is_taken_before_the_earlier() -> None:
     rules, policy = journey_rules((0, 1), repeatable=True), FoldingPolicy(100, timedelta(seconds=5), pending_limit=4)
     document = a_document()
-    together = [an_item(number)._replace(timestamp=at(50)) for number in (51, 52, 53)]
+    together = [structs.replace(an_item(number), timestamp=at(50)) for number in (51, 52, 53)]
     appended(document, [(FIRST, item) for item in (*together, an_item(3), an_item(1), an_item(2))])
     assert sum(it.dropped.get("sealed", 0) for it in in_parts(document, rules, policy)) == 0
     assert counted(document) == [[1], [2], [3], [51], [52], [53]]

@@ -153,7 +153,8 @@ def test_a_document_that_is_not_there_yet_is_foreseen_as_an_append_makes_it() ->
     append = replace(an_append(an_item(9)), replay="dry")
     seen = foreseen(None, [], [append], at(5))
     new = new_document(append, at(5))
-    assert {**seen, "processing": new["processing"]} == new
+    assert seen["pendingProgress"] == {FIRST: entries(9)}
+    assert {**seen, "pendingProgress": new["pendingProgress"], "processing": new["processing"]} == new
 
 
 def test_a_stored_document_that_the_stream_would_not_take_is_none() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from processor.core.evidence import Append, Key
 from processor.core.identity import progress_id
@@ -173,7 +173,8 @@ def test_a_document_that_the_owners_next_evidence_does_not_go_to_is_not_learnt(i
 def test_a_completion_at_the_end_of_time_is_not_learnt() -> None:
     finished = Finished(TRUST)
     finished.look((), at(0))
-    finished.learn(the_rules(), ANA, an_owner().ident, place(5)._replace(timestamp=datetime.max.replace(tzinfo=UTC)))
+    last = structs.replace(place(5), timestamp=datetime.max.replace(tzinfo=UTC))
+    finished.learn(the_rules(), ANA, an_owner().ident, last)
     assert finished.leaving_out(at(1)) is None
 
 
