@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from bson import ObjectId
+from msgspec.json import Encoder
 
 from processor.core.evidence import Owner
 
@@ -144,5 +145,9 @@ def _actor_owner(actor: Mapping[str, Any], identification: Identification) -> Ow
     return Owner("actor", actor, _identity("actor", *identifier))
 
 
+_compact = Encoder().encode
+"""The same bytes as orjson's, for which they were derived first, but not in a kilobyte of memory each."""
+
+
 def _identity(*parts: str) -> bytes:
-    return orjson.dumps(parts)
+    return _compact(parts)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
 
-import orjson
 import structlog
 from aiokafka.errors import KafkaError
 from bson import ObjectId
 from cloudevents.core.bindings.kafka import KafkaMessage, to_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from msgspec import to_builtins
 
 from processor.core.evidence import ProgressEvent
 from processor.errors import BrokerUnavailable
@@ -66,7 +66,7 @@ def message_of(event: ProgressEvent) -> Message:
         **_USUAL,
         "ce_id": b"%s-%d" % (progress.encode(), event.revision),
         "ce_subject": progress.encode(),
-        "ce_time": orjson.dumps(event.time.astimezone(UTC), option=orjson.OPT_UTC_Z)[1:-1],
+        "ce_time": to_builtins(event.time.astimezone(UTC)).encode(),
         "ce_sequence": b"%d" % event.revision,
     }
     if event.replay:

@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,28 +65,35 @@ async def saturate(
 async def _measured(workload: Workload, start: int, settings: Settings, watch: Watch, running: Running) -> Run:
     """Measure one workload.
 
-    1. warm-up: the process reads the first statements, and rests,
-    2. it is frozen (SIGSTOP) while the topic is filled, so that filling costs it nothing,
+    1. warm-up: the process reads the first statements, as one batch, and rests,
+    2. the topic is filled, while the process is frozen, so that filling costs it nothing,
     3. it goes on, and the clock runs until the last statement is a committed offset, and its progress an acknowledged
        event.
     """
-    stream = values(workload)
+    stream, process = values(workload), running.process.pid
     # 1. warm-up
-    await publish(settings, stream[: workload.warm_up])
+    with _frozen(process):
+        await publish(settings, stream[: workload.warm_up])
     await watch.until_warm(start + workload.warm_up)
     # 2. fill
-    os.kill(running.process.pid, signal.SIGSTOP)
-    try:
+    with _frozen(process):
         await publish(settings, stream[workload.warm_up :])
-        pids = {"processor": running.process.pid, **servers_here()}
+        pids = {"processor": process, **servers_here()}
         before = {name: usage_of(pid) for name, pid in pids.items()}
-    finally:
-        os.kill(running.process.pid, signal.SIGCONT)
     # 3. measure
     started = time.perf_counter()
     await watch.until_done(start + workload.total)
     seconds = time.perf_counter() - started
     return Run(workload.measured / seconds, costs_since(before, pids, workload.measured), start)
+
+
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def costs_since(before: Mapping[str, Usage], pids: Mapping[str, int], statements: int) -> dict[str, Cost]:

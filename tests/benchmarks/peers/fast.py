@@ -51,7 +51,7 @@ async def run_on_aiokafka(settings: Settings) -> None:
         settings.kafka_bootstrap_servers,
         compression_type=settings.kafka_compression,
         linger_ms=2,
-        max_batch_size=131_072,
+        max_batch_size=524_288,
         enable_idempotence=True,
         acks="all",
         apply_types=False,

@@ -1,8 +1,10 @@
 """Whose progress a statement is (semantics.md, section 2)."""
 
+import sys
 from hashlib import sha1
 from typing import Any
 
+import orjson
 import pytest
 from bson import ObjectId
 
@@ -24,6 +26,12 @@ MEMBERS = Identification(count_group_members=True)
 ANA = {"mbox": "mailto:ana@example.org"}
 BEN = {"account": {"homePage": "http://example.org", "name": "Ben"}}
 PERSONA = ObjectId("59c236a0bdf9ac67b2ab5ee7")
+
+
+def test_an_identity_is_compact_json_and_for_ever_the_same() -> None:
+    """Progress documents are found by what is derived of it."""
+    every = "".join(chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000)
+    assert identity({"openid": every}) == orjson.dumps(["actor", "openid", every])
 
 
 def owners(actor: dict[str, Any], identification: Identification = PLAIN) -> tuple[Owner, ...] | Uncounted:
