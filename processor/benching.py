@@ -2,7 +2,8 @@
 
 1. refuse what is there already, make the rest; it is all removed at the end, however that comes,
 2. fill the topic, so that the loops always have work, and let them run in this process until all is done,
-3. at a third of that rate, time each matching statement from when it was due to be sent to its event.
+3. at a third of that rate, though never above 3,000/s, time each matching statement from when it was due to be sent to
+   its event.
 """
 
 import asyncio
@@ -14,11 +15,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from aiokafka.errors import KafkaError
+from pymongo.errors import PyMongoError
+
 from processor.app import Part, run_processor
 from processor.clock import SystemClock
 from processor.core.sample import Sample
 from processor.core.sizing import Measured
-from processor.errors import BrokerUnavailable, InvalidInput
+from processor.errors import BrokerUnavailable, InvalidInput, JourneyProgressError
 from processor.metrics import Metrics
 from processor.opening import Stores, open_stores
 from processor.operating import apply_journeys, create_all_topics, open_events
@@ -42,13 +46,19 @@ TICK = 0.005
 """Seconds between two sendings at the steady rate."""
 
 STEADY = 1 / 3
-"""Share of the saturating rate that latency is measured at."""
+"""Share of the saturating rate that latency is measured at, up to `MOST`."""
 
 MOST = 3_000.0
 """Statements a second that this process can send, time and hear of besides its work."""
 
 Told = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and how far it will go."""
+
+Removing = Callable[[], None]
+"""Called when what was made begins to be removed; that is not to be interrupted any more."""
+
+Left = Callable[[str], None]
+"""Told what could not be removed, why, and how to remove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +100,12 @@ def grounds(settings: Settings, prefix: str, statements: int) -> Settings:
     return settings.model_copy(update=names | own)
 
 
-async def bench(settings: Settings, plan: Plan, told: Told) -> Measured:
-    """Measure on `grounds`; raise `InvalidInput` when something there exists already, or what the servers raise."""
-    async with _prepared(settings, plan) as database, AsyncExitStack() as stack:
+async def bench(settings: Settings, plan: Plan, told: Told, removing: Removing, left: Left) -> Measured:
+    """Measure on `grounds`; raise `InvalidInput` when something there exists already, or what the servers raise.
+
+    What was measured is returned also when what was made cannot be removed.
+    """
+    async with _prepared(settings, plan, removing, left) as database, AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(settings))
         producer = await stack.enter_async_context(open_producer(settings))
         for start in range(0, plan.statements, CHUNK):
@@ -113,7 +126,7 @@ async def bench(settings: Settings, plan: Plan, told: Told) -> Measured:
 
 
 @asynccontextmanager
-async def _prepared(settings: Settings, plan: Plan) -> AsyncIterator[Database]:
+async def _prepared(settings: Settings, plan: Plan, removing: Removing, left: Left) -> AsyncIterator[Database]:
     async with open_database(settings) as database:
         await check_fit(database)
         present = await present_topics(settings)
@@ -130,11 +143,27 @@ async def _prepared(settings: Settings, plan: Plan) -> AsyncIterator[Database]:
             await apply_journeys(settings, [with_ids(dict(it)) for it in plan.sample.journey_documents()])
             yield database
         finally:
-            try:
-                with translated():
-                    await database.client.drop_database(database.name)
-            finally:
-                await delete_topics(settings)
+            removing()
+            await _remove(settings, database, left)
+
+
+async def _remove(settings: Settings, database: Database, left: Left) -> None:
+    """Remove the database and the topics; what stays is told, so that nothing is lost that was measured.
+
+    Each collection is dropped, as the role readWrite allows; with the last of them goes the database.
+    """
+    try:
+        with translated():
+            for name in await database.list_collection_names():
+                await database.drop_collection(name)
+    except (JourneyProgressError, PyMongoError) as error:
+        how = f"mongosh: db.getSiblingDB('{database.name}').dropDatabase()"
+        left(f"database {database.name} is left, remove it by hand ({how}): {error}")
+    try:
+        await delete_topics(settings)
+    except (JourneyProgressError, KafkaError) as error:
+        names = ", ".join(topic_names(settings))
+        left(f"topics {names} may be left, remove them by hand (kafka-topics.sh --delete --topic NAME): {error}")
 
 
 async def _while_running(loops: "asyncio.Task[None]", work: Coroutine[Any, Any, Found]) -> Found:

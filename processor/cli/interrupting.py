@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from processor.errors import LoopDied
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def cancelled_by_signals() -> Callable[[], None]:
     """Let SIGINT and SIGTERM cancel the current task; return what its work calls at every step.
@@ -18,7 +20,7 @@ def cancelled_by_signals() -> Callable[[], None]:
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         loop.add_signal_handler(number, task.cancel)
 
     def heed() -> None:
@@ -26,6 +28,13 @@ def cancelled_by_signals() -> Callable[[], None]:
             raise asyncio.CancelledError
 
     return heed
+
+
+def ignore_signals() -> None:
+    """Let SIGINT and SIGTERM do nothing from here on: cleaning up has begun, and is not to stop halfway."""
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, lambda: None)
 
 
 @contextmanager

@@ -29,10 +29,9 @@ HELP = {
 COLLECT_AFTER = (50_000, 20, 20)
 """When Python looks for cycles to free: after so many more objects than went away, not after its usual 700.
 
-A batch of 2,000 statements is some 50,000 objects that are all alive, none of them in a cycle; they go by themselves
-with the batch. Looking through them again and again took half of the time of decoding.
+The objects of a batch are very many and all alive, none of them in a cycle; they go by themselves with the batch.
+Looking through them again and again took half of the time of decoding, when each statement was read whole.
 """
-
 
 Processes = Annotated[
     int, typer.Option("--processes", min=1, metavar="N", help="Run N processes of one event loop each, and watch them.")
@@ -55,7 +54,7 @@ def _command(name: str) -> Callable[[typer.Context, int, int | None], None]:
         if child is None and processes > 1:
             code = _watched(settings, name, processes, context.find_root().obj)
             raise typer.Exit(code)
-        gc.set_threshold(*COLLECT_AFTER)
+        collect_seldom()
         if child is None:
             run(_until_signalled(settings, parts))
             return
@@ -63,6 +62,11 @@ def _command(name: str) -> Callable[[typer.Context, int, int | None], None]:
         run(_until_signalled(settings, parts, Child(child, Words(Path(os.environ[SHARED]), processes))))
 
     return command
+
+
+def collect_seldom() -> None:
+    """Have Python look for cycles as seldom as the loops need: for a process that is theirs."""
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _watched(settings: Settings, name: str, processes: int, env_file: Path | None) -> int:

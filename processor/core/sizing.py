@@ -15,7 +15,8 @@ HEADROOM = 0.6
 class Measured:
     """One process that always had work: `statements` in `seconds`, `cpu` of them on a core, and what MongoDB took.
 
-    `mongo` is how long MongoDB says that it worked, over all its connections, and None where it does not say.
+    `mongo` is how long MongoDB says that writes took it, over all its connections and until a majority had them, and
+    None where it does not say.
     `latencies` are seconds from produce to event, at `paced` statements a second.
     """
 
@@ -40,7 +41,10 @@ class Measured:
         if self.cpu / self.seconds >= BUSY:
             return "this process's CPU: more processes do more, up to one for each partition"
         if self.mongo is not None and self.mongo / self.seconds >= 1 / 2:
-            return "MongoDB: a faster or a sharded one does more, further processes little"
+            return (
+                "MongoDB: most of the time a write waits for it, or for its majority; try a second process before you "
+                "give it more"
+            )
         return (
             "waiting, for the servers or for CPU that others take: more processes do more where there is some to spare"
         )

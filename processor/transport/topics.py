@@ -19,6 +19,7 @@ COORDINATOR_TIMEOUT = 10.0
 """Seconds that a cluster is given to find who coordinates a group."""
 
 DONE = (kafka.NoError.errno, kafka.TopicAlreadyExistsError.errno)
+GONE = (kafka.NoError.errno, kafka.UnknownTopicOrPartitionError.errno)
 
 
 def topic_names(settings: Settings) -> tuple[str, str, str]:
@@ -70,11 +71,17 @@ async def present_topics(settings: Settings) -> frozenset[str]:
 
 
 async def delete_topics(settings: Settings) -> None:
-    """Delete the three topics, with everything in them, as far as they are there."""
+    """Delete the three topics, with everything in them, as far as they are there.
+
+    Raises `Misfit` or `BrokerUnavailable`, or aiokafka's error, when the broker keeps one.
+    """
     async with open_admin(settings) as admin:
         present = set(await admin.list_topics())
         if doomed := [name for name in topic_names(settings) if name in present]:
-            await admin.delete_topics(doomed)
+            response = await admin.delete_topics(doomed)
+            for name, code in response.topic_error_codes:
+                if code not in GONE:
+                    raise kafka.for_code(code)(f"topic {name} is not deleted")
 
 
 async def group_lag(settings: Settings) -> Mapping[str, int]:

@@ -51,6 +51,10 @@ async def test_interrupted_it_leaves_nothing(settings: Settings, tmp_path: Path)
             while not await _left_of(settings, prefix):  # noqa: ASYNC110 - another process's work
                 await asyncio.sleep(0.05)
         process.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            while "removing what was made" not in process.log.read_text():  # noqa: ASYNC110 - another process's work
+                await asyncio.sleep(0.005)
+        process.process.send_signal(signal.SIGINT)  # by who is impatient: it is not to be left half removed
         assert await asyncio.to_thread(process.ended) == 130, process.log.read_text()
     assert await _left_of(settings, prefix) == set()
 

@@ -6,19 +6,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from bson import ObjectId
 from pydantic import SecretStr
-from pymongo import ASCENDING, MongoClient
+from pymongo import ASCENDING
 from structlog.testing import capture_logs
 
 from processor.app import Part, run_processor
-from processor.embedded.process import ServerProcess, answers, free_port
-from processor.embedded.servers import mongod_program
-from processor.errors import EmbeddedUnavailable, JourneyProgressError
+from processor.errors import JourneyProgressError
 from processor.operating import (
     create_all_topics,
     find_journey,
@@ -29,6 +26,7 @@ from processor.operating import (
 )
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, open_database
+from tests.integration.mongods import a_mongod
 from tests.servers import Servers
 
 # PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
@@ -41,49 +39,6 @@ def forgotten_sockets() -> Iterator[None]:
     yield
     gc.unfreeze()  # the loops freeze what is there when they have read the journeys
     gc.collect()
-
-
-@contextmanager
-def a_mongod(*options: str) -> Iterator[int]:
-    port = free_port()
-    with tempfile.TemporaryDirectory(suffix=".journey-progress") as directory:
-        try:
-            command = [str(mongod_program()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
-        except EmbeddedUnavailable as unavailable:
-            pytest.skip(str(unavailable))
-        process = ServerProcess(
-            "mongod", [*command, "--nounixsocket", *options], Path(directory), lambda: answers(port)
-        )
-        process.start()
-        try:
-            yield port
-        finally:
-            process.stop()
-
-
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[int]:
-    """A replica set of one with users: `reader`, who may only read, and `writer`; the password is `secret`."""
-    with tempfile.NamedTemporaryFile("w", suffix=".key") as key:  # mongod wants it for itself: mode 600
-        key.write("c2VjcmV0c2VjcmV0")
-        key.flush()
-        with a_mongod("--replSet", "rs0", "--auth", "--keyFile", key.name) as port:
-            client: MongoClient[dict[str, object]] = MongoClient("127.0.0.1", port, directConnection=True)
-            with client:
-                members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
-                client.admin.command("replSetInitiate", {"_id": "rs0", "members": members})
-                while not client.admin.command("hello")["isWritablePrimary"]:
-                    pass
-                _add_user(client, "root", "root")
-            client = MongoClient(f"mongodb://root:secret@127.0.0.1:{port}/?directConnection=true")
-            with client:
-                _add_user(client, "reader", "readAnyDatabase")
-                _add_user(client, "writer", "readWriteAnyDatabase")
-            yield port
-
-
-def _add_user(client: "MongoClient[dict[str, object]]", name: str, role: str) -> None:
-    client.admin.command("createUser", name, pwd="secret", roles=[role])
 
 
 @pytest.fixture(scope="module")

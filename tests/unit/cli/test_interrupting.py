@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from processor.cli.interrupting import cancelled_by_signals, interruption_translated
+from processor.cli.interrupting import cancelled_by_signals, ignore_signals, interruption_translated
 from processor.errors import LoopDied
 
 
@@ -42,6 +42,27 @@ def test_a_signal_is_an_interrupt(number: signal.Signals) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(works())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_once_cleaning_up_has_begun_a_signal_does_nothing(number: signal.Signals) -> None:
+    done = []
+
+    async def works() -> None:
+        cancelled_by_signals()
+        try:
+            with interruption_translated():
+                os.kill(os.getpid(), number)
+                await asyncio.sleep(10)
+        finally:
+            ignore_signals()
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(0.05)
+            done.append("cleaned up")
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(works())
+    assert done == ["cleaned up"]
 
 
 async def test_a_cancellation_that_nobody_asked_for_is_a_bug() -> None:

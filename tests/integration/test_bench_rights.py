@@ -1,0 +1,21 @@
+"""What `bench` does for a MongoDB user who may read and write, and nothing else."""
+
+from pydantic import SecretStr
+from pymongo import MongoClient
+
+from processor.settings import Settings
+from processor.transport.topics import present_topics
+from tests.acceptance.commands import ran
+
+
+async def test_who_may_read_and_write_measures_and_leaves_nothing(settings: Settings, guarded: int) -> None:
+    """Neither the server's status is theirs to ask for, nor may they drop a database."""
+    prefix, url = settings.mongo_database, "mongodb://{}:secret@127.0.0.1:{}/?replicaSet=rs0&authSource=admin"
+    theirs = settings.model_copy(update={"mongo_url": SecretStr(url.format("writer", guarded))})
+    done = await ran(theirs, "bench", "--statements=600", "--match-rate=0.5", f"--prefix={prefix}")
+    assert done.returncode == 0, done.stderr
+    assert "it does not say (role clusterMonitor)" in done.stdout
+    assert done.stderr == "removing what was made …\n"
+    with MongoClient[dict[str, object]](url.format("root", guarded)) as client:
+        assert prefix not in client.list_database_names()
+    assert not [name for name in await present_topics(settings) if name.startswith(prefix)]
