@@ -64,7 +64,7 @@ format: install ## write the code as ruff formats it
 peers: .venv-peers/.installed # the stream processors that `make bench` measures beside ours, in .venv-peers
 
 bench: install ## benchmarks, as ratios against floors and peers measured in the same run (ARGS=--quick; --long; --only streaming)
-	@$(MAKE) --no-print-directory peers || echo "The peers cannot be installed here: they are left out."
+	@$(MAKE) --no-print-directory peers || echo "The peers cannot be installed here: they are left out, and what is wanted of them does not hold."
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then $(MAKE) --no-print-directory jars || true; fi
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 

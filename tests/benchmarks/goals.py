@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from tests.benchmarks.subjects import OURS
+from tests.benchmarks.workloads import workloads
 
 CLOSE = 0.9
 """The share of the unmatched figure that counts as close to it."""
@@ -45,23 +46,42 @@ RATIOS = (
 )
 
 
+class Against(NamedTuple):
+    """How many times as fast as a peer ours is, and the same in CPU seconds: medians over the rounds that had both."""
+
+    rate: float
+    by_cpu: float
+
+
 def judged(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return each goal with what is wanted, the median of what was found, and whether it holds.
 
     `by_cpu` is the same ratio in CPU seconds of the process that has most of the work: it tells something on a machine
-    that others use too, where rates do not.
+    that others use too, where rates do not. What was not measured does not hold, and `why` says so.
     """
-    latency, scaling, flat = figures["latency"], figures["scaling"], figures["flatness"]
-    memory = figures["subjects"][OURS.name][MEMORY]["costs"]["processor"]["peak"]
+    latency, flat = figures["latency"], figures["flatness"]
+    memory = figures["subjects"][OURS.name].get(MEMORY)
+    over = f"{flat['statements']:,}" if flat else "very many"
     return [
         *(_ratio(it, figures["rates"], figures["cpu"]) for it in RATIOS),
-        _below("p50 from produce to event at a third of the rate, ms", 15, latency["p50"]),
-        _below("p99 from produce to event at a third of the rate, ms", 50, latency["p99"]),
-        _scales(scaling),
-        _below(f"growth of memory over {flat['statements']:,} statements, MB", FLAT, flat["growth"]),
-        _below("peak memory with 10,000 journeys, MB", 300, memory),
-        *_peers(figures["subjects"]),
+        _below("p50 from produce to event at a third of the rate, ms", 15, latency and latency["p50"]),
+        _below("p99 from produce to event at a third of the rate, ms", 50, latency and latency["p99"]),
+        _scales(figures["scaling"]),
+        _below(f"growth of memory over {over} statements, MB", FLAT, flat and flat["growth"]),
+        _below("peak memory with 10,000 journeys, MB", 300, memory and memory["costs"]["processor"]["peak"]),
+        *_peers(figures),
     ]
+
+
+def against(figures: Mapping[str, Any], peer: str, workload: str) -> Against | None:
+    """Compare ours with a peer round by round, as a machine has better and worse minutes; None where one is missing."""
+    rounds = zip(figures["rates"], figures["cpu"], figures["peers"][peer], strict=True)
+    both = [
+        Against(rates[workload] / theirs[workload]["rate"], theirs[workload]["cpu"] / costs[workload]["processor"])
+        for rates, costs, theirs in rounds
+        if workload in rates and workload in theirs
+    ]
+    return Against(median(it.rate for it in both), median(it.by_cpu for it in both)) if both else None
 
 
 def floor_of(workload: str, floors: Mapping[str, float]) -> float | None:
@@ -70,38 +90,46 @@ def floor_of(workload: str, floors: Mapping[str, float]) -> float | None:
 
 
 def _ratio(wanted: Ratio, rates: Sequence[Rates], costs: Sequence[Costs]) -> dict[str, Any]:
-    found = median(it[wanted.rate] / it[wanted.base] for it in rates)
-    spent = [(it[wanted.base].get(wanted.process), it[wanted.rate].get(wanted.process)) for it in costs]
+    ratios = [it[wanted.rate] / it[wanted.base] for it in rates if wanted.rate in it and wanted.base in it]
+    spent = [(it.get(wanted.base, {}).get(wanted.process), it.get(wanted.rate, {}).get(wanted.process)) for it in costs]
     by_cpu = [base / own for base, own in spent if base and own]
+    found = median(ratios) if ratios else None
     return _at_least(wanted.goal, wanted.least, found, median(by_cpu) if by_cpu else None)
 
 
-def _scales(scaling: Mapping[str, Any]) -> dict[str, Any]:
+def _scales(scaling: Mapping[str, Any] | None) -> dict[str, Any]:
     """Two processes of one's cost each do twice the work, where each has a core; CPU decides where they have not."""
+    name = "two processes on two partitions, of one"
+    if scaling is None:
+        return _at_least(name, 1.8, None, None)
     by_cpu = 2 * scaling["cpu_one"] / scaling["cpu_two"]
-    goal = _at_least("two processes on two partitions, of one", 1.8, scaling["two"] / scaling["one"], by_cpu)
+    goal = _at_least(name, 1.8, scaling["two"] / scaling["one"], by_cpu)
     return goal if scaling["has_cores"] else {**goal, "holds": by_cpu >= 1.8}
 
 
-def _peers(subjects: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Of every workload, the peer that comes nearest."""
-    ours, *others = subjects.values()
-    for workload, own in ours.items():
-        there = {name: it[workload] for name, it in zip(list(subjects)[1:], others, strict=True) if workload in it}
-        if there:
-            nearest = max(there, key=lambda name: there[name]["rate"])
-            cpu = there[nearest]["costs"]["processor"]["cpu"] / own["costs"]["processor"]["cpu"]
-            yield _at_least(f"{workload}, of {nearest}", FASTER, own["rate"] / there[nearest]["rate"], cpu)
+def _peers(figures: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of every workload, the peer that comes nearest; while one has no figure nobody knows that it is not that one."""
+    for workload in workloads(1):
+        if workload == MEMORY:
+            continue
+        there = {peer: it for peer in figures["peers"] if (it := against(figures, peer, workload))}
+        nearest = min(there, key=lambda peer: there[peer].rate, default=None)
+        rate, by_cpu = there[nearest] if nearest else (None, None)
+        goal = _at_least(f"{workload}, of {nearest or 'the nearest peer'}", FASTER, rate, by_cpu)
+        if missing := [peer for peer in figures["peers"] if peer not in there]:
+            goal |= {"holds": False, "why": f"no figure of {', '.join(missing)}"}
+        yield goal
 
 
-def _below(goal: str, wanted: float, found: float) -> dict[str, Any]:
-    return _goal(goal, f"< {wanted:g}", found, found < wanted, None)
+def _below(goal: str, wanted: float, found: float | None) -> dict[str, Any]:
+    return _goal(goal, f"< {wanted:g}", found, found is not None and found < wanted, None)
 
 
-def _at_least(goal: str, least: float, found: float, by_cpu: float | None) -> dict[str, Any]:
-    return _goal(goal, f">= {least:g}", found, found >= least, by_cpu)
+def _at_least(goal: str, least: float, found: float | None, by_cpu: float | None) -> dict[str, Any]:
+    return _goal(goal, f">= {least:g}", found, found is not None and found >= least, by_cpu)
 
 
-def _goal(goal: str, wanted: str, found: float, holds: bool, by_cpu: float | None) -> dict[str, Any]:
-    by_cpu = None if by_cpu is None else round(by_cpu, 3)
-    return {"goal": goal, "wanted": wanted, "found": round(found, 3), "holds": holds, "by_cpu": by_cpu}
+def _goal(goal: str, wanted: str, found: float | None, holds: bool, by_cpu: float | None) -> dict[str, Any]:
+    found, by_cpu = (None if it is None else round(it, 3) for it in (found, by_cpu))
+    why = "not measured" if found is None else ""
+    return {"goal": goal, "wanted": wanted, "found": found, "holds": holds, "by_cpu": by_cpu, "why": why}

@@ -52,20 +52,22 @@ def pinned(core: int) -> Iterator[None]:
 
 
 def usage_of(pid: int) -> Usage:
-    """Read what a running process has cost."""
+    """Read what a running process has cost; raises `OSError` when it has ended."""
     fields = _stat(pid)
     status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines())
+    if "VmRSS" not in status:  # dead, and not waited for yet
+        raise ProcessLookupError(f"process {pid} has ended")
     resident, peak = (int(status[name].split()[0]) * 1024 / MEGABYTE for name in ("VmRSS", "VmHWM"))
     return Usage((int(fields[11]) + int(fields[12])) / TICKS, resident, peak)
 
 
 def servers_here() -> Mapping[str, int]:
     """Return name and pid of the servers that we started; none where they run elsewhere or in containers."""
-    parents = {int(entry.name): int(_stat(int(entry.name))[1]) for entry in PROC.glob("[0-9]*") if _is_there(entry)}
+    processes = {pid: (name, parent) for pid, name, parent in _processes()}
     ours = {os.getpid()}
-    while children := {pid for pid, parent in parents.items() if parent in ours} - ours:
+    while children := {pid for pid, (_, parent) in processes.items() if parent in ours} - ours:
         ours |= children
-    names = {(PROC / str(pid) / "comm").read_text().strip(): pid for pid in ours}
+    names = {name: pid for pid, (name, _) in processes.items() if pid in ours}
     return {name: names[name] for name in sorted(names) if not name.startswith(("python", "make", "journey"))}
 
 
@@ -92,6 +94,13 @@ def _stat(pid: int) -> list[str]:
     return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
 
 
-def _is_there(entry: Path) -> bool:
-    """Processes come and go while we look."""
-    return (entry / "stat").exists()
+def _processes() -> Iterator[tuple[int, str, int]]:
+    """Yield pid, name and parent of all that run; they come and go while we look."""
+    for entry in PROC.glob("[0-9]*"):
+        try:
+            state, parent, *_ = _stat(int(entry.name))
+            name = (entry / "comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":  # dead, and not waited for yet
+            yield int(entry.name), name, int(parent)

@@ -11,12 +11,17 @@ from tests.benchmarks.goals import MEMORY, floor_of
 from tests.benchmarks.subjects import OURS
 
 
-def draw(results: Mapping[str, Any], path: Path) -> None:
-    """Draw the medians of a whole run; the scale is logarithmic, as workloads differ by orders of magnitude."""
+def draw(results: Mapping[str, Any], path: Path) -> bool:
+    """Draw the medians of a whole run; the scale is logarithmic, as workloads differ by orders of magnitude.
+
+    Return whether there was anything to draw.
+    """
     mpl.use("agg")
     streaming, machine = results["streaming"], results["machine"]
     subjects, floors = streaming["subjects"], streaming["floors"]
     workloads = [name for name in subjects[OURS.name] if name != MEMORY]
+    if not workloads:
+        return False
     figure = Figure(figsize=(11, 1.2 + 0.28 * len(workloads) * (len(subjects) + 1)), layout="constrained")
     axes = figure.subplots()
     height = 0.8 / len(subjects)
@@ -36,3 +41,4 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     axes.set_title(f"{machine['cpu']}, {machine['cores']} cores; broker: {streaming['servers']}", fontsize=9)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=130)
+    return True

@@ -4,12 +4,12 @@ import asyncio
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from processor.settings import Settings
 from tests.benchmarks import statements
@@ -20,8 +20,8 @@ from tests.benchmarks.machine import Cores, pinned
 from tests.benchmarks.memory import flatness
 from tests.benchmarks.saturation import Run, saturate
 from tests.benchmarks.scaling import scaling
-from tests.benchmarks.subjects import OURS, Subject, peers
-from tests.benchmarks.surroundings import Outcome, Stalled
+from tests.benchmarks.subjects import OURS, PEERS, Subject, peers
+from tests.benchmarks.surroundings import FAULTS, Outcome
 from tests.benchmarks.tables import tell
 from tests.benchmarks.workloads import BURST, RETURNING, RETURNING_LEARNERS, Workload, workloads
 from tests.servers import Servers, found_servers
@@ -38,6 +38,8 @@ IN_TIME = 470.0
 
 Found = dict[str, Run | Floor]
 """What one round found of ours, by workload or floor."""
+
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +91,15 @@ class _Rounds:
         self._cores = cores
         self._folder = folder
         self._workloads = workloads(options.scale)
-        self._peers: dict[str, list[dict[str, Run]]] = {peer.name: [] for peer in peers()}
+        self._peers: dict[str, dict[int, dict[str, Run]]] = {name: {} for name in PEERS}  # by round
         self._failed: dict[str, str] = {}
         self._latencies: list[dict[str, Any]] = []
         self._scalings: list[dict[str, Any]] = []
 
     def measured(self) -> dict[str, Any]:
-        """Return rates of every round, medians of costs, peers, latencies, and the goals."""
-        _say(
-            f"  broker: {self._servers.kind}; {statements.source()}; {'; '.join(self._peers) or 'no peers: make peers'}"
-        )
+        """Return rates of every round, medians of costs, peers, latencies, and the goals; None for what failed."""
+        several = "; ".join(peer.name for peer in peers()) or "no peers: make peers"
+        _say(f"  broker: {self._servers.kind}; {statements.source()}; {several}")
         rounds = list(self._rounds())
         runs: dict[str, list[Run]] = defaultdict(list)
         for found in rounds:
@@ -106,24 +107,29 @@ class _Rounds:
                 if isinstance(it, Run):
                     runs[name].append(it)
         latency = _median(self._latencies, ("rate", "p50", "p99", "p999", "most"))
-        several = {
+        floors = {name for found in rounds for name, it in found.items() if isinstance(it, Floor)}
+        figures = {
             "servers": self._servers.kind,
             "statements": statements.source(),
             "rates": [{name: it.rate for name, it in found.items()} for found in rounds],
             "cpu": [{name: _cpu(it) for name, it in found.items()} for found in rounds],
-            "floors": {name: median(found[name].rate for found in rounds) for name in rounds[0] if name[:2] == "F-"},
+            "floors": {name: median(it[name].rate for it in rounds if name in it) for name in sorted(floors)},
             "subjects": {
                 OURS.name: _medians(runs),
-                **{name: _medians(_by_workload(every)) for name, every in self._peers.items()},
+                **{name: _medians(_by_workload(list(by.values()))) for name, by in self._peers.items() if by},
+            },
+            "peers": {
+                name: [_summary(by_round.get(number, {})) for number in range(len(rounds))]
+                for name, by_round in self._peers.items()
             },
             "failed": self._failed,
             "latency": latency,
             "latencies": self._latencies,
-            "returning": self._returning(latency["rate"]),
+            "returning": latency and self._tried("documents that exist", lambda: self._returning(latency["rate"])),
             "scaling": _median(self._scalings, ("one", "cpu_one", "two", "cpu_two")),
-            "flatness": self._flatness(),
+            "flatness": self._tried("memory over very many statements", self._flatness),
         }
-        return {**several, "goals": judged(several)}
+        return {**figures, "goals": judged(figures)}
 
     def _rounds(self) -> Iterator[Found]:
         """Yield what each round found; none is begun that would not end in time."""
@@ -137,26 +143,45 @@ class _Rounds:
             yield self._round(number)
 
     def _round(self, number: int) -> Found:
-        """Measure ours: workloads, floors on the same topic, latency, scaling; then every peer on these statements."""
+        """Measure ours: workloads, floors on the same topic, latency, scaling; then every peer on these statements.
+
+        What fails is told and left out.
+        """
         usual = [workload for name, workload in self._workloads.items() if name != MEMORY]
         runs: dict[str, Run] = {}
-        settings, outcome = self._run(OURS, usual, runs)
-        found: Found = dict(runs)
+        floors: dict[str, Floor] = {}
+        ours = self._tried(OURS.name, lambda: self._run(OURS, usual, runs))
+        if ours:
+            self._tried("a floor", lambda: self._measure_floors(ours[0], runs, floors))
+        if number == 0:  # in a process of its own
+            self._tried(MEMORY, lambda: self._run(OURS, [self._workloads[MEMORY]], runs))
+        found: Found = {**runs, **floors}
+        _say(_line(number, OURS.name, found))
+        if everything := runs.get("everything matches"):
+            latency = self._tried("latency", lambda: self._first_promotions(everything.rate / 3))
+            self._latencies += [latency] if latency else []
+        scaling = self._tried("scaling", self._scaling)
+        self._scalings += [scaling] if scaling else []
+        for peer in peers():
+            if ours and peer.name not in self._failed:
+                self._peer(number, peer, usual, ours[1])
+        return found
+
+    def _tried(self, what: str, measure: Callable[[], Measured]) -> Measured | None:
+        """Return what was measured; None where that failed, which is told and written down."""
+        try:
+            return measure()
+        except FAULTS as error:
+            reason = str(error) or type(error).__name__
+            self._failed.setdefault(what, reason)
+            _say(f"  {what} failed, and is left out: {reason}")
+            return None
+
+    def _measure_floors(self, settings: Settings, runs: Mapping[str, Run], found: dict[str, Floor]) -> None:
         for name, kinds in FLOORS.items():
             for kind in kinds:
                 measured = floor(kind, settings, self._workloads[name], runs[name].start, self._cores)
                 found[f"F-{kind} ({name})"] = measured
-        if number == 0:  # in a process of its own
-            self._run(OURS, [self._workloads[MEMORY]], runs)
-            found |= runs
-        _say(_line(number, OURS.name, found))
-        everything = self._workloads["everything matches"]
-        self._latencies.append(self._latency(everything, runs[everything.name].rate / 3, self._options.latency_seconds))
-        self._scalings.append(self._scaling())
-        for peer in peers():
-            if peer.name not in self._failed:
-                self._peer(number, peer, usual, outcome)
-        return found
 
     def _run(self, subject: Subject, several: Sequence[Workload], runs: dict[str, Run]) -> tuple[Settings, Outcome]:
         return asyncio.run(saturate(subject, several, self._servers, self._cores, self._folder, runs))
@@ -164,22 +189,25 @@ class _Rounds:
     def _peer(self, number: int, peer: Subject, several: Sequence[Workload], ours: Outcome) -> None:
         """Measure a peer; one that fails, or does not do the same job, is told and left out from then on."""
         runs: dict[str, Run] = {}
-        try:
-            _, outcome = self._run(peer, [replace(it, measured=it.measured // it.shorter) for it in several], runs)
-            fault = None if ours.is_of_the_same_job(outcome) else f"it did another job: {outcome}, and ours is {ours}"
-        except (Stalled, OSError) as error:
-            fault = str(error)
-        if fault:
-            self._failed[peer.name] = fault
-            _say(f"  {peer.name} failed and is left out from here on: {fault}")
-        self._peers[peer.name].append(runs)
+        shorter = [replace(it, measured=it.measured // it.shorter) for it in several]
+        ran = self._tried(peer.name, lambda: self._run(peer, shorter, runs))
+        if ran is None:
+            return
+        if not ours.is_of_the_same_job(ran[1]):
+            self._failed[peer.name] = f"it did another job: {ran[1]}, and ours is {ours}"
+            _say(f"  {peer.name} is left out from here on: {self._failed[peer.name]}")
+            return
+        self._peers[peer.name][number] = runs
         _say(_line(number, peer.name, runs))
+
+    def _first_promotions(self, rate: float) -> dict[str, Any]:
+        return self._latency(self._workloads["everything matches"], rate, self._options.latency_seconds)
 
     def _latency(self, workload: Workload, rate: float, seconds: float) -> dict[str, Any]:
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))
 
     def _returning(self, rate: float) -> dict[str, Any]:
-        """Measure documents that exist at a fifth of the rate: each is written four times, a new one twice.
+        """Measure documents that exist, at a fifth of the rate, as each is looked for and read besides being written.
 
         No faster than that the last statement of each learner still counts.
         """
@@ -200,8 +228,10 @@ def _by_workload(every: Sequence[Mapping[str, Run]]) -> Mapping[str, Sequence[Ru
     return {name: [runs[name] for runs in every if name in runs] for name in names}
 
 
-def _median(several: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any]:
-    """Return the medians of some figures of several rounds; what else there is is the first round's."""
+def _median(several: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, Any] | None:
+    """Return the medians of some figures of several rounds; what else there is is the first round's. None of none."""
+    if not several:
+        return None
     return {**several[0], **{key: round(median(it[key] for it in several), 3) for key in keys}}
 
 
@@ -212,13 +242,19 @@ def _medians(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
             "rate": median(run.rate for run in every),
             "costs": {
                 process: {
-                    key: median(getattr(run.costs[process], key) for run in every) for key in ("cpu", "peak", "growth")
+                    key: median(getattr(run.costs[process], key) for run in every if process in run.costs)
+                    for key in ("cpu", "peak", "growth")
                 }
                 for process in every[0].costs
             },
         }
         for name, every in runs.items()
     }
+
+
+def _summary(runs: Mapping[str, Run]) -> dict[str, dict[str, float]]:
+    """Return rate and CPU seconds per million by workload, of a peer in one round."""
+    return {name: {"rate": it.rate, "cpu": it.costs["processor"].cpu} for name, it in runs.items()}
 
 
 def _cpu(found: Run | Floor) -> dict[str, float]:

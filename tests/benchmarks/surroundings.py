@@ -14,8 +14,10 @@ from uuid import uuid4
 import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from pymongo.errors import PyMongoError
 
+from processor.errors import JourneyProgressError
 from processor.opening import open_stores
 from processor.operating import create_all_topics
 from processor.settings import Settings
@@ -69,6 +71,10 @@ async def publish(settings: Settings, values: Iterable[bytes], partition: int = 
 
 class Stalled(Exception):
     """The process under test has died, or does not get on; the message says where its log ends."""
+
+
+FAULTS = (Stalled, OSError, subprocess.SubprocessError, JourneyProgressError, KafkaError, PyMongoError)
+"""What a measurement ends with when a process or a server fails it."""
 
 
 class Outcome(NamedTuple):

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.benchmarks.goals import floor_of
+from tests.benchmarks.goals import against, floor_of
 from tests.benchmarks.subjects import OURS
 
 Figures = Mapping[str, Any]
@@ -25,12 +25,13 @@ def _subjects(figures: Figures) -> Iterator[str]:
     """Every workload: ours, then each peer; CPU in seconds per million statements, which is µs per statement."""
     yield f"{'medians':<21}{'':<24}{'/s':>9}{'ours is':>9}{'of floor':>10}{'CPU s/M':>9}{'servers':>9}{'peak MB':>9}"
     ours = figures["subjects"][OURS.name]
-    for workload, own in ours.items():
+    for workload in ours:
         for subject, found in figures["subjects"].items():
             if workload in found:
-                ratio = "" if subject == OURS.name else f"{own['rate'] / found[workload]['rate']:.2f} x"
+                ratio = None if subject == OURS.name else against(figures, subject, workload)
+                times = f"{ratio.rate:.2f} x" if ratio else ""
                 title = workload if subject == OURS.name else ""
-                yield f"{title:<21}{subject:<24}{_numbers(found[workload], ratio, figures['floors'], workload)}"
+                yield f"{title:<21}{subject:<24}{_numbers(found[workload], times, figures['floors'], workload)}"
     yield from (f"{name} failed: {reason}" for name, reason in figures["failed"].items())
     yield KAFKA_STREAMS
 
@@ -46,17 +47,19 @@ def _numbers(found: Figures, ratio: str, floors: Mapping[str, float], workload: 
 
 def _others(figures: Figures) -> Iterator[str]:
     yield from (f"{name:<32}{rate:>9,.0f}/s" for name, rate in figures["floors"].items())
-    latency, scaling, flat = figures["latency"], figures["scaling"], figures["flatness"]
-    yield f"produce to event at {latency['rate']:,.0f}/s: {_waits(latency)} (broker: {figures['servers']})"
-    returning = figures["returning"]
-    thirds = ", ".join(f"{name} third {it['p50']} / {it['p99']}" for name, it in returning["thirds"].items())
-    yield f"where documents exist, at {returning['rate']:,.0f}/s: {_waits(returning)} (p50 / p99: {thirds})"
-    yield (
-        f"one process on two partitions {scaling['one']:,.0f}/s and {scaling['cpu_one']:.1f} CPU s/M, two "
-        f"{scaling['two']:,.0f}/s and {scaling['cpu_two']:.1f}"
-        + ("" if scaling["has_cores"] else "; a core each is not to be had here, so CPU decides")
-    )
-    yield f"memory over {flat['statements']:,} statements: {', '.join(f'{it:.0f}' for it in flat['resident'])} MB"
+    if latency := figures["latency"]:
+        yield f"produce to event at {latency['rate']:,.0f}/s: {_waits(latency)} (broker: {figures['servers']})"
+    if returning := figures["returning"]:
+        thirds = ", ".join(f"{name} third {it['p50']} / {it['p99']}" for name, it in returning["thirds"].items())
+        yield f"where documents exist, at {returning['rate']:,.0f}/s: {_waits(returning)} (p50 / p99: {thirds})"
+    if scaling := figures["scaling"]:
+        yield (
+            f"one process on two partitions {scaling['one']:,.0f}/s and {scaling['cpu_one']:.1f} CPU s/M, two "
+            f"{scaling['two']:,.0f}/s and {scaling['cpu_two']:.1f}"
+            + ("" if scaling["has_cores"] else "; a core each is not to be had here, so CPU decides")
+        )
+    if flat := figures["flatness"]:
+        yield f"memory over {flat['statements']:,} statements: {', '.join(f'{it:.0f}' for it in flat['resident'])} MB"
 
 
 def _waits(latency: Mapping[str, Any]) -> str:
@@ -68,4 +71,5 @@ def _goals(figures: Figures) -> Iterator[str]:
     for goal in figures["goals"]:
         found, by_cpu = ("" if goal[key] is None else f"{goal[key]:,.2f}" for key in ("found", "by_cpu"))
         holds = {True: "yes", False: "NO"}[goal["holds"]]
-        yield f"{goal['goal']:<66}{goal['wanted']:>8}{found:>10}{by_cpu:>8}  {holds}"
+        why = f" ({goal['why']})" if goal["why"] else ""
+        yield f"{goal['goal']:<66}{goal['wanted']:>8}{found:>10}{by_cpu:>8}  {holds}{why}"

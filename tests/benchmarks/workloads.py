@@ -47,7 +47,7 @@ RETURNING_LEARNERS = 2_500
 RETURNING = Workload(
     "documents that exist", 0, RETURNING_LEARNERS, 0, lambda n: n % RETURNING_LEARNERS, lambda _: COUNTED
 )
-"""Learners who have begun, and go on: each statement is appended, claimed, promoted and forgotten."""
+"""Learners who have begun and go on: each statement's document is looked for, read and updated, its event forgotten."""
 
 
 @cache
