@@ -138,13 +138,19 @@ async def _prepared(settings: Settings, plan: Plan, removing: Removing, left: Le
                 f"there is {' and '.join(taken)} already, and a measurement touches nothing that is there: choose "
                 "another --prefix, or delete what one that was killed has left"
             )
+        making = asyncio.create_task(_make(settings, plan))
         try:
-            await create_all_topics(settings)
-            await apply_journeys(settings, [with_ids(dict(it)) for it in plan.sample.journey_documents()])
+            await asyncio.shield(making)
             yield database
         finally:
             removing()
+            await asyncio.wait([making])  # a collection that a server is just making would come after the removing
             await _remove(settings, database, left)
+
+
+async def _make(settings: Settings, plan: Plan) -> None:
+    await create_all_topics(settings)
+    await apply_journeys(settings, [with_ids(dict(it)) for it in plan.sample.journey_documents()])
 
 
 async def _remove(settings: Settings, database: Database, left: Left) -> None:

@@ -15,7 +15,7 @@ async def test_who_may_read_and_write_measures_and_leaves_nothing(settings: Sett
     done = await ran(theirs, "bench", "--statements=600", "--match-rate=0.5", f"--prefix={prefix}")
     assert done.returncode == 0, done.stderr
     assert "it does not say (role clusterMonitor)" in done.stdout
-    assert done.stderr == "removing what was made …\n"
+    assert done.stderr.endswith("removing what was made …\n"), done.stderr  # what is left would be told after that
     with MongoClient[dict[str, object]](url.format("root", guarded)) as client:
         assert prefix not in client.list_database_names()
     assert not [name for name in await present_topics(settings) if name.startswith(prefix)]
