@@ -56,11 +56,17 @@ class ServerProcess:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it in an orderly way, then by force. Ending one that ended already is fine."""
+        """End it in an orderly way, then by force; `start` brings it back with its data. Twice is fine."""
         if self._watchdog is None:
             return
         with suppress(BrokenPipeError):
             self._order("end")
+        self.close()
+
+    def close(self) -> None:
+        """End it for good, as `stop` does. A temporary directory goes, also when we are ended while we wait."""
+        if self._watchdog is None:
+            return
         assert self._watchdog.stdin is not None
         self._watchdog.stdin.close()
         self._watchdog.wait(STOP_DEADLINE)
@@ -91,7 +97,7 @@ class ServerProcess:
 def server_directory(name: str, data_dir: Path | None = None) -> Iterator[Path]:
     """Yield the directory `name` in `data_dir`, which is kept; without one a temporary, which never is.
 
-    A temporary one is removed here, or by the watchdog when we cannot.
+    A temporary one is removed by the watchdog at the end of its server; here, if that ended before.
     """
     if data_dir is None:
         with TemporaryDirectory(prefix=f"{name}-", suffix=watchdog.TEMPORARY, ignore_cleanup_errors=True) as temporary:

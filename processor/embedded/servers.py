@@ -85,11 +85,11 @@ def embedded_kafka(data_dir: Path | None = None) -> Iterator[tuple[str, ServerPr
 
 
 def _running(process: ServerProcess, address: str) -> Iterator[tuple[str, ServerProcess]]:
-    process.start()
     try:
+        process.start()
         yield address, process
     finally:
-        process.stop()
+        process.close()
 
 
 def mongod_program() -> Path:

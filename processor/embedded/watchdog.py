@@ -4,9 +4,9 @@ The parent holds the other end of standard input; it closes by itself however th
 the group leaves no grandchild behind where the command is a launcher. The parent starts this script in a session of its
 own, so that what kills the parent's whole group does not kill the watchdog too.
 
-Lines on standard input: `kill`, `stop` and `cont` send that signal to the group; `end` ends it, as closing the pipe
-does, but says that the parent lives. Where nobody said so, nobody is left to remove the data: DIRECTORY is removed
-here, provided that its name ends in `.journey-progress`. What the server writes goes where this script's output goes.
+Lines on standard input: `kill`, `stop` and `cont` send that signal to the group; `end` ends it and keeps its data.
+When the pipe closes the data goes with it, as nobody else may be left to see to that: DIRECTORY is removed here, provided
+that its name ends in `.journey-progress`. What the server writes goes where this script's output goes.
 """
 
 import os
@@ -34,23 +34,23 @@ def main() -> int:
         signal.SIGHUP,
     ):  # passed on; ignored, a JVM would inherit the deafness
         signal.signal(number, lambda received, _frame: _signal(server, received))
-    orphaned = threading.Event()
-    threading.Thread(target=_obey, args=(server, orphaned), daemon=True).start()
+    closed = threading.Event()
+    threading.Thread(target=_obey, args=(server, closed), daemon=True).start()
     status = server.wait()
     _signal(server, signal.SIGKILL)  # what a launcher left behind
-    if orphaned.is_set() and directory.endswith(TEMPORARY):
+    if closed.is_set() and directory.endswith(TEMPORARY):
         shutil.rmtree(directory, ignore_errors=True)
     return status
 
 
-def _obey(server: "subprocess.Popen[bytes]", orphaned: threading.Event) -> None:
+def _obey(server: "subprocess.Popen[bytes]", closed: threading.Event) -> None:
     for line in sys.stdin:
         order = line.strip()
         if order == "end":
             break
         _signal(server, SIGNALS[order])
     else:
-        orphaned.set()
+        closed.set()
     _signal(server, signal.SIGCONT)  # a frozen one could not hear the next
     _signal(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):

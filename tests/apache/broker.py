@@ -76,4 +76,4 @@ def apache_kafka(guarded: int | None = None) -> Iterator[tuple[str, ServerProces
         try:
             yield f"127.0.0.1:{port}", process
         finally:
-            process.stop()
+            process.close()

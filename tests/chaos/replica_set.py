@@ -75,7 +75,7 @@ def replica_set() -> Iterator[ReplicaSet]:
             ]
             members[port] = ServerProcess("mongod", command, directory, partial(answers, port))
             members[port].start()
-            stack.callback(members[port].stop)
+            stack.callback(members[port].close)
         found = ReplicaSet(members)
         found.form()
         yield found

@@ -39,6 +39,37 @@ with embedded_servers() as servers:
     sys.stdin.read()
 """
 
+ENDING = """
+import sys
+from processor.embedded.process import ServerProcess, server_directory
+with server_directory("slow") as directory:
+    process = ServerProcess("slow", [sys.executable, "-c", sys.argv[1]], directory, (directory / "ready").exists)
+    process.start()
+    print(directory, flush=True)
+    sys.stdin.read()
+    process.close()
+"""
+
+SLOW = """
+import pathlib, signal, time
+
+def last_words(*_):
+    for number in range(200):
+        folder = pathlib.Path(str(number % 3))
+        try:
+            folder.mkdir(exist_ok=True)
+            (folder / str(number)).touch()
+        except FileNotFoundError:
+            pass
+        time.sleep(0.01)
+    raise SystemExit
+
+signal.signal(signal.SIGTERM, last_words)
+pathlib.Path("ready").touch()
+signal.pause()
+"""
+"""A server that writes for two seconds more when it is asked to end."""
+
 
 @pytest.fixture
 async def topic(servers: Servers) -> str:
@@ -158,6 +189,25 @@ async def test_trap_8_nothing_outlives_the_parent(end: Callable[[int], None], ki
     await parent.wait()
     await _until(lambda: not any(map(_processes, directories)))
     await _until(lambda: not any(directory.exists() for directory in directories))
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_trap_8_nothing_is_left_when_a_signal_ends_the_wait_for_the_end(second: signal.Signals) -> None:
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", ENDING, SLOW),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert parent.stdout
+    assert parent.stdin
+    directory = Path((await parent.stdout.readline()).decode().strip())
+    parent.stdin.close()
+    await _until((directory / "0").exists)
+    parent.send_signal(second)
+    assert await parent.wait() == -second
+    await _until(lambda: not _processes(directory))
+    assert not directory.exists()
 
 
 @pytest.mark.servers
