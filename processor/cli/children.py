@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 
 import orjson
 import structlog
@@ -89,6 +91,12 @@ class Words:
         """Return a sentence for each child that has not said anything yet."""
         return [f"process {other} is starting" for other in range(1, self.count + 1) if not self.heard(other)]
 
+    def clear_away(self, number: int) -> None:
+        """Take back the word of a child that ends without a parent; the last one removes the directory."""
+        self.forget(number)
+        if not any(self.directory.glob("process-*.json")):
+            shutil.rmtree(self.directory, ignore_errors=True)
+
     def _file(self, number: int) -> Path:
         return self.directory / f"process-{number}.json"
 
@@ -127,6 +135,11 @@ class Child:
             except Exception:  # noqa: BLE001 - whatever it is, the loops go on, and so must this
                 structlog.get_logger(__name__).exception("could not tell how this process is, trying again")
             await asyncio.sleep(TELL_SECONDS)
+
+
+def has_parent() -> bool:
+    """Tell whether the parent still holds its end of standard input, into which it never writes."""
+    return not select([sys.stdin], [], [], 0)[0]
 
 
 def stop_without_parent(stop: asyncio.Event) -> None:

@@ -38,7 +38,15 @@ NOT_ASKED = 70
 """The exit code when a child ends again and again as if it had been asked to, or cannot be started."""
 
 LETTING_GO = 10.0
-"""Seconds beyond SHUTDOWN_DEADLINE that children have to disconnect before they are killed."""
+"""Seconds that a process has to disconnect from its servers when all else has ended."""
+
+
+def time_to_end(settings: Settings) -> float:
+    """Return how many seconds a process may take that was asked to end.
+
+    Its loops have SHUTDOWN_DEADLINE, and then with HTTP_API the requests in hand as long again.
+    """
+    return settings.shutdown_deadline * (2 if settings.http_api else 1) + LETTING_GO
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,10 @@ def children(settings: Settings, part: str, count: int, env_file: Path | None) -
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Watches the children until `stop` is set. `backoff` is the longest pause before one is started again."""
+    """Watches the children until `stop` is set.
+
+    They have `deadline` seconds to end then; `backoff` is the longest pause before one is started again.
+    """
 
     commands: Sequence[Command]
     words: Words
@@ -153,7 +164,7 @@ class Parent:
         if not ended.done():
             with suppress(ProcessLookupError):
                 child.send_signal(signal.SIGTERM)
-            _, late = await asyncio.wait([ended], timeout=self.deadline + LETTING_GO)
+            _, late = await asyncio.wait([ended], timeout=self.deadline)
             if late:
                 log.warning("killed at the deadline: its work is done again", process=command.number)
                 child.kill()

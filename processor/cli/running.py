@@ -12,9 +12,9 @@ import structlog
 import typer
 
 from processor.app import Part, run_processor
-from processor.cli.children import Child, Words, stop_without_parent
+from processor.cli.children import Child, Words, has_parent, stop_without_parent
 from processor.cli.console import http_module, run, settings_of
-from processor.cli.processes import Parent, children
+from processor.cli.processes import Parent, children, time_to_end
 from processor.metrics import SHARED
 from processor.settings import Settings
 
@@ -59,7 +59,12 @@ def _command(name: str) -> Callable[[typer.Context, int, int | None], None]:
             run(_until_signalled(settings, parts))
             return
         structlog.contextvars.bind_contextvars(process=child)
-        run(_until_signalled(settings, parts, Child(child, Words(Path(os.environ[SHARED]), processes))))
+        words = Words(Path(os.environ[SHARED]), processes)
+        try:
+            run(_until_signalled(settings, parts, Child(child, words)))
+        finally:
+            if not has_parent():
+                words.clear_away(child)
 
     return command
 
@@ -72,7 +77,7 @@ def collect_seldom() -> None:
 def _watched(settings: Settings, name: str, processes: int, env_file: Path | None) -> int:
     async def watch() -> int:
         stop = stop_at_signals()
-        return await Parent(commands, words, stop, settings.shutdown_deadline, settings.outage_backoff).watch()
+        return await Parent(commands, words, stop, time_to_end(settings), settings.outage_backoff).watch()
 
     with children(settings, name, processes, env_file) as (commands, words):
         return asyncio.run(watch())

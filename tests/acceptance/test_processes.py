@@ -106,11 +106,16 @@ async def all_are_seen_from_one(http: httpx.AsyncClient, records: int) -> None:
     assert records_read((await http.get("/metrics")).text) == records
 
 
-async def test_children_end_when_their_parent_is_killed(prepared: Settings, tmp_path: Path) -> None:
+async def test_children_end_when_their_parent_is_killed(
+    prepared: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("TMPDIR", str(shared))
     family = Running(prepared, tmp_path / "run.log", "promote", "--processes", "2")
 
     async def are_started() -> bool:
-        return len(family.logged("process started")) == 2
+        return len(list(shared.glob("*/process-*.json"))) == 2
 
     async def are_gone() -> bool:
         return not any(map(is_alive, pids_of(family).values()))
@@ -120,6 +125,7 @@ async def test_children_end_when_their_parent_is_killed(prepared: Settings, tmp_
     finally:
         family.kill()
     await until(are_gone, f"nobody is left: see {family.log}")
+    assert list(shared.iterdir()) == []
 
 
 @pytest.mark.parametrize(

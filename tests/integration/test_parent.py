@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from processor.cli import processes
 from processor.cli.children import SILENCE, Word, Words, own_settings
-from processor.cli.processes import DEATHS, Command, Parent
+from processor.cli.processes import DEATHS, LETTING_GO, Command, Parent, time_to_end
 from processor.settings import Settings
 
 WAIT = "import sys; sys.stdin.read()"
@@ -23,7 +22,7 @@ def a_parent(directory: Path, *programs: str) -> Parent:
     words = Words(directory, len(programs))
     words.say(Word(1, has_begun=True, live=[], ready=[], said=0.0))
     commands = [Command(number, [sys.executable, "-c", it], {}) for number, it in enumerate(programs, start=1)]
-    return Parent(commands, words, asyncio.Event(), deadline=5.0, backoff=0.01)
+    return Parent(commands, words, asyncio.Event(), deadline=15.0, backoff=0.01)
 
 
 def at_the_end(what: str, ready: Path) -> str:
@@ -115,15 +114,21 @@ async def test_what_nobody_foresaw_is_raised_when_all_have_drained(tmp_path: Pat
     assert drained.exists()
 
 
-async def test_a_child_that_does_not_end_in_time_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "LETTING_GO", 0.1)
+async def test_a_child_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     deaf = f"import pathlib, signal; signal.signal(15, signal.SIG_IGN); pathlib.Path({str(ready)!r}).touch(); "
-    parent = replace(a_parent(tmp_path, deaf + "signal.pause()"), deadline=0.1)
+    parent = replace(a_parent(tmp_path, deaf + "signal.pause()"), deadline=0.2)
     watching = asyncio.create_task(parent.watch())
     await there(ready)
     parent.stop.set()
     assert await watching == 0
+
+
+def test_who_serves_the_interfaces_has_the_time_that_requests_are_given_too(settings: Settings) -> None:
+    """Uvicorn gives them SHUTDOWN_DEADLINE when the loops have ended."""
+    assert time_to_end(settings) == settings.shutdown_deadline + LETTING_GO
+    serving = settings.model_copy(update={"http_api": True})
+    assert time_to_end(serving) == 2 * settings.shutdown_deadline + LETTING_GO
 
 
 def test_what_children_must_not_share(settings: Settings) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from processor.cli.processes import LETTING_GO
+from processor.cli.processes import time_to_end
 from processor.settings import PREFIX, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 IMAGE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+README = (DEPLOY.parent / "README.md").read_text(encoding="utf-8")
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 
 
@@ -28,8 +29,13 @@ def default(name: str) -> Any:
 
 def test_a_stop_has_the_time_it_may_take(processor: dict[str, Any]) -> None:
     """The children of `--processes` have theirs; with HTTP_API requests are given SHUTDOWN_DEADLINE after the loops."""
-    grace = int(processor["stop_grace_period"].removesuffix("s"))
-    assert grace >= 2 * default("shutdown_deadline") + LETTING_GO
+    longest = time_to_end(
+        Settings(_env_file=None, kafka_bootstrap_servers="a:1", mongo_url="mongodb://a", http_api=True)
+    )
+    assert int(processor["stop_grace_period"].removesuffix("s")) >= longest
+    assert (
+        f"twice `SHUTDOWN_DEADLINE` + {longest - 2 * default('shutdown_deadline'):g} ({longest:g} by default)" in README
+    )
 
 
 def test_the_port_can_be_reached_from_outside() -> None:
