@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic_settings import PydanticBaseSettingsSource
 from rich.console import Console
 from rich.live import Live
 
@@ -31,15 +33,25 @@ PACE = 0.05
 """Seconds between two small batches of the stream: slow enough to watch."""
 
 
+class DemoSettings(Settings):
+    """Settings that are not read: what is set for other servers would not fit the demo's own."""
+
+    @classmethod
+    def settings_customise_sources(cls, *_: object, **sources: Any) -> tuple[PydanticBaseSettingsSource]:
+        """Name the only source: what the demo says."""
+        return (sources["init_settings"],)
+
+
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End by itself when the stream has been processed.")] = False,
     learners: Annotated[int, typer.Option(help="Simulated learners.", min=1, max=5_000)] = 40,
     seed: Annotated[int, typer.Option(help="The same seed simulates the same learners.")] = 7,
 ) -> None:
-    """Show the main job, end to end, with nothing else installed.
+    """Show the main job, end to end, on this machine alone.
 
     Starts a MongoDB and a Kafka broker of its own, publishes the statements of simulated learners, runs the
-    processor and shows progress as it happens. Nothing is left behind, however it ends.
+    processor and shows progress as it happens. Nothing is left behind, however it ends. Needs the extra `embedded`;
+    settings are not read.
     """
     configure_logs("error")
     with embedded_servers() as servers:
@@ -49,14 +61,15 @@ def demo(
 async def _until_interrupted(servers: Servers, *, once: bool, learners: int, seed: int) -> None:
     heed = cancelled_by_signals()
     with interruption_translated():
-        await _demo(_settings(servers), Console(), heed, once=once, learners=learners, seed=seed)
+        settings = demo_settings(servers.kafka, servers.mongo_url)
+        await _demo(settings, Console(), heed, once=once, learners=learners, seed=seed)
 
 
-def _settings(servers: Servers) -> Settings:
-    return Settings(
-        _env_file=None,
-        kafka_bootstrap_servers=servers.kafka,
-        mongo_url=servers.mongo_url,
+def demo_settings(kafka: str, mongo_url: str) -> Settings:
+    """Return the settings of the demo on these servers."""
+    return DemoSettings(
+        kafka_bootstrap_servers=kafka,
+        mongo_url=mongo_url,
         mongo_database="demo",
         default_organisation=ORGANISATION,
         topic_partitions=3,
@@ -81,8 +94,9 @@ async def _demo(
         async with open_stores(settings) as stores:
             await _watch(view, console, stores, [processor, publisher, listener], heed)
             heed()
-            _tell(view, console, settings)
+            _tell(view, console)
             if not once:
+                _tell_where_to_look(console, settings)
                 console.print("The processor and the servers stay up. Ctrl-C ends everything.")
                 await _until_asked(processor)
     finally:
@@ -139,8 +153,8 @@ async def _watch(
             await asyncio.sleep(0.15)
 
 
-def _tell(view: View, console: Console, settings: Settings) -> None:
-    """At the end: one learner's document, its events, and where to look next."""
+def _tell(view: View, console: Console) -> None:
+    """At the end: one learner's document, and its events."""
     if not console.is_terminal:
         typer.echo(view.line())
     document = max(view.documents, key=lambda found: sum(len(it["waypoints"]) for it in found["completions"]))
@@ -149,10 +163,14 @@ def _tell(view: View, console: Console, settings: Settings) -> None:
     console.rule("Its events on topic journey.progress-updated")
     for event in view.events_of(str(document["_id"])):
         console.print(f"  {event['id']}  {', '.join(event['changes'])}")
+
+
+def _tell_where_to_look(console: Console, settings: Settings) -> None:
+    """What can be asked while the servers are there; the command as this one was called, as it need not be on PATH."""
     console.rule("Where to look next")
     typer.echo(
         f"  export {PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}\n"
         f"  export {PREFIX}MONGO_URL='{settings.mongo_url.get_secret_value()}' {PREFIX}MONGO_DATABASE=demo\n"
-        "  journey-progress status · progress show · journeys list · dead-letters list   (while this runs)\n"
+        f"  {sys.argv[0]} status · progress show · journeys list · dead-letters list   (while this runs)\n"
         "  README.md: run it for real, the guarantees and their tests"
     )

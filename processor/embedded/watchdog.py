@@ -5,7 +5,7 @@ the group leaves no grandchild behind where the command is a launcher. The paren
 own, so that what kills the parent's whole group does not kill the watchdog too.
 
 Lines on standard input: `kill`, `stop` and `cont` send that signal to the group; `end` ends it and keeps its data.
-When the pipe closes the data goes with it, as nobody else may be left to see to that: DIRECTORY is removed here, provided
+When the pipe closes the data goes too, as nobody else may be left to see to that: DIRECTORY is removed here, provided
 that its name ends in `.journey-progress`. What the server writes goes where this script's output goes.
 """
 

@@ -1,30 +1,64 @@
-"""`demo` and how it ends: a signal interrupts it, unless it only waits for one."""
+"""`demo` and how it ends: a signal interrupts it, unless it only waits for one. What is set is nothing to it."""
 
 import asyncio
+import os
 import signal
 
 import pytest
 
-from processor.settings import Settings
-from tests.acceptance.commands import COMMAND, environment
+from processor.cli.demo import demo_settings
+from processor.settings import PREFIX
+from tests.acceptance.commands import COMMAND
+
+ELSEWHERE = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_USERNAME": "somebody",
+    "KAFKA_SASL_PASSWORD": "secret",
+    "TOPIC_REPLICATION": "3",
+    "LOG_LEVEL": "verbose",
+    "LEASE": "1",
+}
+"""Settings for other servers, and wrong ones."""
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize(
     ("arguments", "sign", "code"),
     [(["--once", "--learners=500"], b"statements,", 130), (["--learners=1"], b"Ctrl-C ends everything", 0)],
     ids=["in the middle", "when all is done"],
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_it(
-    settings: Settings, arguments: list[str], sign: bytes, code: int, number: signal.Signals
-) -> None:
-    command = await asyncio.create_subprocess_exec(
-        COMMAND, "demo", *arguments, env=environment(settings), stdout=asyncio.subprocess.PIPE
-    )
+async def test_a_signal_ends_it(arguments: list[str], sign: bytes, code: int, number: signal.Signals) -> None:
+    command = await asyncio.create_subprocess_exec(COMMAND, "demo", *arguments, stdout=asyncio.subprocess.PIPE)
     assert command.stdout
+    told = b""
     async with asyncio.timeout(90):
         while sign not in (line := await command.stdout.readline()):
             assert line, "it ended by itself"
+            told += line
         command.send_signal(number)
         await command.communicate()
     assert command.returncode == code
+    assert (f"{COMMAND} status".encode() in told) == (sign == b"Ctrl-C ends everything")
+
+
+def test_what_is_set_for_other_servers_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = demo_settings("localhost:1", "mongodb://localhost")
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    assert demo_settings("localhost:1", "mongodb://localhost") == before
+
+
+@pytest.mark.servers
+async def test_it_ends_by_itself_and_names_no_servers_that_are_gone() -> None:
+    set_for_others = {f"{PREFIX}{name}": value for name, value in ELSEWHERE.items()}
+    command = await asyncio.create_subprocess_exec(
+        *(COMMAND, "demo", "--once", "--learners=1"),
+        env={**os.environ, **set_for_others},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        told, _ = await command.communicate()
+    assert command.returncode == 0
+    assert b"progress document" in told
+    assert b"export" not in told

@@ -207,7 +207,7 @@ async def test_trap_8_nothing_is_left_when_a_signal_ends_the_wait_for_the_end(se
     parent.send_signal(second)
     assert await parent.wait() == -second
     await _until(lambda: not _processes(directory))
-    assert not directory.exists()
+    await _until(lambda: not directory.exists())
 
 
 @pytest.mark.servers
