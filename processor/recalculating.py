@@ -64,7 +64,7 @@ async def foresee_recalculation(
     settings: Settings, journey: ObjectId, actor: str | None, looked: Looked
 ) -> list[Foreseen]:
     """Return what a recalculation would change; nothing is written. Raises as `start_recalculation` does."""
-    async with open_stores(settings) as stores, open_history(settings, stores) as history:
+    async with open_stores(settings, only_looking=True) as stores, open_history(settings, stores) as history:
         scope = await _scope(settings, stores, journey, actor)
         if not scope.rules.is_running:
             raise InvalidRecalculation.of(journey)

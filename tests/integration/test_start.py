@@ -24,10 +24,12 @@ from processor.operating import (
     list_locks,
     read_status,
 )
+from processor.recalculating import foresee_recalculation
 from processor.settings import Settings
-from processor.store.connect import PROGRESSES, open_database
-from tests.integration.mongods import a_mongod
+from processor.store.connect import JOURNEYS, PROGRESSES, STATEMENTS, open_database
+from schemas.journey import journey_document, journey_from
 from tests.servers import Servers
+from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
 
 # PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -112,6 +114,22 @@ async def test_who_only_looks_needs_no_more_than_to_read_and_writes_nothing(sett
         await read_status(as_user)
         async with open_database(as_user) as database:
             assert await database.list_collection_names() == []
+
+
+async def test_a_dry_recalculation_needs_no_more_than_to_read_and_makes_no_index(
+    settings: Settings, guarded: int
+) -> None:
+    url = "mongodb://{}:secret@127.0.0.1:{}/?replicaSet=rs0&authSource=admin"
+    course = journey_document(journey_from(the_journey(a_waypoint(0, "a", 1))))
+    async with open_database(with_mongo(settings, url.format("writer", guarded))) as database:
+        await database[JOURNEYS].insert_one(course)
+        await database[STATEMENTS].insert_one(a_stored(1, "a"))
+        for user in ("reader", "writer"):
+            looking = with_mongo(settings, url.format(user, guarded))
+            [foreseen] = await foresee_recalculation(looking, course["_id"], None, lambda _, __: None)
+            assert foreseen.is_completed
+            assert set(await database.list_collection_names()) == {JOURNEYS, STATEMENTS}
+            assert list(await database[STATEMENTS].index_information()) == ["_id_"]
 
 
 async def test_a_standalone_mongod(settings: Settings) -> None:
