@@ -10,8 +10,12 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from processor.metrics import Metrics
+from processor.services import ingest, promoter, recalculation, relay
 
 ROOT = Path(__file__).parents[2]
+LOOPS = [ingest.LOOP, promoter.LOOP, relay.LOOP, recalculation.LOOP]
+"""One of each part: the other loops are beside these."""
+
 RULES: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load((ROOT / "deploy" / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
@@ -44,7 +48,8 @@ def test_it_asks_for_what_exists(rule: dict[str, Any]) -> None:
     for name, label, value in re.findall(r'(journey_progress_\w+)\{(\w+)="(\w+)"\}', rule["expr"]):
         metric = series()[name]
         assert label in metric._labelnames
-        assert re.search(rf"\b{value}\b", metric._documentation.partition("(")[2]), f"{value} is not among {name}'s"
+        known = " ".join(LOOPS) if label == "loop" else metric._documentation.partition("(")[2]
+        assert re.search(rf"\b{value}\b", known), f"{value} is not among {name}'s"
     assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
@@ -57,4 +62,14 @@ def test_it_says_what_is_and_what_to_do(rule: dict[str, Any]) -> None:
         assert text.endswith(".")
         assert "\n" not in text
     for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"])):
-        assert re.search(rf"by \([^)]*\b{label}\b", rule["expr"]), f"{label} is not left by the expression"
+        left = rf"by \([^)]*\b{label}\b|absent\(\w+\{{{label}="
+        assert re.search(left, rule["expr"]), f"{label} is not left by the expression"
+
+
+def test_each_loop_that_is_run_nowhere_is_told_of_by_itself() -> None:
+    """One that is scraped must not speak for the others; `lag` and the like end with their loop, and tell nothing."""
+    [rule] = [rule for rule in RULES if rule["alert"] == "JourneyProgressIsAway"]
+    absent = re.fullmatch(r"absent\((.+)\)", rule["expr"])
+    assert absent
+    wanted = [f'journey_progress_loop_progressed_timestamp_seconds{{loop="{loop}"}}' for loop in LOOPS]
+    assert absent[1].split(") or absent(") == wanted
