@@ -131,7 +131,8 @@ def refused(error: kafka.KafkaError) -> Misfit:
         )
     return Misfit(
         f"Kafka refuses us: {error}; check {PREFIX}KAFKA_SECURITY_PROTOCOL, SASL and TLS settings, and the ACLs "
-        "(read on the statements topic and group, write on the progress and dead-letter topics)"
+        "(describe on all three topics; by part, read on the statements topic and group, write on the progress or "
+        "dead-letter topic)"
     )
 
 

@@ -53,14 +53,17 @@ async def create_topics(settings: Settings) -> Mapping[str, bool]:
 
 
 async def check_topics(settings: Settings) -> None:
-    """Raise `Misfit` naming the topics that are missing, and the remedy; or `BrokerUnavailable`."""
+    """Raise `Misfit` naming the topics that are missing, and the remedy; or `BrokerUnavailable`.
+
+    Brokers do not tell of those that a user may not describe.
+    """
     async with open_admin(settings) as admin:
         present = set(await admin.list_topics())
     missing = [name for name in topic_names(settings) if name not in present]
     if missing:
         raise Misfit(
-            f"Kafka has no topic {' and no topic '.join(missing)}: run `journey-progress topics create`, "
-            f"or set {PREFIX}CREATE_TOPICS=true"
+            f"Kafka has no topic {' and no topic '.join(missing)}, or this user may not describe it: run "
+            f"`journey-progress topics create`, set {PREFIX}CREATE_TOPICS=true, or grant Describe on it"
         )
 
 

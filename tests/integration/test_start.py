@@ -80,6 +80,7 @@ async def test_a_missing_topic(settings: Settings) -> None:
     line = await refusal(settings)
     assert settings.statements_topic in line
     assert "topics create" in line
+    assert "or this user may not describe it" in line
 
 
 @pytest.mark.parametrize("user", ["", "writer:wrong@", "nobody:secret@"])
