@@ -43,6 +43,47 @@ def test_the_port_can_be_reached_from_outside() -> None:
     assert f"EXPOSE {default('http_port')}" in IMAGE
 
 
+def test_each_replica_is_published_on_this_machine_alone(processor: dict[str, Any]) -> None:
+    [published] = processor["ports"]
+    address, ports, inside = published.rsplit(":", 2)
+    first, last = map(int, ports.split("-"))
+    assert address == "127.0.0.1"
+    assert last - first + 1 == processor["deploy"]["replicas"]
+    assert int(inside) == default("http_port")
+
+
+def test_the_processor_may_do_no_more_than_it_needs(processor: dict[str, Any]) -> None:
+    assert processor["read_only"]
+    assert processor["tmpfs"] == ["/tmp"]
+    assert processor["cap_drop"] == ["ALL"]
+    assert processor["security_opt"] == ["no-new-privileges:true"]
+    assert processor["init"]
+
+
+def test_data_outlives_the_containers() -> None:
+    stack = yaml.safe_load(COMPOSE)
+    kept = {name: service["volumes"] for name, service in stack["services"].items() if "volumes" in service}
+    logs = stack["services"]["kafka"]["environment"]["KAFKA_LOG_DIRS"]
+    assert kept == {"kafka": [f"kafka:{logs}"], "mongo": ["mongo:/data/db"]}
+    assert set(stack["volumes"]) == set(kept)
+
+
+def test_the_image_is_built_of_nothing_that_is_not_locked() -> None:
+    commands = re.findall(r"pip (?:install|wheel) .*?(?= &&| \\\n|\n)", IMAGE)
+    assert len(commands) == 4
+    for command in commands:
+        held = "--require-hashes" in command or (
+            "--no-deps" in command and re.search("--no-(index|build-iso)", command)
+        )
+        assert held, command
+    build, dev = (
+        set(re.findall(r"^\S+==\S+", (DEPLOY.parent / f"requirements-{name}.lock").read_text(), re.MULTILINE))
+        for name in ("build", "dev")
+    )
+    assert any(pin.startswith("hatchling==") for pin in build)
+    assert build <= dev
+
+
 def test_the_health_that_is_asked_for_is_at_the_port(processor: dict[str, Any]) -> None:
     program = processor["healthcheck"]["test"][-1]
     compile(program, "healthcheck", "exec")
