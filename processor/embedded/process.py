@@ -15,8 +15,8 @@ from processor.errors import EmbeddedUnavailable
 START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
 ALTERNATIVES = (
-    "use Docker Compose (deploy/compose.yaml), or set JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS and "
-    "JOURNEY_PROGRESS_MONGO_URL to servers of your own"
+    "elsewhere Docker Compose shows the main job (deploy/compose.yaml), and the tests take servers of your own "
+    "(JOURNEY_PROGRESS_TEST_KAFKA_BOOTSTRAP_SERVERS, JOURNEY_PROGRESS_TEST_MONGO_URL)"
 )
 
 

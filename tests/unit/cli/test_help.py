@@ -59,6 +59,7 @@ def test_every_command_and_option_is_described(words: str) -> None:
 def test_the_first_help_says_where_to_begin_and_what_exit_codes_mean(journey_progress: Command) -> None:
     text = " ".join(journey_progress("--help").out.split())
     assert "journey-progress demo" in text
+    assert "journey-progress[embedded]" in text
     assert "JOURNEY_PROGRESS_MONGO_URL" in text
     assert "Exit codes: 0 done" in text
     assert {name.split()[0] for name in EXPECTED} <= set(text.replace("│", " ").split())
