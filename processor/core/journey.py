@@ -81,8 +81,9 @@ def compile_journey(document: Mapping[str, Any]) -> JourneyRules:
         except InvalidConditions as error:
             faults.append(f"waypoints[{position}].conditions{error.path.removeprefix('$')}: {error.reason}")
             continue
-        waypoints[str(waypoint.id)] = WaypointRules(
-            id=str(waypoint.id),
+        key = str(waypoint.id)
+        waypoints[key] = WaypointRules(
+            id=key,
             order=waypoint.order,
             count=waypoint.count,
             is_active=waypoint.isActive and not conditions.is_empty,

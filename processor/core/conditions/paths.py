@@ -63,11 +63,11 @@ def any_at(path: Path, test: Test, *, spreads: bool) -> Callable[[Any], bool]:
 
     The common way, through documents alone, is a short loop; arrays, scalars and dots in keys take the long one.
     """
-    return _asker(path, spreads)(test)
+    return _asker(path, spreads=spreads)(test)
 
 
 @lru_cache(maxsize=4096)
-def _asker(path: Path, spreads: bool) -> Callable[[Test], Callable[[Any], bool]]:
+def _asker(path: Path, *, spreads: bool) -> Callable[[Test], Callable[[Any], bool]]:
     """Return what binds a test to the path; all that ask at one path share what is known of it."""
     has_dots = any(step.encoded for step in path)
     (*parents, last) = (step.key for step in path)
@@ -80,7 +80,7 @@ def _asker(path: Path, spreads: bool) -> Callable[[Test], Callable[[Any], bool]]
                     value = value.get(key, _NOTHING)
                 value = value.get(last, MISSING)
             except AttributeError:  # not a document
-                return any(map(test, _walk(document, path, spreads)))
+                return any(map(test, _walk(document, path, spreads=spreads)))
             if spreads and type(value) is list:
                 return test(value) or any(map(test, value))
             return test(value)
@@ -99,34 +99,55 @@ def equal_at(path: Path, asked: str | datetime) -> Callable[[Any], bool]:
     The same as `any_at` with `==`, for values that only equal their own type; most conditions of most journeys are
     these, so that they go without a further call, and at paths of three parts (`statement.verb.id`) without a loop.
     """
-    general = any_at(path, lambda found: bool(found == asked), spreads=True)
+    return _equal_asker(path)(asked)
+
+
+Bind = Callable[[str | datetime], Callable[[Any], bool]]
+"""Returns the predicate for a value: of each of very many conditions at one path only the value is kept."""
+
+
+@lru_cache(maxsize=4096)
+def _equal_asker(path: Path) -> Bind:
     if any(step.encoded for step in path):
-        return general
+        ask = _asker(path, spreads=True)
+        return lambda asked: ask(lambda found: bool(found == asked))
+    return _equal_at_three(path) if len(path) == 3 else _equal_along(path)
+
+
+def _equal_along(path: Path) -> Bind:
     names = [step.key for step in path]
 
-    def passes(document: Any) -> bool:
-        value = document
-        try:
-            for name in names:
-                value = value.get(name, _NOTHING)
-        except AttributeError:  # not a document
-            return general(document)
-        return value == asked or (type(value) is list and asked in value)
+    def bind(asked: str | datetime) -> Callable[[Any], bool]:
+        def passes(document: Any) -> bool:
+            value = document
+            try:
+                for name in names:
+                    value = value.get(name, _NOTHING)
+            except AttributeError:  # not a document
+                return any(found == asked for found in _walk(document, path, spreads=True))
+            return value == asked or (type(value) is list and asked in value)
 
-    if len(names) != 3:
         return passes
-    one, two, three = names
 
-    def passes_three(document: Any) -> bool:
-        try:
-            value = document[one][two][three]
-        except KeyError:
-            return False
-        except TypeError:  # not a document
-            return general(document)
-        return value == asked or (type(value) is list and asked in value)
+    return bind
 
-    return passes_three
+
+def _equal_at_three(path: Path) -> Bind:
+    one, two, three = (step.key for step in path)
+
+    def bind(asked: str | datetime) -> Callable[[Any], bool]:
+        def passes(document: Any) -> bool:
+            try:
+                value = document[one][two][three]
+            except KeyError:
+                return False
+            except TypeError:  # not a document
+                return any(found == asked for found in _walk(document, path, spreads=True))
+            return value == asked or (type(value) is list and asked in value)
+
+        return passes
+
+    return bind
 
 
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -137,12 +158,12 @@ def values_at(document: Any, path: Path, *, spreads: bool) -> list[Any]:
     value = document
     for step in path:
         if type(value) is not dict:
-            return list(_walk(document, path, spreads))
+            return list(_walk(document, path, spreads=spreads))
         value = _field(value, step)
     return [*value, value] if spreads and type(value) is list else [value]
 
 
-def _walk(document: Any, path: Path, spreads: bool) -> Iterator[Any]:
+def _walk(document: Any, path: Path, *, spreads: bool) -> Iterator[Any]:
     """Go breadth first, one part of the path after the other.
 
     With two numbers in the path the same node may be reached by many ways, as a position and as a key; each is visited
