@@ -150,7 +150,7 @@ def _obstacle(rules: JourneyRules, attempt: Attempt, key: Key, completing: Objec
     waypoint = rules.active_waypoints.get(key.waypoint)
     if waypoint is None:
         return Outcome.INACTIVE
-    if completing is not None and key.statement == completing:
+    if key.statement == completing:
         return Outcome.COMPLETED_LAST
     if len(attempt.counted.get(key.waypoint, ())) >= waypoint.count:
         return Outcome.FULL

@@ -150,4 +150,4 @@ _compact = Encoder().encode
 
 
 def _identity(*parts: str) -> bytes:
-    return _compact(parts)
+    return _compact(tuple(map(str, parts)))  # BSON has texts that are of another type: code

@@ -213,7 +213,7 @@ def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> Mappin
 
 
 def _newest(known: datetime | None, pending: Evidence) -> datetime | None:
-    newest = known
+    newest = known or None
     for items in pending.values():
         if items:
             latest = max(map(TIMESTAMP, items))

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from bson import ObjectId
+from bson import Code, ObjectId
 
 from processor.core.evidence import Owner
 from processor.core.identity import (
@@ -32,6 +32,10 @@ def test_an_identity_is_compact_json_and_for_ever_the_same() -> None:
     """Progress documents are found by what is derived of it."""
     every = "".join(chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000)
     assert identity({"openid": every}) == orjson.dumps(["actor", "openid", every])
+
+
+def test_a_text_that_bson_has_as_code_is_a_text() -> None:
+    assert identity({"mbox": Code("mailto:ana@example.org")}) == identity(ANA)
 
 
 def owners(actor: dict[str, Any], identification: Identification = PLAIN) -> tuple[Owner, ...] | Uncounted:

@@ -31,6 +31,19 @@ def test_what_is_surplus_or_dropped_is_consumed_too() -> None:
     assert progress.processing["surplus"] == {A: [{"statement": a_reference(1), "timestamp": at(1)}]}
 
 
+@pytest.mark.parametrize("newest", [None, 0, False, ""])
+def test_a_newest_that_somebody_has_emptied_is_written_anew(newest: object) -> None:
+    assert Progress(newest=newest).promote(journey_rules((0, 2)), a=[1, 3]).processing["newest"] == at(3)
+
+
+def test_an_item_without_a_statement_opens_no_attempt_and_counts_nowhere() -> None:
+    """Edited by hand: readers of the completions could not read it."""
+    progress = Progress()
+    progress.document["pendingProgress"][A] = {"statements": [{"statement": None, "timestamp": at(5)}]}
+    assert progress.promote(journey_rules((0, 2)), a=[7]).dropped == {}
+    assert progress.processing["surplus"] == {A: [{"statement": None, "timestamp": at(5)}]}
+
+
 def test_nothing_of_the_claimed_document_is_changed() -> None:
     progress = Progress()
     progress.promote(journey_rules((0, 2), repeatable=True), a=[1])
