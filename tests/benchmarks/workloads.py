@@ -23,7 +23,8 @@ class Workload:
     """`journeys` of which are loaded beside those that can match; the first `warm_up` statements are not measured.
 
     Those are a whole batch at least: what the process takes of memory for its first is only taken once.
-    Peers get one in `shorter` of the statements, where they are so slow that all would take too long.
+    Peers get one in `shorter` of the statements, where they are so slow that all would take too long; only where fewer
+    statements make the same documents, by which it is told that they did the same job.
     Statements are numbered from `first` on, so that the workloads of one database concern different learners.
     """
 
@@ -58,19 +59,19 @@ def values(workload: Workload) -> Sequence[bytes]:
 
 
 def workloads(scale: float) -> dict[str, Workload]:
-    """Return the workloads by name; `scale` 1 measures each for some seconds. The last is about memory."""
+    """Return the workloads by name; `scale` 1 measures ours for a second at least. The last is about memory."""
 
     def several(count: int) -> int:
         return int(count * scale)
 
     known = COMPLETED_LEARNERS
     every = [
-        Workload("nothing matches", 0, WARM_UP, several(240_000), lambda n: n % 5_000, lambda _: None),
-        Workload("5 % match", 10**7, WARM_UP, several(80_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
+        Workload("nothing matches", 0, WARM_UP, several(360_000), lambda n: n % 5_000, lambda _: None, shorter=2),
+        Workload("5 % match", 10**7, WARM_UP, several(160_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
         Workload("everything matches", 2 * 10**7, WARM_UP, several(16_000), lambda n: n, lambda _: COUNTED),
         Workload("bursts of 20", 3 * 10**7, WARM_UP, several(48_000), lambda n: n // BURST, lambda _: COUNTED),
         Workload(
-            "completed", 4 * 10**7, WARM_UP, several(240_000), lambda n: n % known, lambda _: COMPLETING, shorter=4
+            "completed", 4 * 10**7, WARM_UP, several(360_000), lambda n: n % known, lambda _: COMPLETING, shorter=6
         ),
         Workload("10,000 journeys", 0, WARM_UP, several(60_000), lambda n: n % 5_000, lambda _: None, 10_000),
     ]
