@@ -37,6 +37,7 @@ from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.settings import Settings
+from processor.transport.connect import STOP_TIMEOUT
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.dead_letters import KafkaDeadLetters
 from processor.transport.events import KafkaEventSink
@@ -46,6 +47,9 @@ from processor.transport.topics import check_topics, create_topics
 START = "start"
 HANDED = 32
 """Batches of outboxes that wait for the relay of their process at most; the rest waits in the store."""
+
+LETTING_GO = 4 * STOP_TIMEOUT + 5.0
+"""Seconds in which a process lets go of its servers when all else has ended; so long if Kafka hangs."""
 
 Thing = TypeVar("Thing")
 

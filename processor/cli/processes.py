@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
+from processor.app import LETTING_GO
 from processor.cli.children import Words, own_settings
 from processor.errors import InvalidSettings
 from processor.metrics import SHARED
@@ -37,14 +38,11 @@ ASKED = (0, 130, -signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL)
 NOT_ASKED = 70
 """The exit code when a child ends again and again as if it had been asked to, or cannot be started."""
 
-LETTING_GO = 10.0
-"""Seconds that a process has to disconnect from its servers when all else has ended."""
-
 
 def time_to_end(settings: Settings) -> float:
     """Return how many seconds a process may take that was asked to end.
 
-    Its loops have SHUTDOWN_DEADLINE, and then with HTTP_API the requests in hand as long again.
+    Its loops have SHUTDOWN_DEADLINE, then with HTTP_API the requests in hand as long again.
     """
     return settings.shutdown_deadline * (2 if settings.http_api else 1) + LETTING_GO
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from processor.app import LETTING_GO
 from processor.cli.children import SILENCE, Word, Words, own_settings
-from processor.cli.processes import DEATHS, LETTING_GO, Command, Parent, time_to_end
+from processor.cli.processes import DEATHS, Command, Parent, time_to_end
 from processor.settings import Settings
 
 WAIT = "import sys; sys.stdin.read()"

@@ -13,12 +13,11 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from processor.app import Part, run_processor
+from processor.app import LETTING_GO, Part, run_processor
 from processor.embedded.process import free_port
 from processor.operating import apply_journeys, create_all_topics, read_status
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database
-from processor.transport.connect import STOP_TIMEOUT
 from schemas.journey import with_ids
 from tests.acceptance.world import produce, read_all, until_quiet
 from tests.builders import a_statement
@@ -183,7 +182,7 @@ async def test_while_kafka_is_frozen(prepared: Settings, servers: Servers) -> No
         broker.freeze()
         try:
             stop.set()
-            await ended_within(running, prepared.shutdown_deadline + 4 * STOP_TIMEOUT)
+            await ended_within(running, prepared.shutdown_deadline + LETTING_GO)
         finally:
             broker.thaw()
 
