@@ -54,8 +54,11 @@ MOST = 3_000.0
 Told = Callable[[str, int, int], None]
 """Told what is being done, how far it is, and how far it will go."""
 
-Removing = Callable[[], None]
-"""Called when what was made begins to be removed; that is not to be interrupted any more."""
+MAKING = 30.0
+"""Seconds that what is being made is waited for before all of it is removed."""
+
+Removing = Callable[[], asyncio.Event]
+"""Called when what was made begins to be removed; returns what is set when the rest of it is to be left."""
 
 Left = Callable[[str], None]
 """Told what could not be removed, why, and how to remove it."""
@@ -143,14 +146,40 @@ async def _prepared(settings: Settings, plan: Plan, removing: Removing, left: Le
             await asyncio.shield(making)
             yield database
         finally:
-            removing()
-            await asyncio.wait([making])  # a collection that a server is just making would come after the removing
-            await _remove(settings, database, left)
+            await _clear_away(settings, database, making, removing(), left)
 
 
 async def _make(settings: Settings, plan: Plan) -> None:
     await create_all_topics(settings)
     await apply_journeys(settings, [with_ids(dict(it)) for it in plan.sample.journey_documents()])
+
+
+async def _clear_away(
+    settings: Settings, database: Database, making: "asyncio.Task[None]", enough: asyncio.Event, left: Left
+) -> None:
+    """Remove what was made; when `enough` is set before it is gone, tell what may be left."""
+    clearing = asyncio.create_task(_made_and_removed(settings, database, making, left))
+    asked = asyncio.create_task(enough.wait())
+    await asyncio.wait([clearing, asked], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if clearing.done():
+        await clearing
+        return
+    making.cancel()
+    clearing.cancel()
+    await asyncio.gather(making, clearing, return_exceptions=True)
+    for it in (_database_left(settings), _topics_left(settings)):
+        left(f"{it}: a signal ended the removing")
+
+
+async def _made_and_removed(settings: Settings, database: Database, making: "asyncio.Task[None]", left: Left) -> None:
+    """Wait for what is being made: a collection that a server is just making would come after the removing."""
+    _, late = await asyncio.wait([making], timeout=MAKING)
+    making.cancel()
+    await _remove(settings, database, left)
+    if late:
+        names = f"database {settings.mongo_database} and topics {', '.join(topic_names(settings))}"
+        left(f"what was still being made after {MAKING:g} s may come yet: look later for {names}")
 
 
 async def _remove(settings: Settings, database: Database, left: Left) -> None:
@@ -163,13 +192,21 @@ async def _remove(settings: Settings, database: Database, left: Left) -> None:
             for name in await database.list_collection_names():
                 await database.drop_collection(name)
     except (JourneyProgressError, PyMongoError) as error:
-        how = f"mongosh: db.getSiblingDB('{database.name}').dropDatabase()"
-        left(f"database {database.name} is left, remove it by hand ({how}): {error}")
+        left(f"{_database_left(settings)}: {error}")
     try:
         await delete_topics(settings)
     except (JourneyProgressError, KafkaError) as error:
-        names = ", ".join(topic_names(settings))
-        left(f"topics {names} may be left, remove them by hand (kafka-topics.sh --delete --topic NAME): {error}")
+        left(f"{_topics_left(settings)}: {error}")
+
+
+def _database_left(settings: Settings) -> str:
+    name = settings.mongo_database
+    return f"database {name} may be left, remove it by hand (mongosh: db.getSiblingDB('{name}').dropDatabase())"
+
+
+def _topics_left(settings: Settings) -> str:
+    names = ", ".join(topic_names(settings))
+    return f"topics {names} may be left, remove them by hand (kafka-topics.sh --delete --topic NAME)"
 
 
 async def _while_running(loops: "asyncio.Task[None]", work: Coroutine[Any, Any, Found]) -> Found:

@@ -1,7 +1,8 @@
 """`bench`: how fast this cluster is, and how many processes a load takes."""
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from processor import benching
 from processor.benching import Left, Plan, Told, grounds
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of, warn
-from processor.cli.interrupting import cancelled_by_signals, ignore_signals, interruption_translated
+from processor.cli.interrupting import cancelled_by_signals, interruption_translated, second_signal
 from processor.cli.running import collect_seldom
 from processor.core.sample import Sample
 from processor.core.sizing import HEADROOM, Measured
@@ -35,7 +36,8 @@ def bench(
     """Measure this processor on your own Kafka and MongoDB, and say what that means for their size.
 
     Makes topics and a database of its own, produces statements, runs the loops of one process, and removes all of it,
-    also when it is interrupted; the empty consumer group expires by itself. It touches nothing that is there, but it
+    also when it is interrupted (a second time: it ends, and names what is left); the empty consumer group expires by
+    itself. It touches nothing that is there, but it
     takes what CPU, disk and network the servers have: other users of them will notice.
 
     Every statement that matches is a learner's first, and makes a document. Those of learners who have begun cost
@@ -56,21 +58,23 @@ def bench(
         else:
             print_table(["measured", ""], _rows(measured, figures))
     finally:
-        for it in left:
-            warn(it)
+        with suppress(OSError):  # stderr may be gone
+            for it in left:
+                warn(it)
 
 
 async def _until_interrupted(settings: Settings, plan: Plan, told: Told, left: Left) -> Measured:
-    """SIGTERM and Ctrl-C end the measurement, and what was made is removed; once that has begun, they do nothing."""
+    """SIGTERM and Ctrl-C end the measurement, and what was made is removed; a second one ends that, too."""
     heed = cancelled_by_signals()
 
     def told_and_heeded(what: str, done: int, total: int) -> None:
         heed()
         told(what, done, total)
 
-    def removing() -> None:
-        ignore_signals()
-        typer.echo("removing what was made …", err=True)
+    def removing() -> asyncio.Event:
+        with suppress(OSError):  # stderr may be gone, what was made must go
+            typer.echo("removing what was made …", err=True)
+        return second_signal()
 
     with interruption_translated():
         return await benching.bench(settings, plan, told_and_heeded, removing, left)

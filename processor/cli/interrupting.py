@@ -30,11 +30,25 @@ def cancelled_by_signals() -> Callable[[], None]:
     return heed
 
 
-def ignore_signals() -> None:
-    """Let SIGINT and SIGTERM do nothing from here on: cleaning up has begun, and is not to stop halfway."""
-    loop = asyncio.get_running_loop()
+def second_signal() -> asyncio.Event:
+    """Return what the second SIGINT or SIGTERM sets, the one that cancelled the task counted: cleaning up has begun.
+
+    One alone does not stop it halfway, whenever it comes; who sends another wants the end.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    loop, second = asyncio.get_running_loop(), asyncio.Event()
+    to_come = 1 if task.cancelling() else 2
+
+    def came() -> None:
+        nonlocal to_come
+        to_come -= 1
+        if to_come <= 0:
+            second.set()
+
     for number in SIGNALS:
-        loop.add_signal_handler(number, lambda: None)
+        loop.add_signal_handler(number, came)
+    return second
 
 
 @contextmanager

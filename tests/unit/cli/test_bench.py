@@ -53,6 +53,15 @@ def test_what_is_left_is_told_of_a_measurement_that_fails_too(
     assert done.err == "database measured is left\njourney-progress: MongoDB: away\n"
 
 
+def test_a_broken_stderr_is_no_failure(journey_progress: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(bench, "_until_interrupted", _leaving)
+    monkeypatch.setattr(bench, "warn", broken)
+    assert journey_progress("bench").status == 0
+
+
 def test_python_looks_for_cycles_as_seldom_as_in_run(
     journey_progress: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

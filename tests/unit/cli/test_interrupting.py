@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
-from processor.cli.interrupting import cancelled_by_signals, ignore_signals, interruption_translated
+from processor.cli.interrupting import cancelled_by_signals, interruption_translated, second_signal
 from processor.errors import LoopDied
 
 
@@ -45,24 +46,31 @@ def test_a_signal_is_an_interrupt(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_once_cleaning_up_has_begun_a_signal_does_nothing(number: signal.Signals) -> None:
-    done = []
+@pytest.mark.parametrize("is_interrupted", [True, False])
+def test_once_cleaning_up_has_begun_one_signal_does_not_stop_it_and_two_do(
+    number: signal.Signals, is_interrupted: bool
+) -> None:
+    """Whether the first comes before the cleaning up begins or after."""
+    seen = []
 
     async def works() -> None:
         cancelled_by_signals()
-        try:
-            with interruption_translated():
-                os.kill(os.getpid(), number)
+        if is_interrupted:
+            os.kill(os.getpid(), number)
+            with suppress(asyncio.CancelledError):
                 await asyncio.sleep(10)
-        finally:
-            ignore_signals()
+        second = second_signal()
+        if not is_interrupted:
             os.kill(os.getpid(), number)
             await asyncio.sleep(0.05)
-            done.append("cleaned up")
+        seen.append(second.is_set())
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(10):
+            await second.wait()
+        seen.append(second.is_set())
 
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(works())
-    assert done == ["cleaned up"]
+    asyncio.run(works())
+    assert seen == [False, True]
 
 
 async def test_a_cancellation_that_nobody_asked_for_is_a_bug() -> None:
