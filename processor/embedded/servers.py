@@ -77,7 +77,7 @@ def embedded_mongo(
 @contextmanager
 def embedded_kafka(data_dir: Path | None = None) -> Iterator[tuple[str, ServerProcess]]:
     """Start a Kafka-protocol broker; yield its bootstrap address and process. Raises `EmbeddedUnavailable`."""
-    broker, port = _broker(), free_port()
+    broker, port = broker_program(), free_port()
     with server_directory("kafka", data_dir) as directory:
         command = [str(broker), "start", "--only", "kafka", "--host", "127.0.0.1", "--kafka-port", str(port)]
         command += ["--data-dir", str(directory / "data")]
@@ -104,7 +104,7 @@ def mongod_program() -> Path:
     return Path(found)
 
 
-def _broker() -> Path:
+def broker_program() -> Path:
     """Find the wheel's broker. Not its command: that launcher would die first, and we take the broker for ended."""
     found = _inside("noida_db", "noida-db")
     if not found:

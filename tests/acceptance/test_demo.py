@@ -9,6 +9,7 @@ import pytest
 from processor.cli.demo import demo_settings
 from processor.settings import PREFIX
 from tests.acceptance.commands import COMMAND
+from tests.marks import needs_embedded
 
 ELSEWHERE = {
     "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -22,6 +23,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.servers
+@needs_embedded
 @pytest.mark.parametrize(
     ("arguments", "sign", "code"),
     [(["--once", "--learners=500"], b"statements,", 130), (["--learners=1"], b"Ctrl-C ends everything", 0)],
@@ -50,6 +52,7 @@ def test_what_is_set_for_other_servers_is_not_read(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.servers
+@needs_embedded
 async def test_it_ends_by_itself_and_names_no_servers_that_are_gone() -> None:
     set_for_others = {f"{PREFIX}{name}": value for name, value in ELSEWHERE.items()}
     command = await asyncio.create_subprocess_exec(

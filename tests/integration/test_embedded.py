@@ -23,6 +23,7 @@ from processor.embedded import ServerProcess, embedded_kafka, embedded_mongo, em
 from processor.embedded import servers as embedded
 from processor.embedded.process import answers, free_port
 from processor.errors import EmbeddedUnavailable
+from tests.marks import needs_embedded
 from tests.servers import Servers
 
 DEADLINE = 30
@@ -140,6 +141,7 @@ async def test_mongo_has_change_streams(database: AsyncDatabase[dict[str, object
 
 
 @pytest.mark.servers
+@needs_embedded
 async def test_trap_8_nothing_is_left_of_what_was_stopped() -> None:
     with embedded_servers() as servers:
         directories = [process.log.parent for process in (servers.kafka_process, servers.mongo_process)]
@@ -163,6 +165,7 @@ async def test_trap_8_a_launcher_takes_what_it_launched_along(
 
 
 @pytest.mark.servers
+@needs_embedded
 @pytest.mark.parametrize("kind", ["running", "frozen"])
 @pytest.mark.parametrize(
     "end",
@@ -211,6 +214,7 @@ async def test_trap_8_nothing_is_left_when_a_signal_ends_the_wait_for_the_end(se
 
 
 @pytest.mark.servers
+@needs_embedded
 def test_a_killed_server_comes_back_with_its_data_on_the_same_port() -> None:
     with embedded_mongo() as (url, process):
         with MongoClient[dict[str, object]](url) as client:
@@ -223,6 +227,7 @@ def test_a_killed_server_comes_back_with_its_data_on_the_same_port() -> None:
 
 
 @pytest.mark.servers
+@needs_embedded
 async def test_a_data_directory_is_kept_and_found_again(tmp_path: Path) -> None:
     with embedded_servers(tmp_path) as servers:
         async with AIOKafkaProducer(bootstrap_servers=servers.kafka) as producer:
