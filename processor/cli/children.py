@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from select import select
@@ -94,8 +94,9 @@ class Words:
     def clear_away(self, number: int) -> None:
         """Take back the word of a child that ends without a parent; the last one removes the directory."""
         self.forget(number)
-        if not any(self.directory.glob("process-*.json")):
-            shutil.rmtree(self.directory, ignore_errors=True)
+        with suppress(FileNotFoundError):  # of two that end at once one may remove it while the other looks
+            if not any(self.directory.glob("process-*.json")):
+                shutil.rmtree(self.directory, ignore_errors=True)
 
     def _file(self, number: int) -> Path:
         return self.directory / f"process-{number}.json"
@@ -107,6 +108,10 @@ class Child:
 
     number: int
     words: Words
+
+    def announce(self) -> None:
+        """Tell that this child starts, before it puts anything into the directory: no sibling removes that now."""
+        self.words.say(Word(self.number, has_begun=False, live=[], ready=["starting"], said=time.time()))
 
     @asynccontextmanager
     async def beside(self, vitals: Vitals) -> AsyncIterator[None]:

@@ -60,8 +60,11 @@ def _command(name: str) -> Callable[[typer.Context, int, int | None], None]:
             return
         structlog.contextvars.bind_contextvars(process=child)
         words = Words(Path(os.environ[SHARED]), processes)
+        ours = Child(child, words)
         try:
-            run(_until_signalled(settings, parts, Child(child, words)))
+            if has_parent():
+                ours.announce()
+                run(_until_signalled(settings, parts, ours))
         finally:
             if not has_parent():
                 words.clear_away(child)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,3 +50,25 @@ async def test_what_nobody_foresaw_costs_one_word(tmp_path: Path, vitals: Vitals
         async with Child(2, words).beside(vitals):
             await until(lambda: words.heard(2))
     assert len(logs) == 1
+
+
+def test_who_starts_is_not_cleared_away_under(tmp_path: Path) -> None:
+    """An orphan that ends first leaves the directory to the one that has just announced itself."""
+    words = Words(tmp_path / "shared", 2)
+    words.directory.mkdir()
+    Child(2, words).announce()
+    assert words.faults(lambda word: word.ready, 1) == ["process 2: starting"]
+    words.clear_away(1)
+    assert words.directory.exists()
+    words.clear_away(2)
+    assert not words.directory.exists()
+
+
+def test_of_two_that_end_at_once_one_may_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be raised in a `finally`, and be the exit code."""
+
+    def gone(*_: object) -> Iterator[Path]:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "glob", gone)
+    Words(tmp_path, 2).clear_away(1)
