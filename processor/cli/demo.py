@@ -169,7 +169,8 @@ def _tell_where_to_look(console: Console, settings: Settings) -> None:
     """What can be asked while the servers are there; the command as this one was called, as it need not be on PATH."""
     console.rule("Where to look next")
     typer.echo(
-        f"  export {PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}\n"
+        f"  export {PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}"
+        f" {PREFIX}KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}\n"
         f"  export {PREFIX}MONGO_URL='{settings.mongo_url.get_secret_value()}' {PREFIX}MONGO_DATABASE=demo\n"
         f"  {sys.argv[0]} status · progress show · journeys list · dead-letters list   (while this runs)\n"
         "  README.md: run it for real, the guarantees and their tests"

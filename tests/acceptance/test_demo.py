@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import re
 import signal
 
 import pytest
+from rich.console import Console
 
-from processor.cli.demo import demo_settings
-from processor.settings import PREFIX
+from processor.cli.demo import _tell_where_to_look, demo_settings
+from processor.settings import PREFIX, Settings
 from tests.acceptance.commands import COMMAND
 from tests.marks import needs_embedded
 
@@ -49,6 +51,19 @@ def test_what_is_set_for_other_servers_is_not_read(monkeypatch: pytest.MonkeyPat
     for name, value in ELSEWHERE.items():
         monkeypatch.setenv(f"{PREFIX}{name}", value)
     assert demo_settings("localhost:1", "mongodb://localhost") == before
+
+
+def test_what_it_exports_leads_to_its_servers_whatever_is_set_for_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = demo_settings("localhost:1", "mongodb://localhost")
+    _tell_where_to_look(Console(), shown)
+    exports = re.findall(rf"({PREFIX}\w+)='?([^\s']+)", capsys.readouterr().out)
+    for name, value in [*((f"{PREFIX}{name}", ELSEWHERE[name]) for name in ELSEWHERE if "KAFKA" in name), *exports]:
+        monkeypatch.setenv(name, value)
+    led = Settings(_env_file=None)
+    for name in ("kafka_bootstrap_servers", "kafka_security_protocol", "mongo_url", "mongo_database"):
+        assert getattr(led, name) == getattr(shown, name)
 
 
 @pytest.mark.servers
