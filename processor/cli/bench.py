@@ -37,8 +37,8 @@ def bench(
 
     Makes topics and a database of its own, produces statements, runs the loops of one process, and removes all of it,
     also when it is interrupted (a second time: it ends, and names what is left); the empty consumer group expires by
-    itself. It touches nothing that is there, but it
-    takes what CPU, disk and network the servers have: other users of them will notice.
+    itself. It touches nothing that is there, but it takes what CPU, disk and network the servers have: other users of
+    them will notice.
 
     Every statement that matches is a learner's first, and makes a document. Those of learners who have begun cost
     MongoDB more: their document is looked for, read and updated, and its event forgotten. Latency is timed at a third

@@ -42,7 +42,7 @@ NOT_ASKED = 70
 def time_to_end(settings: Settings) -> float:
     """Return how many seconds a process may take that was asked to end.
 
-    Its loops have SHUTDOWN_DEADLINE, then with HTTP_API the requests in hand as long again.
+    Its loops have SHUTDOWN_DEADLINE, and then with HTTP_API the requests in hand as long again.
     """
     return settings.shutdown_deadline * (2 if settings.http_api else 1) + LETTING_GO
 
