@@ -20,7 +20,7 @@ FLOORS = ("F-decode", "F-mongo")
 """What a workload is compared with, where it was measured beside it."""
 
 MEMORY = "10,000 journeys"
-"""The workload that is about memory; ours only."""
+"""The workload that is about memory."""
 
 Rates = Mapping[str, float]
 Costs = Mapping[str, Mapping[str, float]]
@@ -109,9 +109,7 @@ def _scales(scaling: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _peers(figures: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Of every workload, the peer that comes nearest; while one has no figure nobody knows that it is not that one."""
-    for workload in workloads(1):
-        if workload == MEMORY:
-            continue
+    for workload in (name for name, it in workloads(1).items() if not it.is_ours_alone):
         there = {peer: it for peer in figures["peers"] if (it := against(figures, peer, workload))}
         nearest = min(there, key=lambda peer: there[peer].rate, default=None)
         rate, by_cpu = there[nearest] if nearest else (None, None)

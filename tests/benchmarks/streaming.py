@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 from processor.settings import Settings
 from tests.benchmarks import statements
 from tests.benchmarks.floors import Floor, floor
-from tests.benchmarks.goals import MEMORY, judged
+from tests.benchmarks.goals import judged
 from tests.benchmarks.latency import SETTLING, latencies
 from tests.benchmarks.machine import Cores, pinned
 from tests.benchmarks.memory import flatness
@@ -147,14 +148,14 @@ class _Rounds:
 
         What fails is told and left out.
         """
-        usual = [workload for name, workload in self._workloads.items() if name != MEMORY]
+        usual = [workload for workload in self._workloads.values() if not workload.is_ours_alone]
         runs: dict[str, Run] = {}
         floors: dict[str, Floor] = {}
         ours = self._tried(OURS.name, lambda: self._run(OURS, usual, runs))
         if ours:
             self._tried("a floor", lambda: self._measure_floors(ours[0], runs, floors))
-        if number == 0:  # in a process of its own
-            self._tried(MEMORY, lambda: self._run(OURS, [self._workloads[MEMORY]], runs))
+        if number == 0:
+            self._measure_alone(runs)
         found: Found = {**runs, **floors}
         _say(_line(number, OURS.name, found))
         if everything := runs.get("everything matches"):
@@ -176,6 +177,11 @@ class _Rounds:
             self._failed.setdefault(what, reason)
             _say(f"  {what} failed, and is left out: {reason}")
             return None
+
+    def _measure_alone(self, runs: dict[str, Run]) -> None:
+        for name, workload in self._workloads.items():
+            if workload.is_ours_alone:
+                self._tried(name, partial(self._run, OURS, [workload], runs))
 
     def _measure_floors(self, settings: Settings, runs: Mapping[str, Run], found: dict[str, Floor]) -> None:
         for name, kinds in FLOORS.items():

@@ -11,7 +11,7 @@ import pytest
 
 from tests.benchmarks import __main__ as whole
 from tests.benchmarks import conditions, streaming
-from tests.benchmarks.goals import MEMORY, RATIOS, against, judged
+from tests.benchmarks.goals import RATIOS, against, judged
 from tests.benchmarks.machine import Cores
 from tests.benchmarks.saturation import Cost, Run
 from tests.benchmarks.streaming import Options, _Rounds
@@ -21,7 +21,7 @@ from tests.benchmarks.tables import tell
 from tests.benchmarks.workloads import Workload, settings_for, workloads
 from tests.servers import Servers
 
-WORKLOADS = [name for name in workloads(1) if name != MEMORY]
+WORKLOADS = [name for name, it in workloads(1).items() if not it.is_ours_alone]
 SERVERS = Servers("kafka:9092", "mongodb://mongo", "embedded")
 CORES = Cores(0, 0, 0)
 NEAREST, *OTHERS = PEERS
@@ -119,7 +119,7 @@ def test_what_stalls_is_told_and_all_else_is_found(rounds: _Rounds, capsys: pyte
     assert [found[name] for name in ("latency", "returning", "scaling", "flatness")] == [None] * 4
     assert found["failed"]["scaling"] == "it does not get on"
     assert found["failed"]["a floor"] == "/proc/7/stat"
-    assert found["subjects"][OURS.name].keys() == {*WORKLOADS, MEMORY}
+    assert found["subjects"][OURS.name].keys() == set(workloads(1))
     tell(found)
     assert "NO (not measured)" in capsys.readouterr().out
 
