@@ -148,7 +148,8 @@ class Settings(BaseSettings):
         0.25, description="Seconds that a promoter or relay rests that has found less than a batch, unless it is woken."
     )
     journeys_poll: Seconds = Field(
-        10.0, description="Seconds between two looks at the journeys without a change stream."
+        10.0,
+        description="Seconds between two looks at the journeys where MongoDB does not tell that they were written.",
     )
     recalculate_from: Literal["statements", "topic"] = Field(
         "statements",

@@ -55,7 +55,7 @@ async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: flo
 
 
 async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel what is left. Twice, as PyMongo closes a change stream in an orderly way, a server that is away or not."""
+    """Cancel what is left. Twice, as what closes something in an orderly way may take the first for itself."""
     left = set(tasks)
     for _ in range(2):
         for task in left:

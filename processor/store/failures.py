@@ -104,12 +104,13 @@ def translated() -> Iterator[None]:
                 f"MongoDB: {index}: this unique index is none of ours and refuses what we write; drop it, or make it "
                 "partial, so that it leaves our documents out"
             ) from error
-        if _is_passing(error):
+        if is_passing(error):
             raise StoreUnavailable(f"MongoDB: {_short(error)}") from error
         raise
 
 
-def _is_passing(error: OperationFailure) -> bool:
+def is_passing(error: OperationFailure) -> bool:
+    """Tell whether waiting mends what a server has answered."""
     if isinstance(error, BulkWriteError):
         return is_passing_bulk(error)
     return error.code in _PASSING or error.has_error_label("RetryableWriteError")

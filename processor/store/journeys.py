@@ -2,27 +2,29 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import bson
-import structlog
 from bson import ObjectId
 from pymongo import DESCENDING, ReplaceOne
-from pymongo.asynchronous.change_stream import AsyncCollectionChangeStream
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from processor.store.connect import JOURNEYS, PROGRESSES, Database, Document
-from processor.store.failures import translated
+from processor.store.connect import JOURNEYS, PROGRESSES, Database
+from processor.store.failures import is_passing, translated
 from processor.store.updates import REPLAY, Filter
 
 MOMENT = 1.0
-"""Seconds that `changed` waits at most, so that whoever asks can stop."""
+"""Seconds from one look at the count to the next."""
 
 TRUST = 30
-"""Polling intervals after which the journeys are read again even if the change stream said nothing."""
+"""Polling intervals after which the journeys are read again even if nothing was written."""
 
+COUNT: Final[Sequence[Mapping[str, Any]]] = [{"$collStats": {"latencyStats": {}}}]
+"""Asks how many writes a collection had since the server was started."""
+
+Written = tuple[Any, ...] | None
+"""The server's process, and what it has counted; None where that is not told."""
 
 BATCH = 500
 """Journeys per answer of the server: an answer is decoded in one go, and 16 MB of them would hold everything up."""
@@ -93,29 +95,33 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 class MongoJourneyCatalog:
-    """The journeys of one database. Changes are heard through a change stream; without one, looked for."""
+    """The journeys of one database. A server counts what is written to a collection: that count is looked at.
 
-    def __init__(self, database: Database, *, poll: float = 10.0) -> None:
+    Not a change stream, which reads all that is written to the whole server, for each process (DECISIONS.md, 111).
+    """
+
+    def __init__(self, database: Database, *, poll: float = 10.0, moment: float = MOMENT) -> None:
         self._journeys = database[JOURNEYS]
         self._majority = database[JOURNEYS].with_options(read_concern=ReadConcern("majority"))
         self._poll = poll
-        self._looked = float("-inf")
-        self._stream: AsyncCollectionChangeStream[Document] | None = None
+        self._moment = moment
+        self._written: Written = None
+        self._look_at = float("-inf")
 
     async def load(self) -> Sequence[Mapping[str, Any]]:
         """Return every journey document. What changes from here on is heard by `changed`.
 
-        Only what a majority has, as the change stream tells: nothing is folded under a version that is rolled back. And
-        all that was there when it is asked: a new primary may take a moment to learn what a majority has (trap 7).
+        Only what a majority has: nothing is folded under a version that is rolled back. And all that was there when it
+        is asked: a new primary may take a moment to learn what a majority has (trap 7).
         """
-        await self._listen()
-        looking = asyncio.get_running_loop().time()
-        database = self._journeys.database
+        looking, database = asyncio.get_running_loop().time(), self._journeys.database
         with translated():
+            written = await self._count_written()  # before reading, so that no change falls in between
             async with database.client.start_session() as session:
                 await database.command("ping", session=session)  # tells the session the time to read after
                 journeys = await self._majority.find(batch_size=BATCH, session=session).to_list()
-        self._looked = looking
+        is_sure = written is not None and written == self._written
+        self._written, self._look_at = written, looking + self._poll * (TRUST if is_sure else 1)
         return journeys
 
     async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
@@ -127,52 +133,28 @@ class MongoJourneyCatalog:
                 )
 
     async def changed(self) -> bool:
-        """Wait a moment; tell whether a journey has changed, or whether it is time to look anyway.
+        """Wait a moment; tell whether journeys were written, or whether it is time to look anyway.
 
-        It is time after the polling interval when there is no change stream, and after thirty of them when there
-        is one: a stream that has fallen silent is not trusted for ever.
+        It is time one polling interval after what was written was read, as a transaction is counted before it is
+        committed; after thirty of them when nothing was: what no server counts ($merge, a collection that is renamed)
+        is found then. Where the server tells no count, it is time after each. Raises `StoreUnavailable`.
         """
-        stream = self._stream
-        patience = self._poll if stream is None else self._poll * TRUST
-        if asyncio.get_running_loop().time() - self._looked > patience:
+        if asyncio.get_running_loop().time() > self._look_at:
             return True
-        if stream is None:
-            await asyncio.sleep(min(self._poll, MOMENT))
+        await asyncio.sleep(min(self._poll, self._moment))
+        if self._written is None:
             return False
+        with translated():
+            return await self._count_written() != self._written
+
+    async def _count_written(self) -> Written:
+        """Return what another write makes another, on this server, as long as it runs; None where it is not told."""
         try:
-            heard = await _heard(stream)
-        except PyMongoError as error:
-            structlog.get_logger(__name__).warning("journey change stream lost, looking", error=str(error)[:200])
-            await self.close()
-            return True
-        if not stream.alive:  # the collection was dropped or renamed: nothing will ever come through this one
-            await self.close()
-            return True
-        return heard
-
-    async def close(self) -> None:
-        """Give the change stream back."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            with suppress(PyMongoError):
-                await stream.close()
-
-    async def _listen(self) -> None:
-        """Open the change stream before reading, so that no change falls in between. Without one, poll."""
-        if self._stream is not None:
-            return
-        try:
-            self._stream = await self._majority.watch(max_await_time_ms=int(MOMENT * 1000))
-        except PyMongoError as error:
-            structlog.get_logger(__name__).warning("no change stream, polling the journeys", error=str(error)[:200])
-
-
-async def _heard(stream: AsyncCollectionChangeStream[Document]) -> bool:
-    """Wait a moment for a change; one edit of many journeys costs one refresh, edits without end one a moment."""
-    if await stream.try_next() is None:
-        return False
-    now = asyncio.get_running_loop().time
-    enough = now() + MOMENT
-    while now() < enough and await stream.try_next() is not None:
-        pass
-    return True
+            hello = await self._journeys.database.command("hello")
+            counts = [it async for it in await self._journeys.aggregate(COUNT)]
+        except OperationFailure as error:
+            if is_passing(error):
+                raise
+            return None
+        process = hello.get("topologyVersion", {}).get("processId")
+        return process, *((it.get("host"), *it["latencyStats"]["writes"].values()) for it in counts)

@@ -30,6 +30,6 @@ class MemoryJourneyCatalog:
         self._database.journey_changes += 1
 
     async def changed(self) -> bool:
-        """Tell at once whether the journeys have changed; as a change stream does, it tells a change once."""
+        """Tell at once whether the journeys have changed; it tells a change once."""
         heard, self._heard = self._heard, self._database.journey_changes
         return heard != self._heard

@@ -1,15 +1,16 @@
-"""One contract for `ports.JourneyCatalog`: MongoDB's, with a change stream and by polling, and the one in memory."""
+"""One contract for `ports.JourneyCatalog`: MongoDB's, by its count of writes and by polling, and the one in memory."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import Callable
 
 import pytest
+from bson import ObjectId
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from processor.errors import StoreUnavailable
 from processor.ports.interfaces import JourneyCatalog
 from processor.store.connect import JOURNEYS, Database
-from processor.store.journeys import MongoJourneyCatalog
+from processor.store.journeys import TRUST, MongoJourneyCatalog
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.store import MemoryDatabase
 from tests.builders import a_journey
@@ -22,45 +23,38 @@ NEVER = 3600.0
 POLLS = 40
 
 
-class Deaf:
-    """A database that cannot be listened to: change streams are refused, as without the right to them."""
+class Mute:
+    """A database that does not tell what was written, as without the right to ask."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.journeys = database[JOURNEYS]
 
-    def __getitem__(self, name: str) -> "Deaf":
+    def __getitem__(self, name: str) -> "Mute":
         assert name == JOURNEYS
         return self
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.journeys, name)
 
-    def with_options(self, **_options: object) -> "Deaf":
+    def with_options(self, **_options: object) -> "Mute":
         return self
 
-    async def watch(self, **_options: object) -> None:
+    async def aggregate(self, _pipeline: object) -> None:
         raise OperationFailure("not authorized to execute command aggregate", 13)
 
 
 @pytest.fixture
-async def streaming(mongo_database: Database) -> AsyncIterator[Catalogs]:
-    async with AsyncExitStack() as stack:
-
-        def catalog() -> MongoJourneyCatalog:
-            made = MongoJourneyCatalog(mongo_database, poll=NEVER)
-            stack.push_async_callback(made.close)
-            return made
-
-        yield catalog
+def counting(mongo_database: Database) -> Catalogs:
+    return lambda: MongoJourneyCatalog(mongo_database, poll=NEVER, moment=0.01)
 
 
 @pytest.fixture
 def polling(mongo_database: Database) -> Catalogs:
-    return lambda: MongoJourneyCatalog(Deaf(mongo_database), poll=0.01)  # type: ignore[arg-type]
+    return lambda: MongoJourneyCatalog(Mute(mongo_database), poll=0.01)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", *(pytest.param(it, marks=pytest.mark.servers) for it in ("streaming", "polling"))])
+@pytest.fixture(params=["memory", *(pytest.param(it, marks=pytest.mark.servers) for it in ("counting", "polling"))])
 def catalogs(request: pytest.FixtureRequest) -> Catalogs:
     if request.param == "memory":
         memory = MemoryDatabase()
@@ -120,24 +114,26 @@ async def test_a_change_while_nobody_asks_is_heard_later(catalogs: Catalogs) -> 
     assert len(await mine.load()) == 3
 
 
-async def test_without_a_change_the_stream_says_nothing(streaming: Catalogs) -> None:
-    catalog = streaming()
+async def test_without_a_change_nothing_is_told(counting: Catalogs) -> None:
+    catalog = counting()
     await catalog.save([a_journey()])
     await catalog.load()
     assert not await catalog.changed()
 
 
-async def test_a_burst_of_changes_is_heard_once(streaming: Catalogs) -> None:
-    mine, theirs = streaming(), streaming()
+async def test_a_burst_of_changes_is_heard_once(counting: Catalogs) -> None:
+    mine, theirs = counting(), counting()
     await mine.load()
     await theirs.save([a_journey() for _ in range(50)])
     assert await heard(mine)
+    await mine.load()
     assert not await mine.changed()
 
 
-async def test_a_stream_that_is_over_is_opened_again(streaming: Catalogs, mongo_database: Database) -> None:
-    """Dropping the collection ends the stream without an error; what comes after it must be heard all the same."""
-    mine, theirs = streaming(), streaming()
+async def test_a_collection_that_is_dropped_and_made_anew_is_heard_of(
+    counting: Catalogs, mongo_database: Database
+) -> None:
+    mine, theirs = counting(), counting()
     await theirs.save([a_journey()])
     await mine.load()
     await mongo_database[JOURNEYS].drop()
@@ -148,38 +144,58 @@ async def test_a_stream_that_is_over_is_opened_again(streaming: Catalogs, mongo_
     assert len(await mine.load()) == 1
 
 
-async def test_a_stream_whose_cursor_is_lost_goes_on(streaming: Catalogs, mongo_database: Database) -> None:
-    mine, theirs = streaming(), streaming()
-    await mine.load()
-    await close_cursors(mongo_database)
-    await theirs.save([a_journey()])
-    assert await heard(mine)
+async def test_another_server_that_has_counted_the_same_means_looking(mongo_database: Database) -> None:
+    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER, moment=0.01)
+    await catalog.load()
+    assert not await catalog.changed()
+    assert catalog._written
+    catalog._written = (ObjectId(), *catalog._written[1:])
+    assert await catalog.changed()
 
 
-async def test_a_stream_that_breaks_means_looking_and_is_opened_again(
-    mongo_database: Database, streaming: Catalogs, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_transaction_commits_after_it_was_counted_is_looked_for_once_more(
+    mongo_database: Database,
 ) -> None:
-    async def broken() -> None:
-        raise OperationFailure("resume of change stream was not possible", 286)
+    catalog = MongoJourneyCatalog(mongo_database, poll=0.5, moment=0.01)
+    await catalog.save([a_journey()])
+    await catalog.load()
+    async with mongo_database.client.start_session() as session, await session.start_transaction():
+        await mongo_database[JOURNEYS].insert_one(a_journey(), session=session)
+        assert await heard(catalog)
+        assert len(await catalog.load()) == 1
+    assert not await catalog.changed()
+    await asyncio.sleep(0.5)
+    assert await catalog.changed()
+    assert len(await catalog.load()) == 2
 
-    mine = MongoJourneyCatalog(mongo_database, poll=NEVER)
-    await mine.load()
-    monkeypatch.setattr(mine._stream, "try_next", broken)
-    assert await mine.changed()
-    await mine.load()
-    await streaming().save([a_journey()])
-    assert await heard(mine)
-    await mine.close()
+
+async def test_what_no_server_counts_is_found_after_a_while(mongo_database: Database) -> None:
+    journeys, catalog = mongo_database[JOURNEYS], MongoJourneyCatalog(mongo_database, poll=0.005, moment=0.001)
+    await catalog.save([a_journey()])
+    for _ in range(2):
+        await catalog.load()
+    await (await journeys.aggregate([{"$set": {"description": "merged"}}, {"$merge": JOURNEYS}])).to_list()
+    assert not await catalog.changed()
+    await asyncio.sleep(TRUST * 0.005)
+    assert await catalog.changed()
+    [journey] = await catalog.load()
+    assert journey["description"] == "merged"
 
 
-async def close_cursors(database: Database) -> None:
-    """What a new primary has: it knows none of the cursors."""
-    operations = await database.client.admin.aggregate(
-        [{"$currentOp": {"idleCursors": True}}, {"$match": {"ns": f"{database.name}.{JOURNEYS}"}}]
-    )
-    cursors = [found["cursor"]["cursorId"] async for found in operations if "cursor" in found]
-    assert cursors
-    await database.command("killCursors", JOURNEYS, cursors=cursors)
+async def test_an_outage_is_told(mongo_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks waits it out, and asks again: what was written meanwhile is counted."""
+    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER, moment=0.01)
+    await catalog.load()
+
+    async def away(_pipeline: object) -> None:
+        raise ServerSelectionTimeoutError("no primary")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog._journeys, "aggregate", away)
+        with pytest.raises(StoreUnavailable):
+            await catalog.changed()
+    await catalog.save([a_journey()])
+    assert await catalog.changed()
 
 
 async def test_journeys_that_could_not_be_read_have_not_been_looked_at(
@@ -196,23 +212,14 @@ async def test_journeys_that_could_not_be_read_have_not_been_looked_at(
         with pytest.raises(StoreUnavailable):
             await catalog.load()
     assert await catalog.changed()
-    await catalog.close()
 
 
 async def test_a_version_that_could_be_rolled_back_is_not_loaded_nor_one_passed_over(mongo_database: Database) -> None:
     catalog = MongoJourneyCatalog(mongo_database, poll=NEVER)
     await catalog.save([a_journey()])
     [read] = await profiled(mongo_database, catalog.load(), JOURNEYS)
-    await catalog.close()
     assert read["readConcern"]["level"] == "majority"
     assert read["readConcern"]["afterClusterTime"] >= read["command"]["$clusterTime"]["clusterTime"]
-
-
-async def test_a_stream_that_is_silent_is_not_trusted_for_ever(mongo_database: Database) -> None:
-    catalog = MongoJourneyCatalog(mongo_database, poll=0.001)
-    await catalog.load()
-    assert await heard(catalog)
-    await catalog.close()
 
 
 def _by_id(journey: object) -> str:

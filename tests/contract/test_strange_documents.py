@@ -161,7 +161,6 @@ async def test_a_journey_with_such_a_date_is_heard_of_and_loaded_or_set_aside_al
     await mongo_database[JOURNEYS].insert_many([{**the_journey(a_waypoint(0, "a")), **changes}, a_journey(_id=fine)])
     assert await heard(catalog)
     index, _ = index_journeys(await catalog.load(), {})
-    await catalog.close()
     assert fine in index.journeys
     assert (JOURNEY in index.journeys) == (fault is None)
     assert (fault or "") in index.broken.get(JOURNEY, "")
@@ -177,7 +176,6 @@ async def test_text_that_is_not_utf_8_ends_nothing(mongo_database: Database) -> 
     assert record.document["odd"] == "te\N{REPLACEMENT CHARACTER}t"
     catalog = MongoJourneyCatalog(mongo_database, poll=3600)
     index, _ = index_journeys(await catalog.load(), {})
-    await catalog.close()
     assert list(index.journeys) == [JOURNEY]
 
 

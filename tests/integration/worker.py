@@ -44,7 +44,6 @@ async def main(is_freezing: bool) -> None:
         worker = Promoter(Promoting(store, journeys, FoldingPolicy(), around, leasing, Handover(leasing)))
         while not await worker.step():
             await around.pause(0.1)
-        await catalog.close()
     read = around.metrics.registry.get_sample_value
     sys.stdout.write(f"{read('journey_progress_promotions_total'):g} {read('journey_progress_fenced_total'):g}\n")
 

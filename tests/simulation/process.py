@@ -107,7 +107,7 @@ class SkewedClock:
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """How long an idle loop rests. `has_ears`: the process hears of edited journeys at once, by a change stream."""
+    """How long an idle loop rests. `has_ears`: the process hears of edited journeys at once."""
 
     watch: float
     other: float
