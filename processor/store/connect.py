@@ -70,7 +70,11 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 def _client(url: str, name: str, milliseconds: int) -> AsyncMongoClient[Document]:
-    """Make the client; an option that PyMongo would only warn of, and then ignore, is a fault like any other."""
+    """Make the client; an option that PyMongo would only warn of, and then ignore, is a fault like any other.
+
+    It repeats no write that failed: to do it again is our business, and harmless. And mongod writes down each single
+    update that might come again, a fifth of what it costs (DECISIONS.md, 112).
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
@@ -80,6 +84,7 @@ def _client(url: str, name: str, milliseconds: int) -> AsyncMongoClient[Document
                 serverSelectionTimeoutMS=milliseconds,
                 connectTimeoutMS=milliseconds,
                 socketTimeoutMS=milliseconds,
+                retryWrites=False,
             )
     except (ConfigurationError, ValueError, OSError, UserWarning) as error:
         raise InvalidSettings(

@@ -116,7 +116,7 @@ async def _read(consumer: AIOKafkaConsumer, most: int, count: int, use: Callable
 
 def _write(settings: Settings, warm_up: int, count: int, mongod: int) -> Spent:
     concern = WriteConcern("majority", j=True)
-    with MongoClient[dict[str, Any]](settings.mongo_url.get_secret_value()) as client:
+    with MongoClient[dict[str, Any]](settings.mongo_url.get_secret_value(), retryWrites=False) as client:
         progresses = client.get_database(f"{settings.mongo_database}_floor", write_concern=concern)[PROGRESSES]
         progresses.create_indexes(INDEXES[PROGRESSES])
         writes = _writes(warm_up + count)

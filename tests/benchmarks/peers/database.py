@@ -20,7 +20,7 @@ from tests.benchmarks.peers.job import Document
 def open_synchronously(settings: Settings) -> Iterator[tuple[list[Document], Collection[Document]]]:
     """Yield the journeys, and the collection of progress documents with the same indexes as ours."""
     options: CodecOptions[Document] = CodecOptions(tz_aware=True)
-    with MongoClient[Document](settings.mongo_url.get_secret_value()) as client:
+    with MongoClient[Document](settings.mongo_url.get_secret_value(), retryWrites=False) as client:
         database = client.get_database(settings.mongo_database, options, write_concern=WriteConcern("majority", j=True))
         database[PROGRESSES].create_indexes(INDEXES[PROGRESSES])
         yield database[JOURNEYS].find().to_list(), database[PROGRESSES]
