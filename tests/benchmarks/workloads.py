@@ -83,9 +83,9 @@ def workloads(scale: float) -> dict[str, Workload]:
             10_000,
             is_ours_alone=True,
         ),
-        Workload(  # the warm-up begins the documents of all of them
+        Workload(  # the warm-up begins the documents of all of them, and goes on with each once
             "all have begun",
-            *(5 * 10**7, WARM_UP, several(24_000)),
+            *(5 * 10**7, 2 * WARM_UP, several(24_000)),
             lambda n: n % WARM_UP,
             lambda _: COUNTED,
             is_ours_alone=True,
