@@ -91,5 +91,5 @@ class JourneyCatalog(Protocol):
     async def changed(self) -> bool:
         """Wait a moment (a second at most); tell whether the collection has changed, or it is time to look.
 
-        A change may be told only once: who hears of it has to load, however often that takes.
+        A change may be told only once: who hears of it has to load, however often that takes. Raises `Unavailable`.
         """

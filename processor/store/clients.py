@@ -7,7 +7,7 @@ from typing import Any
 from bson import ObjectId
 
 from processor.store.connect import CLIENTS, Database
-from processor.store.failures import translated
+from processor.store.failures import insert_once, translated
 
 
 class MongoClients:
@@ -30,8 +30,7 @@ class MongoClients:
 
     async def insert(self, client: Mapping[str, Any]) -> None:
         """Insert a client."""
-        with translated():
-            await self._clients.insert_one(dict(client))
+        await insert_once(self._clients, client)
 
     async def all(self) -> Sequence[Mapping[str, Any]]:
         """Return every client, without secrets."""

@@ -1,14 +1,16 @@
 """What PyMongo's errors mean for us: the one place where they are translated."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any
 
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
+    DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -44,6 +46,14 @@ class Passing(IntEnum):
     EXCEEDED_TIME_LIMIT = 262
     TEMPORARILY_UNAVAILABLE = 365
     TRANSACTION_TOO_LARGE_FOR_CACHE = 388
+    RESOURCE_EXHAUSTED = 402
+    POOLED_CONNECTION_ACQUISITION_EXCEEDED_TIME_LIMIT = 407
+    UPDATES_STILL_PENDING = 412
+    ADMISSION_QUEUE_OVERFLOW = 433
+    RATE_LIMIT_EXCEEDED = 449
+    POOLED_CONNECTION_ACQUISITION_REJECTED = 450
+    INTERRUPTED_DUE_TO_RESHARDING_CRITICAL_SECTION = 453
+    INGRESS_REQUEST_RATE_LIMIT_EXCEEDED = 462
     SOCKET_EXCEPTION = 9001
     NOT_WRITABLE_PRIMARY = 10107
     INTERRUPTED_AT_SHUTDOWN = 11600
@@ -51,6 +61,12 @@ class Passing(IntEnum):
     INTERRUPTED_DUE_TO_REPL_STATE_CHANGE = 11602
     NOT_PRIMARY_NO_SECONDARY_OK = 13435
     NOT_PRIMARY_OR_SECONDARY = 13436
+    RETRIABLE_REMOTE_COMMAND_FAILURE = 91331
+    INTERRUPTED_DUE_TO_FCV_CHANGE = 10045600
+
+
+LABELS = ("RetryableError", "SystemOverloadedError", "RetryableWriteError")
+"""By what a server says of a failure that waiting helps; the last only to a driver that repeats writes."""
 
 
 class Refusal(IntEnum):
@@ -113,7 +129,7 @@ def is_passing(error: OperationFailure) -> bool:
     """Tell whether waiting mends what a server has answered."""
     if isinstance(error, BulkWriteError):
         return is_passing_bulk(error)
-    return error.code in _PASSING or error.has_error_label("RetryableWriteError")
+    return error.code in _PASSING or any(map(error.has_error_label, LABELS))
 
 
 def is_passing_bulk(error: BulkWriteError) -> bool:
@@ -162,6 +178,19 @@ def refused(error: BulkWriteError) -> list[int]:
 def _failures(error: BulkWriteError) -> Sequence[Mapping[str, Any]]:
     failures: Sequence[Mapping[str, Any]] = error.details.get("writeErrors", [])
     return failures
+
+
+async def insert_once(collection: AsyncCollection[dict[str, Any]], document: Mapping[str, Any]) -> None:
+    """Insert a document that has its `_id`; once more where it is unknown whether that was done.
+
+    For what somebody would otherwise do again by hand, under another `_id`. Raises what `translated` does.
+    """
+    try:
+        with translated():
+            await collection.insert_one(dict(document))
+    except StoreUnavailable:
+        with translated(), suppress(DuplicateKeyError):  # the first one was done
+            await collection.insert_one(dict(document))
 
 
 def _is_there(entry: Mapping[str, Any]) -> bool:

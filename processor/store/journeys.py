@@ -10,8 +10,9 @@ from pymongo import DESCENDING, ReplaceOne
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
+from processor.errors import StoreUnavailable
 from processor.store.connect import JOURNEYS, PROGRESSES, Database
-from processor.store.failures import is_passing, translated
+from processor.store.failures import insert_once, is_passing, translated
 from processor.store.updates import REPLAY, Filter
 
 MOMENT = 1.0
@@ -52,8 +53,7 @@ class MongoJourneyWriter:
 
     async def insert(self, journey: Mapping[str, Any]) -> None:
         """Insert a journey."""
-        with translated():
-            await self._journeys.insert_one(dict(journey))
+        await insert_once(self._journeys, journey)
 
     async def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Write the fields that differ, unless somebody was faster; see `ports.JourneyWriter.change`."""
@@ -106,6 +106,7 @@ class MongoJourneyCatalog:
         self._poll = poll
         self._moment = moment
         self._written: Written = None
+        self._since = float("-inf")
         self._look_at = float("-inf")
 
     async def load(self) -> Sequence[Mapping[str, Any]]:
@@ -120,8 +121,10 @@ class MongoJourneyCatalog:
             async with database.client.start_session() as session:
                 await database.command("ping", session=session)  # tells the session the time to read after
                 journeys = await self._majority.find(batch_size=BATCH, session=session).to_list()
-        is_sure = written is not None and written == self._written
-        self._written, self._look_at = written, looking + self._poll * (TRUST if is_sure else 1)
+        if written is None or written != self._written:
+            self._written, self._since = written, looking
+        is_sure = looking - self._since > self._poll
+        self._look_at = looking + self._poll * (TRUST if is_sure else 1)
         return journeys
 
     async def save(self, journeys: Sequence[Mapping[str, Any]]) -> None:
@@ -137,15 +140,20 @@ class MongoJourneyCatalog:
 
         It is time one polling interval after what was written was read, as a transaction is counted before it is
         committed; after thirty of them when nothing was: what no server counts ($merge, a collection that is renamed)
-        is found then. Where the server tells no count, it is time after each. Raises `StoreUnavailable`.
+        is found then. Where the server tells no count, it is time after each, and it is after an outage: another server
+        may have counted meanwhile. Raises `StoreUnavailable`.
         """
         if asyncio.get_running_loop().time() > self._look_at:
             return True
         await asyncio.sleep(min(self._poll, self._moment))
         if self._written is None:
             return False
-        with translated():
-            return await self._count_written() != self._written
+        try:
+            with translated():
+                return await self._count_written() != self._written
+        except StoreUnavailable:
+            self._look_at = float("-inf")
+            raise
 
     async def _count_written(self) -> Written:
         """Return what another write makes another, on this server, as long as it runs; None where it is not told."""
@@ -156,5 +164,9 @@ class MongoJourneyCatalog:
             if is_passing(error):
                 raise
             return None
-        process = hello.get("topologyVersion", {}).get("processId")
-        return process, *((it.get("host"), *it["latencyStats"]["writes"].values()) for it in counts)
+        writes = [(it.get("host"), *it.get("latencyStats", {}).get("writes", {}).values()) for it in counts]
+        if not writes or not all(count for _, *count in writes):
+            return None
+        if hello.get("msg") == "isdbgrid":  # any of several mongos; of the shards, the hosts and counts tell
+            return tuple(sorted(writes))
+        return hello.get("topologyVersion", {}).get("processId"), hello.get("electionId"), *writes

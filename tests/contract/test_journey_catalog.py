@@ -1,7 +1,7 @@
 """One contract for `ports.JourneyCatalog`: MongoDB's, by its count of writes and by polling, and the one in memory."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from bson import ObjectId
@@ -121,15 +121,6 @@ async def test_without_a_change_nothing_is_told(counting: Catalogs) -> None:
     assert not await catalog.changed()
 
 
-async def test_a_burst_of_changes_is_heard_once(counting: Catalogs) -> None:
-    mine, theirs = counting(), counting()
-    await mine.load()
-    await theirs.save([a_journey() for _ in range(50)])
-    assert await heard(mine)
-    await mine.load()
-    assert not await mine.changed()
-
-
 async def test_a_collection_that_is_dropped_and_made_anew_is_heard_of(
     counting: Catalogs, mongo_database: Database
 ) -> None:
@@ -149,8 +140,43 @@ async def test_another_server_that_has_counted_the_same_means_looking(mongo_data
     await catalog.load()
     assert not await catalog.changed()
     assert catalog._written
-    catalog._written = (ObjectId(), *catalog._written[1:])
-    assert await catalog.changed()
+    for place in (0, 1):  # another process, another election
+        before = catalog._written
+        catalog._written = (*before[:place], ObjectId(), *before[place + 1 :])
+        assert await catalog.changed()
+        catalog._written = before
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_told"),
+    [
+        ([{"host": "a", "latencyStats": {"writes": {"latency": 5, "ops": 1}}}], True),
+        ([], False),
+        ([{"host": "a"}], False),
+        ([{"host": "a", "latencyStats": {}}], False),
+    ],
+)
+async def test_what_several_mongos_tell_of_the_shards_is_one_count(
+    mongo_database: Database, monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, object]], *, is_told: bool
+) -> None:
+    """Each has a process of its own, and any may answer. What tells no count is looked at after each interval."""
+    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER, moment=0.01)
+
+    async def hello(_name: str) -> dict[str, object]:
+        return {"msg": "isdbgrid", "topologyVersion": {"processId": ObjectId()}}
+
+    async def told(answers: list[dict[str, object]]) -> AsyncIterator[dict[str, object]]:
+        for answer in answers:
+            yield answer
+
+    async def aggregate(_pipeline: object) -> AsyncIterator[dict[str, object]]:
+        return told(answers)
+
+    monkeypatch.setattr(catalog._journeys.database, "command", hello)
+    monkeypatch.setattr(catalog._journeys, "aggregate", aggregate)
+    first, second = [await catalog._count_written() for _ in range(2)]
+    assert first == second
+    assert (first is not None) == is_told
 
 
 async def test_what_a_transaction_commits_after_it_was_counted_is_looked_for_once_more(
@@ -162,7 +188,8 @@ async def test_what_a_transaction_commits_after_it_was_counted_is_looked_for_onc
     async with mongo_database.client.start_session() as session, await session.start_transaction():
         await mongo_database[JOURNEYS].insert_one(a_journey(), session=session)
         assert await heard(catalog)
-        assert len(await catalog.load()) == 1
+        for _ in range(2):  # whoever else needs them
+            assert len(await catalog.load()) == 1
     assert not await catalog.changed()
     await asyncio.sleep(0.5)
     assert await catalog.changed()
@@ -170,13 +197,14 @@ async def test_what_a_transaction_commits_after_it_was_counted_is_looked_for_onc
 
 
 async def test_what_no_server_counts_is_found_after_a_while(mongo_database: Database) -> None:
-    journeys, catalog = mongo_database[JOURNEYS], MongoJourneyCatalog(mongo_database, poll=0.005, moment=0.001)
+    journeys, catalog = mongo_database[JOURNEYS], MongoJourneyCatalog(mongo_database, poll=0.05, moment=0.001)
     await catalog.save([a_journey()])
-    for _ in range(2):
-        await catalog.load()
+    await catalog.load()
+    await asyncio.sleep(0.1)
+    await catalog.load()
     await (await journeys.aggregate([{"$set": {"description": "merged"}}, {"$merge": JOURNEYS}])).to_list()
     assert not await catalog.changed()
-    await asyncio.sleep(TRUST * 0.005)
+    await asyncio.sleep(TRUST * 0.05)
     assert await catalog.changed()
     [journey] = await catalog.load()
     assert journey["description"] == "merged"
@@ -202,7 +230,9 @@ async def test_journeys_that_could_not_be_read_have_not_been_looked_at(
     mongo_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else an outage at the wrong moment would cost a whole polling interval."""
-    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER)
+    catalog = MongoJourneyCatalog(mongo_database, poll=NEVER, moment=0.01)
+    await catalog.load()
+    await mongo_database[JOURNEYS].insert_one(a_journey())
 
     def unavailable(**_: object) -> None:
         raise ServerSelectionTimeoutError("no primary")

@@ -95,6 +95,12 @@ async def test_a_url_that_cannot_be_used_names_the_setting(settings: Settings, u
     assert not any(piece in str(raised.value) for piece in ("s3", "cret", "ana"))
 
 
+async def test_no_write_is_repeated_by_the_driver_whatever_the_url_says(settings: Settings) -> None:
+    """As Atlas writes its addresses; it would cost mongod a fifth more."""
+    async with open_database(at_url(settings, "mongodb://127.0.0.1:1/?retryWrites=true&w=majority")) as database:
+        assert not database.client.options.retry_writes
+
+
 @pytest.mark.parametrize("name", ["a.b", "a b", "x" * 64])
 async def test_a_database_that_cannot_be_names_the_setting(settings: Settings, name: str) -> None:
     with pytest.raises(InvalidSettings, match=r"^JOURNEY_PROGRESS_MONGO_DATABASE cannot be used: "):

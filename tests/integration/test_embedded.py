@@ -133,13 +133,6 @@ async def test_mongo_has_transactions_and_majority_reads(database: AsyncDatabase
     assert [document["_id"] async for document in durable.find().sort("_id")] == [1, 2]
 
 
-async def test_mongo_has_change_streams(database: AsyncDatabase[dict[str, object]]) -> None:
-    async with await database.things.watch() as changes, asyncio.timeout(DEADLINE):
-        await database.things.insert_one({"_id": 1})
-        change = await changes.next()
-    assert (change["operationType"], change["fullDocument"]) == ("insert", {"_id": 1})
-
-
 @pytest.mark.servers
 @needs_embedded
 async def test_trap_8_nothing_is_left_of_what_was_stopped() -> None:

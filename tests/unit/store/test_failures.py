@@ -22,7 +22,7 @@ from pymongo.errors import (
 )
 
 from processor.errors import InvalidSettings, JourneyProgressError, Misfit, StoreUnavailable
-from processor.store.failures import is_only_duplicates, too_large, translated
+from processor.store.failures import LABELS, insert_once, is_only_duplicates, too_large, translated
 
 UNMET = {"code": 64, "errmsg": "waiting for replication timed out"}
 
@@ -69,8 +69,10 @@ def outcome(error: PyMongoError) -> BaseException:
         WriteConcernError("not enough data-bearing nodes", 100),
         OperationFailure("stepped down", 189),
         OperationFailure("could not find host matching read preference", 133),
-        OperationFailure("anything", 1, {"errorLabels": ["RetryableWriteError"]}),
+        *(OperationFailure("anything", 1, {"errorLabels": [label]}) for label in LABELS),
+        OperationFailure("over the limit", 462),
         a_bulk_error(112, 189),
+        a_bulk_error(433, 407),
         a_bulk_error(388),  # a large document, and a cache with little room for what is not written yet
         a_bulk_error(11000),
         a_bulk_error(unmet=True),
@@ -140,3 +142,32 @@ def test_i1_duplicates_are_only_that_when_the_write_concern_was_met() -> None:
     assert not too_large(a_bulk_error(10334, FOREIGN))
     assert not is_only_duplicates(a_bulk_error(11000, unmet=True))
     assert not is_only_duplicates(a_bulk_error(unmet=True))
+
+
+class Lossy:
+    """A collection whose answers are these failures, one after the other, and then none."""
+
+    def __init__(self, *failures: PyMongoError) -> None:
+        self.failures = list(failures)
+        self.inserted: list[object] = []
+
+    async def insert_one(self, document: object) -> None:
+        self.inserted.append(document)
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+LOST, THERE = AutoReconnect("connection closed"), DuplicateKeyError("E11000", 11000, {"keyPattern": {"_id": 1}})
+
+
+@pytest.mark.parametrize("failures", [[], [LOST], [LOST, THERE]])
+async def test_what_may_have_been_inserted_is_inserted_once_more_and_there_once(failures: list[PyMongoError]) -> None:
+    lossy = Lossy(*failures)
+    await insert_once(lossy, {"_id": 1})  # type: ignore[arg-type]
+    assert lossy.inserted == [{"_id": 1}] * (1 + len(failures[:1]))
+
+
+@pytest.mark.parametrize(("failures", "error"), [([LOST, LOST], StoreUnavailable), ([THERE], DuplicateKeyError)])
+async def test_what_cannot_be_inserted_is_told(failures: list[PyMongoError], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await insert_once(Lossy(*failures), {"_id": 1})  # type: ignore[arg-type]
