@@ -61,19 +61,19 @@ def values(workload: Workload) -> Sequence[bytes]:
 
 
 def workloads(scale: float) -> dict[str, Workload]:
-    """Return the workloads by name; `scale` 1 measures ours for a second at least."""
+    """Return the workloads by name; `scale` 1 measures ours for about a second at least."""
 
     def several(count: int) -> int:
         return int(count * scale)
 
     known = COMPLETED_LEARNERS
     every = [
-        Workload("nothing matches", 0, WARM_UP, several(360_000), lambda n: n % 5_000, lambda _: None, shorter=2),
-        Workload("5 % match", 10**7, WARM_UP, several(160_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
+        Workload("nothing matches", 0, WARM_UP, several(240_000), lambda n: n % 5_000, lambda _: None, shorter=4),
+        Workload("5 % match", 10**7, WARM_UP, several(120_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
         Workload("everything matches", 2 * 10**7, WARM_UP, several(16_000), lambda n: n, lambda _: COUNTED),
         Workload("bursts of 20", 3 * 10**7, WARM_UP, several(48_000), lambda n: n // BURST, lambda _: COUNTED),
         Workload(
-            "completed", 4 * 10**7, WARM_UP, several(360_000), lambda n: n % known, lambda _: COMPLETING, shorter=6
+            "completed", 4 * 10**7, WARM_UP, several(240_000), lambda n: n % known, lambda _: COMPLETING, shorter=12
         ),
         Workload(
             "10,000 journeys",
@@ -85,7 +85,7 @@ def workloads(scale: float) -> dict[str, Workload]:
         ),
         Workload(  # the warm-up begins the documents of all of them, and goes on with each once
             "all have begun",
-            *(5 * 10**7, 2 * WARM_UP, several(24_000)),
+            *(5 * 10**7, 2 * WARM_UP, several(12_000)),
             lambda n: n % WARM_UP,
             lambda _: COUNTED,
             is_ours_alone=True,
