@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 SEEDS ?= 500
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 # What touches Kafka: `make test-apache` does not judge MongoDB and HTTP a second time.
 KAFKA_TESTS := tests/chaos tests/acceptance tests/integration --ignore=tests/integration/api \
@@ -73,10 +74,10 @@ docs: install ## write the generated pages and schemas again
 	$(BIN)/python -m schemas.export
 
 lock: install ## resolve the dependencies again, with hashes and without index addresses
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra http --extra embedded --extra test --extra bench --extra dev pyproject.toml -o requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --extra peers pyproject.toml -o requirements-peers.lock
-	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --constraint requirements-dev.lock - -o requirements-build.lock
+	$(LOCK) --extra http pyproject.toml -o requirements.lock
+	$(LOCK) --extra http --extra embedded --extra test --extra bench --extra dev pyproject.toml -o requirements-dev.lock
+	$(LOCK) --extra peers pyproject.toml -o requirements-peers.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | $(LOCK) --constraint requirements-dev.lock - -o requirements-build.lock
 
 clean: ## remove what was made here
 	rm -rf .venv .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/apache/jars bench-results
