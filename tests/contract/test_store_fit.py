@@ -1,22 +1,20 @@
 """What a server has to be, and what is said of one that is not, asked of real ones."""
 
 import gc
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from pymongo import ReadPreference
 
-from processor.embedded.process import ServerProcess, answers, free_port
-from processor.embedded.servers import mongod_program
-from processor.errors import EmbeddedUnavailable, InvalidSettings, Misfit, StoreUnavailable
+from processor.embedded.process import free_port
+from processor.errors import InvalidSettings, Misfit, StoreUnavailable
 from processor.settings import Settings
 from processor.store.connect import Database, check_fit, open_database
 from processor.store.indexes import ensure_indexes
 from processor.store.progress import MongoProgressStore
 from tests.builders import at
+from tests.mongods import a_mongod
 from tests.servers import Servers
 
 # PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
@@ -37,16 +35,8 @@ def at_url(settings: Settings, url: str, seconds: float = 5) -> Settings:
 @pytest.fixture(scope="session")
 def standalone() -> Iterator[str]:
     """A mongod that is no replica set."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(suffix=".journey-progress") as directory:
-        try:
-            command = [str(mongod_program()), "--dbpath", directory, "--port", str(port), "--bind_ip", "127.0.0.1"]
-        except EmbeddedUnavailable as unavailable:
-            pytest.skip(str(unavailable))
-        process = ServerProcess("mongod", [*command, "--nounixsocket"], Path(directory), lambda: answers(port))
-        process.start()
+    with a_mongod() as port:
         yield f"mongodb://127.0.0.1:{port}/"
-        process.stop()
 
 
 async def test_the_servers_of_the_tests_are_fit(settings: Settings) -> None:

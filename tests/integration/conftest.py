@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pymongo import MongoClient
 
-from tests.integration.mongods import a_mongod
+from tests.mongods import a_mongod
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from processor.recalculating import foresee_recalculation
 from processor.settings import Settings
 from processor.store.connect import JOURNEYS, PROGRESSES, STATEMENTS, open_database
 from schemas.journey import journey_document, journey_from
-from tests.integration.mongods import a_mongod
+from tests.mongods import a_mongod
 from tests.servers import Servers
 from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
 
