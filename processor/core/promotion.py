@@ -6,9 +6,7 @@ Promoting a promoted document decides nothing.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from heapq import nsmallest
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from processor.core.changes import Change, changes_between
 from processor.core.completions import TIMESTAMP, attempt_to, attempts_from, items_from, items_to, summary
@@ -16,8 +14,9 @@ from processor.core.evidence import Item, Key, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.policy import UNLIMITED, FoldingPolicy
-from processor.core.retraction import evidence_left, retractions_in
+from processor.core.retraction import evidence_left
 from processor.core.spilling import Away, Spilling, count_of, joined, sealed_part, spill, split
+from processor.core.taking import Taken, listed_in, taken
 from schemas.progress import public_state
 from schemas.rendering import to_json
 
@@ -41,18 +40,6 @@ def is_held_back(document: Mapping[str, Any]) -> bool:
     return sum(len(entry["data"]) for entry in document["processing"].get("outbox", ())) > OUTBOX_BYTES
 
 
-class _Taken(NamedTuple):
-    """What a promotion takes in of a document: what is pending, of what was asked in a replay, and whether only a part.
-
-    `replayed` leaves with it; `asked` is all.
-    """
-
-    pending: Evidence
-    asked: tuple[Mapping[str, Any], ...] = ()
-    replayed: tuple[Mapping[str, Any], ...] = ()
-    is_partial: bool = False
-
-
 def promote(
     document: Mapping[str, Any],
     rules: JourneyRules | None,
@@ -67,9 +54,9 @@ def promote(
     """
     if rules is None or not rules.is_running:
         return Promotion(document["_id"], _news(document, {"waiting": True}))
-    listed = {key: entry["statements"] for key, entry in document["pendingProgress"].items()}
+    listed = listed_in(document)
     policy = policy.for_pending(sum(map(len, listed.values())))
-    return _promoted(document, _taken(document, listed, policy), rules, policy, now, tell)
+    return _promoted(document, taken(document, listed, policy.pending_limit), rules, policy, now, tell)
 
 
 def promote_at_once(
@@ -86,30 +73,18 @@ def promote_at_once(
     if any(len(items) > policy.pending_limit for items in found.values()):
         return None
     policy = policy.for_pending(sum(map(len, found.values())))
-    return _promoted(document, _Taken(found), rules, policy, now, tell_nobody)
-
-
-def _taken(
-    document: Mapping[str, Any], listed: Mapping[str, Sequence[Mapping[str, Any]]], policy: FoldingPolicy
-) -> _Taken:
-    asked = tuple(document["processing"].get("replay", ()))
-    pending, is_partial = _earliest(listed, policy.pending_limit)
-    if not (is_partial and asked):
-        return _Taken(pending, asked, asked, is_partial)
-    # What a recalculation has asked is done with the last part; but what it takes back, before any is counted.
-    replayed = retractions_in(asked)
-    return _Taken({} if replayed else pending, asked, replayed, is_partial)
+    return _promoted(document, Taken(found), rules, policy, now, tell_nobody)
 
 
 def _promoted(
     document: Mapping[str, Any],
-    taken: _Taken,
+    take: Taken,
     rules: JourneyRules,
     policy: FoldingPolicy,
     now: datetime,
     tell: Tell,
 ) -> Promotion:
-    processing, pending, asked = document["processing"], taken.pending, taken.asked
+    processing, pending, asked = document["processing"], take.pending, take.asked
     left = evidence_left(asked, rules.version)
     surplus = left({key: items_from(items) for key, items in processing.get("surplus", {}).items()})
     before = attempts_from(document["completions"])
@@ -157,9 +132,9 @@ def _promoted(
         removed=tuple(removed),
         event=event,
         dropped=dropped,
-        replayed=taken.replayed,
+        replayed=take.replayed,
         finished=finished,
-        is_partial=taken.is_partial,
+        is_partial=take.is_partial,
         segments=spilling.segments,
         named=spilling.named,
     )
@@ -169,23 +144,6 @@ def _news(document: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, An
     """Return those notes that are not in the document already."""
     known = document["processing"]
     return {key: value for key, value in notes.items() if known.get(key) != value}
-
-
-def _earliest(
-    listed: Mapping[str, Sequence[Mapping[str, Any]]], limit: int
-) -> tuple[dict[str, tuple[Item, ...]], bool]:
-    """Return what is pending, and whether only a part: of no waypoint more than `limit`, and of all the earliest.
-
-    Else what comes with the next part could be too late for what this one has completed (F1).
-    """
-    crowded = [entries for entries in listed.values() if len(entries) > limit]
-    if not crowded:
-        return {key: items_from(entries) for key, entries in listed.items()}, False
-    until = min(nsmallest(limit, (entry["timestamp"] for entry in entries))[-1] for entries in crowded)
-    early = {key: [entry for entry in entries if entry["timestamp"] <= until] for key, entries in listed.items()}
-    return {
-        key: items_from(sorted(entries, key=itemgetter("timestamp"))[:limit]) for key, entries in early.items()
-    }, True
 
 
 def _finished(rules: JourneyRules, attempts: Sequence[Attempt]) -> Key | None:
