@@ -1,7 +1,7 @@
 """The composition root: settings to running loops.
 
-It, `opening.py` and `policies.py` below it, and `operating.py` and `benching.py` above know stores and transports by
-name (pyproject.toml holds the rest to it).
+It, `opening.py` and `policies.py` below it, and `operating.py`, `grounds.py` and `benching.py` above know stores and
+transports by name (pyproject.toml holds the rest to it).
 """
 
 import asyncio

@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from processor import benching
-from processor.benching import Left, Plan, Told, grounds
+from processor.benching import Plan, Told
 from processor.cli.console import AsJson, print_json, print_table, run, settings_of, warn
 from processor.cli.interrupting import cancelled_by_signals, interruption_translated, second_signal
 from processor.cli.running import collect_seldom
 from processor.core.sample import Sample
 from processor.core.sizing import HEADROOM, Measured
+from processor.grounds import Left, grounds
 from processor.log import configure_logs
 from processor.settings import Settings
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from processor.benching import Left, Plan, Told
+from processor.benching import Plan, Told
 from processor.cli import bench
 from processor.cli.running import COLLECT_AFTER
 from processor.core.sizing import Measured
 from processor.errors import StoreUnavailable
+from processor.grounds import Left
 from processor.settings import PREFIX, Settings
 from tests.unit.cli.command import Command
 

@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 from pymongo.errors import OperationFailure
 
-from processor import benching
-from processor.benching import grounds
+from processor import grounds as the_grounds
 from processor.errors import BrokerUnavailable, InvalidInput
+from processor.grounds import grounds
 from processor.settings import Settings
 from processor.store.connect import Database
 
@@ -42,10 +42,10 @@ async def test_what_cannot_be_removed_is_told_with_the_mend_and_raises_nothing(m
     async def names() -> list[str]:
         return ["journeys"]
 
-    monkeypatch.setattr(benching, "delete_topics", away)
+    monkeypatch.setattr(the_grounds, "delete_topics", away)
     database = SimpleNamespace(name="measured", list_collection_names=names, drop_collection=refuse)
     left: list[str] = []
-    await benching._remove(grounds(THEIRS, "measured", 50_000), cast("Database", database), left.append)
+    await the_grounds._remove(grounds(THEIRS, "measured", 50_000), cast("Database", database), left.append)
     of_mongo, of_kafka = left
     assert "db.getSiblingDB('measured').dropDatabase()" in of_mongo
     assert "not authorized" in of_mongo
@@ -73,7 +73,7 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     async def delete(_: Settings) -> None:
         removed.set()
 
-    monkeypatch.setattr(benching, "delete_topics", delete)
+    monkeypatch.setattr(the_grounds, "delete_topics", delete)
     return removed
 
 
@@ -81,7 +81,7 @@ async def test_what_is_being_made_is_waited_for_and_then_removed(removed: asynci
     made, left = asyncio.Event(), list[str]()
     making = asyncio.create_task(_until(made))
     ours = grounds(THEIRS, "measured", 50_000)
-    clearing = asyncio.create_task(benching._clear_away(ours, EMPTIED, making, asyncio.Event(), left.append))
+    clearing = asyncio.create_task(the_grounds._clear_away(ours, EMPTIED, making, asyncio.Event(), left.append))
     await asyncio.sleep(0.05)
     assert not removed.is_set()
     made.set()
@@ -91,10 +91,12 @@ async def test_what_is_being_made_is_waited_for_and_then_removed(removed: asynci
 
 
 async def test_what_is_never_made_is_not_waited_for(removed: asyncio.Event, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benching, "MAKING", 0.05)
+    monkeypatch.setattr(the_grounds, "MAKING", 0.05)
     making, left = asyncio.create_task(_until(asyncio.Event())), list[str]()
     async with asyncio.timeout(10):
-        await benching._clear_away(grounds(THEIRS, "measured", 50_000), EMPTIED, making, asyncio.Event(), left.append)
+        await the_grounds._clear_away(
+            grounds(THEIRS, "measured", 50_000), EMPTIED, making, asyncio.Event(), left.append
+        )
     assert removed.is_set()
     assert making.cancelled()
     [told] = left
@@ -105,7 +107,7 @@ async def test_who_has_enough_is_told_what_may_be_left(removed: asyncio.Event) -
     making, enough, left = asyncio.create_task(_until(asyncio.Event())), asyncio.Event(), list[str]()
     enough.set()
     async with asyncio.timeout(10):
-        await benching._clear_away(grounds(THEIRS, "measured", 50_000), EMPTIED, making, enough, left.append)
+        await the_grounds._clear_away(grounds(THEIRS, "measured", 50_000), EMPTIED, making, enough, left.append)
     assert not removed.is_set()
     of_mongo, of_kafka = left
     assert "db.getSiblingDB('measured').dropDatabase()" in of_mongo
