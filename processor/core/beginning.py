@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from processor.core.document import empty_document
-from processor.core.evidence import Append, Promotion
+from processor.core.evidence import Append, Key, ProgressEvent
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
 from processor.core.promotion import promote_at_once
@@ -20,13 +20,16 @@ from processor.core.promotion import promote_at_once
 class Beginning(Struct, frozen=True):
     """A new document as it stands after its first promotion; the store adds the outbox and who publishes it.
 
-    `append` is what to do instead when somebody else was first; `promotion` is what was decided, under these `rules`.
+    `append` is what to do instead when somebody else was first. `event`, `finished` and `dropped` are the promotion's,
+    which was decided under these `rules`.
     """
 
     append: Append
     rules: JourneyRules
-    promotion: Promotion
     document: Mapping[str, Any]
+    event: ProgressEvent | None
+    finished: Key | None
+    dropped: Mapping[str, int]
 
 
 def begin(
@@ -52,7 +55,7 @@ def begin(
         "lockKey": lock_key,
         "processing": {name: value for name, value in processing.items() if value is not None},
     }
-    return Beginning(append, rules, promotion, document)
+    return Beginning(append, rules, document, promotion.event, promotion.finished, promotion.dropped)
 
 
 def new_document(append: Append, now: datetime) -> dict[str, Any]:

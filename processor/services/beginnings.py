@@ -9,10 +9,11 @@ from datetime import datetime
 
 from bson import ObjectId
 
-from processor.core.beginning import Beginning, begin
+from processor.core.beginning import Beginning
 from processor.core.evidence import Append
 from processor.core.fold import Outcome
 from processor.core.journey import JourneyRules
+from processor.core.mould import Moulds
 from processor.core.records import StatementRecord
 from processor.ports.progress import Evidence
 from processor.services.promoting import Promotes, Promoting
@@ -29,9 +30,10 @@ class Beginnings(Promotes):
     without asking whether they are there, until one is (DECISIONS 87).
     """
 
-    def __init__(self, promoting: Promoting, rest: Evidence | None = None) -> None:
+    def __init__(self, promoting: Promoting, rest: Evidence | None = None, moulds: Moulds | None = None) -> None:
         super().__init__(promoting)
         self._rest = rest or promoting.store
+        self._moulds = moulds or Moulds(promoting.policy)
         self._new_in_a_row = 0
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
@@ -81,7 +83,8 @@ class Beginnings(Promotes):
         beginnings: list[Beginning] = []
         others: list[Append] = []
         for append in appends:
-            if append.progress in missing and (new := begin(append, rules.get(append.journey), self._policy, key, now)):
+            is_new = append.progress in missing
+            if is_new and (new := self._moulds.begin(append, rules.get(append.journey), key, now)):
                 beginnings.append(new)
             else:
                 others.append(append)
@@ -94,11 +97,10 @@ class Beginnings(Promotes):
         if taken:
             self._new_in_a_row = 0
         landed = [it for it in beginnings if it.append.progress not in taken]
-        promotions = [it.promotion for it in landed]
-        self._handover.give(lease, {it.progress: (it.event,) for it in promotions if it.event})
+        self._handover.give(lease, {it.append.progress: (it.event,) for it in landed if it.event})
         for it in landed:
-            self._remember(it.rules, it.append.progress, it.append.owner.ident, it.promotion)
-        self._count(len(landed), promotions)
+            self._remember(it.rules, it.append.progress, it.append.owner.ident, it.finished)
+        self._count(len(landed), [it.dropped for it in landed])
         late = [it.append for it in beginnings if it.append.progress in taken]
         return await self._store.append(late, [], self._around.clock.now()) if late else 0
 

@@ -78,8 +78,8 @@ class Continuations(Promotes):
         if any(it.promotion.event for it in landed):
             self._handover.give(lease, events)
         for it in landed:
-            self._remember(it.rules, it.progress, it.ident, it.promotion)
-        self._count(len(landed), [it.promotion for it in landed])
+            self._remember(it.rules, it.progress, it.ident, it.promotion.finished)
+        self._count(len(landed), [it.promotion.dropped for it in landed])
         self._around.metrics.fenced.inc(len(overtaken))
         structlog.get_logger(__name__).info(
             "batch continued",

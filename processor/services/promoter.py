@@ -73,7 +73,7 @@ class Promoter(Promotes):
                 document = documents[promotion.progress]
                 owner = document.get("owner")  # one that was edited by hand may have none
                 ident = owner.get("ident") if isinstance(owner, dict) else None
-                self._remember(rules[document["journey"]], promotion.progress, ident, promotion)
+                self._remember(rules[document["journey"]], promotion.progress, ident, promotion.finished)
 
     async def _catch_up(self, claim: Claim) -> None:
         """Refresh the journeys if an ingester matched under a version that this snapshot does not know (trap 7)."""
@@ -135,7 +135,7 @@ class Promoter(Promotes):
 
     def _account(self, claim: Claim, promotions: list[Promotion], applied: Applied) -> None:
         self._around.metrics.fenced.inc(applied.fenced)
-        dropped = self._count(applied.landed, promotions)
+        dropped = self._count(applied.landed, [it.dropped for it in promotions])
         structlog.get_logger(__name__).info(
             "batch promoted",
             lockKey=claim.lock_key,

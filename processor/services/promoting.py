@@ -1,14 +1,14 @@
 """What promotes in a process has these in common, wherever the evidence comes from."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
 
-from processor.core.evidence import Promotion
+from processor.core.evidence import Key
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
 from processor.ports.progress import ProgressStore
@@ -53,17 +53,18 @@ class Promotes:
         is_reread = self._finished is not None and self._finished.may_be_reread(journey, now)
         return self._policy_for_rereading if is_reread else self._policy
 
-    def _count(self, landed: int, promotions: Iterable[Promotion]) -> Counter[str]:
+    def _count(self, landed: int, dropping: Iterable[Mapping[str, int]]) -> Counter[str]:
         """Count what landed, and what evidence the promotions dropped; return the latter by reason."""
         dropped: Counter[str] = Counter()
-        for promotion in promotions:
-            dropped.update(promotion.dropped)
+        for reasons in dropping:
+            if reasons:
+                dropped.update(reasons)
         self._around.metrics.promotions.inc(landed)
         for reason, number in dropped.items():
             self._around.metrics.dropped.labels(reason).inc(number)
         return dropped
 
-    def _remember(self, rules: JourneyRules, progress: ObjectId, ident: Any, promotion: Promotion) -> None:
-        """Let ingest know whose later evidence need not be written, if this one, which has landed, is through."""
-        if self._finished and promotion.finished:
-            self._finished.learn(rules, progress, ident, promotion.finished)
+    def _remember(self, rules: JourneyRules, progress: ObjectId, ident: Any, last: Key | None) -> None:
+        """Let ingest know whose later evidence need not be written, if a promotion, which has landed, ended with it."""
+        if self._finished and last:
+            self._finished.learn(rules, progress, ident, last)

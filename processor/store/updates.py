@@ -141,7 +141,7 @@ def begun_document(
     beginning: Beginning, lease: RelayLease | None, holder: Mapping[str, Any], now: datetime
 ) -> dict[str, Any]:
     """Return what to insert for a first promotion: the outbox in it is claimed by a relay, or marked for any."""
-    event = beginning.promotion.event
+    event = beginning.event
     processing = dict(beginning.document["processing"])
     if event:
         processing["outbox"] = [outbox_entry(event)]

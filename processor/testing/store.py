@@ -109,8 +109,8 @@ class MemoryProgressStore:
 
     def _create(self, beginning: Beginning, lease: RelayLease | None, now: datetime) -> None:
         document: Document = deepcopy(dict(beginning.document))
-        if beginning.promotion.event:
-            document["processing"]["outbox"] = [beginning.promotion.event]
+        if beginning.event:
+            document["processing"]["outbox"] = [beginning.event]
             self._mark_outbox(document["processing"], lease, now)
         self._database.progresses[beginning.append.progress] = document
 

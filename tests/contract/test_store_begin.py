@@ -4,16 +4,18 @@ from bson import ObjectId
 
 from processor.core.beginning import Beginning, begin
 from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.ports.progress import RelayLease
 from tests.builders import a_promotion, an_append, an_item, at, journey_rules
 from tests.contract.stores import Both, pending
 
 LEASE = RelayLease("relay-key", at(60))
+RULES = journey_rules((0, 1))
 
 
 def a_beginning(number: int = 1, owner: str = "ana") -> Beginning:
     append = an_append(an_item(number), owner=owner)
-    found = begin(append, journey_rules((0, 1)), FoldingPolicy(), "lock-key", at(number))
+    found = begin(append, RULES, FoldingPolicy(), "lock-key", at(number))
     assert found
     return found
 
@@ -24,7 +26,8 @@ async def test_a_begun_document_is_what_append_claim_and_apply_make(both: Both) 
     assert not await both.store.begin([begun], None, at(1))
     await both.append(usual.append, at_second=1)
     claim = await both.store.claim("lock-key", at(1), at(61), 10)
-    assert (await both.store.apply(claim, [usual.promotion], at(1))).landed == 1
+    promotion = promote(claim.documents[0], RULES, FoldingPolicy(), at(1))
+    assert (await both.store.apply(claim, [promotion], at(1))).landed == 1
     one, other = ({**it, "_id": 0, "owner": 0} for it in await both.all())
     for document in (one, other):
         [entry] = document["processing"]["outbox"]
@@ -55,9 +58,9 @@ async def test_r1_a_begun_outbox_is_found_by_its_mark_or_when_its_lease_runs_out
     await both.store.begin([marked], None, at(1))
     await both.store.begin([leased], LEASE, at(2))
     first = await both.other.claim_events("first", at(3), at(63), 10)
-    assert first.outboxes == {marked.append.progress: (marked.promotion.event,)}
+    assert first.outboxes == {marked.append.progress: (marked.event,)}
     later = await both.other.claim_events("later", at(61), at(121), 10)
-    assert later.outboxes == {leased.append.progress: (leased.promotion.event,)}
+    assert later.outboxes == {leased.append.progress: (leased.event,)}
 
 
 async def test_r2_an_idle_outbox_is_claimed_by_the_apply_and_no_other(both: Both) -> None:

@@ -1,0 +1,83 @@
+"""What a mould makes is what the fold would have made, to the letter (F1)."""
+
+from datetime import UTC
+from typing import Any
+
+import bson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.core.beginning import Beginning, begin
+from processor.core.evidence import Append, Item
+from processor.core.identity import Identification, owner_again, progress_id
+from processor.core.journey import compile_journey
+from processor.core.mould import USES, Moulds
+from processor.core.policy import FoldingPolicy
+from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_journey, a_reference, at
+
+IDENTS = {
+    "actor": st.one_of(
+        st.builds(lambda text: {"name": text, "mbox": "mailto:ana@example.org"}, st.text(max_size=5)),
+        st.builds(
+            lambda text: {"account": {"name": f"a{text}", "homePage": "http://example.org"}}, st.text(max_size=5)
+        ),
+    ),
+    "persona": st.builds(a_reference, st.integers(1, 9)),
+}
+USUAL = {"actor": {"mbox": "mailto:ben@example.org"}, "persona": a_reference(10)}
+ANY = (at(1), "lock", at(2))
+POLICIES = st.sampled_from(
+    [FoldingPolicy(), FoldingPolicy(surplus_limit=0), FoldingPolicy(duration_unit="milliseconds", document_bytes=1)]
+)
+TIMES = st.datetimes(timezones=st.just(UTC)).map(lambda it: it.replace(microsecond=it.microsecond // 1_000 * 1_000))
+TRACKED = st.sampled_from(["actor", "persona"])
+
+
+@st.composite
+def journeys(draw: st.DrawFn) -> dict[str, Any]:
+    """Journeys of one to three waypoints, some of them inactive."""
+    waypoints = [
+        {
+            "_id": WAYPOINTS[number],
+            "isActive": draw(st.booleans()),
+            "count": draw(st.integers(1, 2)),
+            "order": draw(st.integers(0, 2)),
+            "conditions": {"x": number},
+        }
+        for number in range(draw(st.integers(1, 3)))
+    ]
+    return a_journey(
+        _id=JOURNEY,
+        organisation=ORGANISATION,
+        isActive=True,
+        isSequential=draw(st.booleans()),
+        isRepeatable=draw(st.booleans()),
+        trackBy=draw(TRACKED),
+        waypoints=waypoints,
+    )
+
+
+@given(data=st.data(), journey=journeys(), policy=POLICIES, waypoint=st.sampled_from(WAYPOINTS[:3]))
+def test_f1_a_mould_makes_what_the_fold_does(
+    data: st.DataObject, journey: dict[str, Any], policy: FoldingPolicy, waypoint: str
+) -> None:
+    rules = compile_journey(journey)
+    moulds = Moulds(policy)
+    for number in range(USES + 3):
+        is_judged = number >= USES - 1
+        ident = data.draw(IDENTS[rules.track_by]) if is_judged else USUAL[rules.track_by]
+        time, lock_key, now = data.draw(st.tuples(TIMES, st.text(max_size=5), TIMES)) if is_judged else ANY
+        owner = owner_again(ident, rules.track_by, Identification())
+        assert owner
+        append = Append(
+            progress_id(ORGANISATION, JOURNEY, owner),
+            *(ORGANISATION, JOURNEY, rules.version, owner),
+            items={waypoint: (Item(a_reference(number), time),)},
+        )
+        made, wanted = moulds.begin(append, rules, lock_key, now), begin(append, rules, policy, lock_key, now)
+        assert _written(made) == _written(wanted)
+
+
+def _written(beginning: Beginning | None) -> tuple[Beginning, bytes] | None:
+    """What is compared, and the document as bytes: MongoDB takes fields in another order for another document."""
+    return (beginning, bson.encode(beginning.document)) if beginning else None
