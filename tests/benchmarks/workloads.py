@@ -119,7 +119,11 @@ def _journey(description: str, *steps: tuple[str, int]) -> dict[str, Any]:
 
 
 def settings_for(servers: Servers, name: str) -> Settings:
-    """Return an operator's defaults on topics of one partition, a group and a database of its own."""
+    """Return an operator's defaults on topics of one partition, a group and a database of its own.
+
+    But for JOURNEYS_POLL, which is longer than a process is frozen while its topic is filled: who has not looked at the
+    recalculations for so long forgets who is through, and reads the first batch whole.
+    """
     return Settings(
         _env_file=None,
         kafka_bootstrap_servers=servers.kafka,
@@ -131,4 +135,5 @@ def settings_for(servers: Servers, name: str) -> Settings:
         consumer_group=f"group.{name}",
         topic_partitions=1,
         http_port=0,
+        journeys_poll=60,
     )
