@@ -74,14 +74,19 @@ async def test_trap_5_a_newcomer_waits_for_the_batch_in_hand_but_not_for_ever(se
 
 
 async def test_a_long_rebalance_does_not_hold_the_loop_back(settings: Settings, topic: str) -> None:
+    settings = settings.model_copy(update={"rebalance_timeout": 60.0})  # it waits for the batch for half of it
     async with open_source(settings) as member:
         await until(lambda: len(member.assignment) == PARTITIONS)
         # The batch holds the rebalance up, as a slow member of another process would.
-        async with member.batch(), open_source(settings) as newcomer:
-            async with asyncio.timeout(settings.poll_timeout * 4):
-                for _ in range(3):
-                    async with newcomer.batch() as batch:
-                        assert not batch.records
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(member.batch())
+            async with open_source(settings) as newcomer:
+                async with asyncio.timeout(15):
+                    for _ in range(3):
+                        async with newcomer.batch() as batch:
+                            assert not batch.records
+                assert not newcomer.assignment
+                await held.aclose()
 
 
 async def test_lag_is_what_was_not_polled_yet(settings: Settings, topic: str) -> None:
