@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from processor.errors import BrokerUnavailable
+from processor.errors import Unavailable
 from processor.operating import read_status
 from processor.settings import Settings
 
@@ -62,7 +62,7 @@ async def until_quiet(settings: Settings, seconds: float = QUIET_DEADLINE) -> No
     while True:
         try:
             status = await read_status(settings)
-        except BrokerUnavailable:  # the first group of a fresh broker waits for its coordinator
+        except Unavailable:  # a fresh broker makes its first coordinator, or the machine is busy
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
             continue

@@ -49,12 +49,9 @@ def own_servers() -> Iterator[Servers]:
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_an_outage_is_waited_out(settings: Settings, own_servers: Servers, which: str, how: str) -> None:
     settings = settings.model_copy(
-        update={
-            "kafka_bootstrap_servers": own_servers.kafka,
-            "mongo_url": SecretStr(own_servers.mongo_url),
-            "mongo_timeout": 2.0,
-        }
+        update={"kafka_bootstrap_servers": own_servers.kafka, "mongo_url": SecretStr(own_servers.mongo_url)}
     )
+    hasty = settings.model_copy(update={"mongo_timeout": 2.0})
     process = own_servers.mongo_process if which == "mongo" else own_servers.kafka_process
     assert process is not None
     if (which, how, own_servers.kind) == ("kafka", "killed", "embedded"):
@@ -63,7 +60,7 @@ async def test_an_outage_is_waited_out(settings: Settings, own_servers: Servers,
     await apply_journeys(settings, [JOURNEY])
     stop = asyncio.Event()
     with capture_logs() as logs:
-        running = asyncio.create_task(run_processor(settings, tuple(Part), stop))
+        running = asyncio.create_task(run_processor(hasty, tuple(Part), stop))
         await produce(settings, map(statement, range(50)))
         await until_quiet(settings)
         if which == "mongo":
