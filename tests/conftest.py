@@ -86,8 +86,8 @@ def settings(servers: Servers, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 async def mongo_database(settings: Settings) -> AsyncIterator[Database]:
-    """A database of its own, with the indexes; dropped at the end."""
-    async with open_database(settings) as database:
+    """A database of its own, with the indexes; dropped at the end. What a slow disk holds up is not tried again."""
+    async with open_database(settings.model_copy(update={"mongo_timeout": 30.0})) as database:
         await ensure_indexes(database)
         yield database
         await database.client.drop_database(database.name)

@@ -170,13 +170,13 @@ async def test_r2_an_event_too_large_holds_only_its_own_document_back(settings: 
 @pytest.mark.servers
 async def test_r1_events_that_are_refused_together_are_published_apart(settings: Settings) -> None:
     """A broker's limit is on the batch; and one that fits nowhere holds nobody else's back."""
-    settings = settings.model_copy(update={"kafka_compression": "none"})
+    settings = settings.model_copy(update={"kafka_compression": "none", "lease": 60.0})
     await create_with_limit(settings, settings.progress_topic, 30_000)
     await create_topics(settings)
     stuck = ObjectId()
     large = ProgressEvent(stuck, 1, datetime(2024, 1, 1, tzinfo=UTC), b'"%s"' % (b"x" * 40_000))
     some = {progress: [an_event(progress, 1), an_event(progress, 2)] for progress in (ObjectId() for _ in range(300))}
-    async with open_producer(settings) as producer, asyncio.timeout(30):
+    async with open_producer(settings) as producer, asyncio.timeout(60):
         rig = KafkaRig(settings, KafkaEventSink(producer, settings.progress_topic))
         published = await rig.sink.publish({**some, stuck: [large, an_event(stuck, 2)]})
         assert published == dict.fromkeys(some, 2)

@@ -182,7 +182,7 @@ async def test_what_several_mongos_tell_of_the_shards_is_one_count(
 async def test_what_a_transaction_commits_after_it_was_counted_is_looked_for_once_more(
     mongo_database: Database,
 ) -> None:
-    catalog = MongoJourneyCatalog(mongo_database, poll=0.5, moment=0.01)
+    catalog = MongoJourneyCatalog(mongo_database, poll=3, moment=0.01)
     await catalog.save([a_journey()])
     await catalog.load()
     async with mongo_database.client.start_session() as session, await session.start_transaction():
@@ -191,20 +191,20 @@ async def test_what_a_transaction_commits_after_it_was_counted_is_looked_for_onc
         for _ in range(2):  # whoever else needs them
             assert len(await catalog.load()) == 1
     assert not await catalog.changed()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(3.1)
     assert await catalog.changed()
     assert len(await catalog.load()) == 2
 
 
 async def test_what_no_server_counts_is_found_after_a_while(mongo_database: Database) -> None:
-    journeys, catalog = mongo_database[JOURNEYS], MongoJourneyCatalog(mongo_database, poll=0.05, moment=0.001)
+    journeys, catalog = mongo_database[JOURNEYS], MongoJourneyCatalog(mongo_database, poll=0.1, moment=0.001)
     await catalog.save([a_journey()])
     await catalog.load()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
     await catalog.load()
     await (await journeys.aggregate([{"$set": {"description": "merged"}}, {"$merge": JOURNEYS}])).to_list()
     assert not await catalog.changed()
-    await asyncio.sleep(TRUST * 0.05)
+    await asyncio.sleep(TRUST * 0.1)
     assert await catalog.changed()
     [journey] = await catalog.load()
     assert journey["description"] == "merged"
