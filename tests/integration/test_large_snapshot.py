@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ async def test_ingest_goes_on_while_very_many_journeys_are_compiled() -> None:
     for number in range(10_000):
         broker.append("statements", orjson.dumps(a_statement(number)))
 
-    now = asyncio.get_running_loop().time
+    now = time.process_time  # not what other processes take of a busy machine
     begun = last = now()
     longest = 0.0
     refresh = asyncio.create_task(journeys.refresh())
