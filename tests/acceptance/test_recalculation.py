@@ -173,7 +173,7 @@ async def test_kill_9_in_the_middle_and_another_process_goes_on(
     settings = quick.model_copy(
         update={"recalculate_from": "topic", "batch_records": 20, "lease": 3.0, "mongo_timeout": 2.5}
     )
-    slow = settings.model_copy(update={"recalculate_rate": 100.0})
+    slow = settings.model_copy(update={"recalculate_rate": 20.0})
     await create_all_topics(settings)
     await apply_journeys(settings, [BEFORE])
     first, later = stream(1, 20), stream(10_000, 10)
@@ -208,7 +208,7 @@ async def test_kill_9_in_the_middle_and_another_process_goes_on(
 
 
 async def test_nobody_there_to_recalculate(quick: Settings, mongo_database: Database) -> None:
-    settings = quick.model_copy(update={"lease": 1.5, "mongo_timeout": 1.0})
+    settings = quick.model_copy(update={"lease": 1.5})
     await apply_journeys(settings, [AFTER])
     await start_recalculation(settings, JOURNEY, None)
     with pytest.raises(NobodyRecalculates, match="journey-progress run"):
