@@ -31,7 +31,6 @@ async def ended(worker: "subprocess.Popen[str]") -> str:
 async def test_p1_a_worker_that_was_frozen_past_its_lease_is_fenced(
     settings: Settings, mongo_database: Database
 ) -> None:
-    settings = settings.model_copy(update={"mongo_timeout": 2.0, "lease": 3.0})
     await mongo_database[JOURNEYS].insert_one(a_journey(_id=JOURNEY))
     store = MongoProgressStore(mongo_database)
     await store.append([an_append(an_item(1))], [], at(0))

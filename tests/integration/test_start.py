@@ -35,6 +35,9 @@ from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
 # PyMongo 4.20 forgets a socket when it is closed while its monitor connects (PYTHON-5867).
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
+PATIENT = 10.0
+"""Seconds for MongoDB where a test does not try again what takes too long: each login hashes its password slowly."""
+
 
 @pytest.fixture(autouse=True)
 def forgotten_sockets() -> Iterator[None]:
@@ -73,8 +76,8 @@ async def refusal(settings: Settings) -> str:
     return line
 
 
-def with_mongo(settings: Settings, url: str) -> Settings:
-    return settings.model_copy(update={"mongo_url": SecretStr(url), "mongo_timeout": 2.0})
+def with_mongo(settings: Settings, url: str, seconds: float = 2.0) -> Settings:
+    return settings.model_copy(update={"mongo_url": SecretStr(url), "mongo_timeout": seconds})
 
 
 async def test_a_missing_topic(settings: Settings) -> None:
@@ -104,7 +107,7 @@ async def test_a_user_that_may_write_is_enough(settings: Settings, guarded: int)
 
 async def test_who_only_looks_needs_no_more_than_to_read_and_writes_nothing(settings: Settings, guarded: int) -> None:
     url = "mongodb://{}:secret@127.0.0.1:{}/?replicaSet=rs0&authSource=admin"
-    looking = with_mongo(settings, url.format("reader", guarded))
+    looking = with_mongo(settings, url.format("reader", guarded), PATIENT)
     await create_all_topics(looking)
     assert await list_journeys(looking) == []
     assert await find_journey(looking, ObjectId()) is None
@@ -112,7 +115,7 @@ async def test_who_only_looks_needs_no_more_than_to_read_and_writes_nothing(sett
     assert (await list_locks(looking, 10))[1] == []
     assert (await read_status(looking)).backlog.documents == 0
     for user in ("reader", "writer"):
-        as_user = with_mongo(settings, url.format(user, guarded))
+        as_user = with_mongo(settings, url.format(user, guarded), PATIENT)
         await read_status(as_user)
         async with open_database(as_user) as database:
             assert await database.list_collection_names() == []
@@ -123,11 +126,11 @@ async def test_a_dry_recalculation_needs_no_more_than_to_read_and_makes_no_index
 ) -> None:
     url = "mongodb://{}:secret@127.0.0.1:{}/?replicaSet=rs0&authSource=admin"
     course = journey_document(journey_from(the_journey(a_waypoint(0, "a", 1))))
-    async with open_database(with_mongo(settings, url.format("writer", guarded))) as database:
+    async with open_database(with_mongo(settings, url.format("writer", guarded), PATIENT)) as database:
         await database[JOURNEYS].insert_one(course)
         await database[STATEMENTS].insert_one(a_stored(1, "a"))
         for user in ("reader", "writer"):
-            looking = with_mongo(settings, url.format(user, guarded))
+            looking = with_mongo(settings, url.format(user, guarded), PATIENT)
             [foreseen] = await foresee_recalculation(looking, course["_id"], None, lambda _, __: None)
             assert foreseen.is_completed
             assert set(await database.list_collection_names()) == {JOURNEYS, STATEMENTS}
