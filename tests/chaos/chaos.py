@@ -30,6 +30,7 @@ from tests.chaos.stream import JOURNEYS, POISON, Subscriber, produce_steadily
 
 ORGANISATION = "59198183d8ea540933227033"
 QUIET_DEADLINE = 300.0
+SETTLED_DEADLINE = 120.0
 STORM = 4
 
 
@@ -80,6 +81,14 @@ class Chaos:
     def _running(self) -> Running:
         self._lives += 1
         return Running(self.settings, self._logs / f"processor-{self._lives:04d}.log")
+
+    async def settled(self) -> None:
+        """Wait until each that still runs has its place in the group: before, SIGTERM may find nobody who heeds it."""
+        deadline = time.monotonic() + SETTLED_DEADLINE
+        for running in self._slots.values():
+            while running.process.poll() is None and not running.logged("partitions assigned"):
+                assert time.monotonic() < deadline, f"it has no place in the group: see {running.log}"
+                await asyncio.sleep(0.5)
 
     def stop(self) -> list[int]:
         """SIGTERM to all; return their exit statuses."""
@@ -202,6 +211,7 @@ async def run_chaos(plan: Plan, seed: int, logs: Path) -> Outcome:
             end = time.monotonic()
             await until_quiet(settings, QUIET_DEADLINE)
             quiet = time.monotonic() - end
+            await chaos.settled()
         finally:
             statuses = await asyncio.to_thread(chaos.stop)
             listening.cancel()
