@@ -44,7 +44,7 @@ ENDING = """
 import sys
 from processor.embedded.process import ServerProcess, server_directory
 with server_directory("slow") as directory:
-    process = ServerProcess("slow", [sys.executable, "-c", sys.argv[1]], directory, (directory / "ready").exists)
+    process = ServerProcess("slow", [sys.executable, "-c", *sys.argv[1:]], directory, (directory / "ready").exists)
     process.start()
     print(directory, flush=True)
     sys.stdin.read()
@@ -52,16 +52,20 @@ with server_directory("slow") as directory:
 """
 
 SLOW = """
-import pathlib, signal, time
+import pathlib, signal, sys, time
+
+enough = pathlib.Path(sys.argv[1])
 
 def last_words(*_):
-    for number in range(200):
+    for number in range(800):
         folder = pathlib.Path(str(number % 3))
         try:
             folder.mkdir(exist_ok=True)
             (folder / str(number)).touch()
         except FileNotFoundError:
             pass
+        if enough.exists():
+            break
         time.sleep(0.01)
     raise SystemExit
 
@@ -69,7 +73,7 @@ signal.signal(signal.SIGTERM, last_words)
 pathlib.Path("ready").touch()
 signal.pause()
 """
-"""A server that writes for two seconds more when it is asked to end."""
+"""A server that goes on writing when it is asked to end, until there is the file that it is told: 8 seconds at most."""
 
 
 @pytest.fixture
@@ -188,9 +192,12 @@ async def test_trap_8_nothing_outlives_the_parent(end: Callable[[int], None], ki
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-async def test_trap_8_nothing_is_left_when_a_signal_ends_the_wait_for_the_end(second: signal.Signals) -> None:
+async def test_trap_8_nothing_is_left_when_a_signal_ends_the_wait_for_the_end(
+    second: signal.Signals, tmp_path: Path
+) -> None:
+    enough = tmp_path / "enough"
     parent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", ENDING, SLOW),
+        *(sys.executable, "-c", ENDING, SLOW, str(enough)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -202,6 +209,7 @@ async def test_trap_8_nothing_is_left_when_a_signal_ends_the_wait_for_the_end(se
     await _until((directory / "0").exists)
     parent.send_signal(second)
     assert await parent.wait() == -second
+    enough.touch()
     await _until(lambda: not _processes(directory))
     await _until(lambda: not directory.exists())
 
