@@ -1,15 +1,15 @@
 """First promotions that are alike are decided once; of the others only whose, which and when is filled in.
 
 Under the same rules all documents that begin with one item of a waypoint are alike in all but these, and most documents
-of a live stream begin so. A mould is what `begin` made of one such append, with holes: the fold has decided it, here
-nothing is decided.
+of a live stream begin so. A mould is what `begin` made of one such append, with holes. F1: the fold has decided it, here
+nothing is.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bson import ObjectId
 from msgspec import Struct
@@ -21,41 +21,53 @@ from processor.core.policy import FoldingPolicy
 from schemas.rendering import to_json
 
 USES: Final = 16
-"""Documents that begin alike before it pays to make a mould."""
+"""Documents that begin alike before a mould is made for the next: it costs as much as four."""
 
 MOST: Final = 2_000
-"""Kinds of documents that are remembered, with some 7 kB each; with more of them all are forgotten."""
+"""Waypoints that documents begin with of which something is remembered, up to 16 kB each. With more, all are forgotten:
+where more than these come by turns, no mould is made."""
 
-Filling = tuple[ObjectId, Any, ObjectId, datetime, datetime, str]
-"""What fills the holes: progress, the owner's `ident`, statement, its timestamp, now, lock key."""
 
-Fill = Callable[[Filling], Any]
+class Filling(NamedTuple):
+    """What fills the holes; `ident` is the owner's."""
+
+    progress: ObjectId
+    ident: Any
+    statement: ObjectId
+    timestamp: datetime
+    now: datetime
+    lock_key: str
+
+
+Copy = Callable[[Filling], Any]
+"""Makes a copy of something, with the holes filled; it shares what has no holes in it."""
 
 
 class Mould:
-    """What all documents have in common that begin with one item of this waypoint under these rules."""
+    """What all documents have in common that begin with one item of a waypoint under these rules."""
 
-    def __init__(self, rules: JourneyRules, waypoint: str, made: Beginning, holes: Filling) -> None:
+    def __init__(self, rules: JourneyRules, made: Beginning, holes: Filling) -> None:
         self._rules = rules
-        self._waypoint = waypoint
         self._made = made
-        self._document = _filling_in(made.document, holes)
-        self._data = _cut(made.event.data, holes) if made.event else None
+        self._document = _copy_of(made.document, holes) or (lambda _: made.document)
+        self._data = _pieces_of(made.event.data, holes) if made.event else ()
 
     def begin(self, append: Append, item: Item, lock_key: str, now: datetime) -> Beginning:
-        """Return what `begin` would make of an append whose only item is this one, of the mould's waypoint."""
-        made = self._made
-        filling = (append.progress, append.owner.ident, item.statement, item.timestamp, now, lock_key)
-        event, finished = made.event, made.finished
-        if event and self._data:
-            event = ProgressEvent(append.progress, event.revision, now, _joined(self._data, filling), event.replay)
-        if finished:
-            finished = Key(item.timestamp, finished.order, item.statement, finished.waypoint)
-        return Beginning(append, self._rules, self._document(filling), event, finished, made.dropped)
+        """Return what `begin` makes of an append whose only item is this one, of the mould's waypoint."""
+        filling = Filling(append.progress, append.owner.ident, item.statement, item.timestamp, now, lock_key)
+        event, finished = self._made.event, self._made.finished
+        return Beginning(
+            append,
+            self._rules,
+            self._document(filling),
+            ProgressEvent(filling.progress, event.revision, now, _joined(self._data, filling)) if event else None,
+            Key(item.timestamp, finished.order, item.statement, finished.waypoint) if finished else None,
+            self._made.dropped,
+        )
 
 
 class _Kind(Struct):
-    """Documents that begin alike: how many have, and their mould, once there is one."""
+    """Documents that begin with a waypoint under these rules: how many have, and their mould, once there is one."""
 
     rules: JourneyRules
     uses: int = 0
@@ -63,110 +75,113 @@ class _Kind(Struct):
 
 
 class Moulds:
-    """`begin` under one policy. Rules are compared by identity: a journey that was saved again is another.
+    """`begin` under one policy: by moulds, once as many documents as `uses` says have begun alike.
 
-    A mould costs as much as four beginnings: it is made when as many documents as `uses` says have begun alike.
+    Rules are compared by identity: a journey that was saved again is another.
     """
 
     def __init__(self, policy: FoldingPolicy, uses: int = USES) -> None:
         self._policy = policy
         self._uses = uses
-        self._kinds: dict[tuple[int, str], _Kind] = {}
+        self._kinds: dict[tuple[ObjectId, str], _Kind] = {}
 
     def begin(self, append: Append, rules: JourneyRules | None, lock_key: str, now: datetime) -> Beginning | None:
         """Promote the document that the append would make; None where it takes the usual way: see `begin`."""
-        only = _only_item(append)
-        if rules is None or only is None or rules.version != append.version or rules.track_by != append.owner.track_by:
-            return begin(append, rules, self._policy, lock_key, now)
-        waypoint, item = only
-        kind = self._kind(rules, waypoint)
-        kind.uses += 1
-        if kind.uses == self._uses:
-            kind.mould = mould_of(rules, waypoint, self._policy)
-        if kind.mould is None:
-            return begin(append, rules, self._policy, lock_key, now)
-        return kind.mould.begin(append, item, lock_key, now)
+        if rules is not None and _is_single(append) and _is_under(append, rules):
+            [(waypoint, [item])] = append.items.items()
+            mould = self._mould(rules, waypoint)
+            if mould:
+                return mould.begin(append, item, lock_key, now)
+        return begin(append, rules, self._policy, lock_key, now)
 
-    def _kind(self, rules: JourneyRules, waypoint: str) -> _Kind:
-        key = id(rules), waypoint
+    def _mould(self, rules: JourneyRules, waypoint: str) -> Mould | None:
+        """Count a use; return the mould, if it pays to have one."""
+        key = rules.id, waypoint
         kind = self._kinds.get(key)
-        if kind is None:
+        if kind is None or kind.rules is not rules:
             if len(self._kinds) >= MOST:
                 self._kinds.clear()
             kind = self._kinds[key] = _Kind(rules)
-        return kind
+        kind.uses += 1
+        if kind.uses == self._uses:
+            kind.mould = mould_of(rules, waypoint, self._policy)
+        return kind.mould
 
 
 def mould_of(rules: JourneyRules, waypoint: str, policy: FoldingPolicy) -> Mould | None:
-    """Return the mould of documents that begin with one item of this waypoint; None where there is none to make.
+    """Return the mould of documents that begin with one item of this waypoint; None where they take the usual way.
 
-    It is held against a second beginning, with other values, before anything is made with it.
+    It is held against a second beginning, with other values, before anything is made with it. What is the same in both
+    of these is the journey's: `_is_under` sees to that.
     """
     holes, others = _sample(rules, 1), _sample(rules, 2)
-    made, other = (_begun(rules, waypoint, policy, it) for it in (holes, others))
+    made, other = (_begun(rules, waypoint, policy, filling) for filling in (holes, others))
     if made is None or other is None:
         return None
-    mould = Mould(rules, waypoint, made, holes)
-    _, _, statement, timestamp, now, lock_key = others
-    return mould if mould.begin(other.append, Item(statement, timestamp), lock_key, now) == other else None
+    mould = Mould(rules, made, holes)
+    again = mould.begin(other.append, Item(others.statement, others.timestamp), others.lock_key, others.now)
+    return mould if again == other else None
 
 
 def _begun(rules: JourneyRules, waypoint: str, policy: FoldingPolicy, filling: Filling) -> Beginning | None:
-    progress, ident, statement, timestamp, now, lock_key = filling
-    owner, items = Owner(rules.track_by, ident, b""), {waypoint: (Item(statement, timestamp),)}
-    append = Append(progress, rules.organisation, rules.id, rules.version, owner, items)
-    return begin(append, rules, policy, lock_key, now)
+    owner = Owner(rules.track_by, filling.ident, b"")
+    items = {waypoint: (Item(filling.statement, filling.timestamp),)}
+    append = Append(filling.progress, rules.organisation, rules.id, rules.version, owner, items)
+    return begin(append, rules, policy, filling.lock_key, filling.now)
 
 
 def _sample(rules: JourneyRules, number: int) -> Filling:
-    """Return values that stand nowhere else, and not one for two things."""
-    ids = [ObjectId(b"\xff%c%c........." % (number, place)) for place in range(3)]
-    ident = ids[2] if rules.track_by == "persona" else {"name": f"\u2205 {number}"}
+    """Return values that stand nowhere else, and no two of them alike."""
+    progress, statement, persona = (ObjectId(b"mould %d %d..." % (number, place)) for place in range(3))
     times = [datetime(1 + number, 1, day, tzinfo=UTC) for day in (1, 2)]
-    return ids[0], ident, ids[1], times[0], times[1], f"\u2205 lock {number}"
+    timestamp, now = times if number == 1 else reversed(times)
+    ident = persona if rules.track_by == "persona" else {"name": f"\u2205 {number}"}
+    return Filling(progress, ident, statement, timestamp, now, lock_key=f"\u2205 lock {number}")
 
 
-def _only_item(append: Append) -> tuple[str, Item] | None:
-    """Return the waypoint and the item of an append that has no more."""
-    if len(append.items) > 1 or append.replay is not None:
-        return None
-    for waypoint, items in append.items.items():
-        if len(items) == 1:
-            return waypoint, items[0]
-    return None
+def _is_single(append: Append) -> bool:
+    return len(append.items) == 1 and all(len(items) == 1 for items in append.items.values())
 
 
-def _filling_in(value: Any, holes: Sequence[Any]) -> Fill:
-    """Return what makes copies of a value with other things where the `holes` are; it shares what has none in it."""
-    return _varying(value, holes) or (lambda _: value)
+def _is_under(append: Append, rules: JourneyRules) -> bool:
+    """Tell whether the rules say what the append does of its journey, as they do if nobody has saved others since."""
+    return (
+        append.version == rules.version
+        and append.organisation == rules.organisation
+        and append.journey == rules.id
+        and append.owner.track_by == rules.track_by
+    )
 
 
-def _varying(value: Any, holes: Sequence[Any]) -> Fill | None:
-    """Return the same; None where there are no holes."""
+def _copy_of(value: Any, holes: Filling) -> Copy | None:
+    """Return what copies a value, None if there are no holes in it.
+
+    A hole is where the very same object stands: an equal one that came from elsewhere is none.
+    """
     for place, hole in enumerate(holes):
         if value is hole:
             return itemgetter(place)
     if not isinstance(value, dict | list):
         return None
     children = value.items() if isinstance(value, dict) else enumerate(value)
-    varying = [(key, fill) for key, child in children if (fill := _varying(child, holes))]
-    if not varying:
+    copies = [(key, copy) for key, child in children if (copy := _copy_of(child, holes))]
+    if not copies:
         return None
 
-    def filled(filling: Filling) -> Any:
-        copy = value.copy()
-        for key, fill in varying:
-            copy[key] = fill(filling)
-        return copy
+    def copied(filling: Filling) -> Any:
+        made = value.copy()
+        for key, copy in copies:
+            made[key] = copy(filling)
+        return made
 
-    return filled
+    return copied
 
 
-def _cut(data: bytes, holes: Sequence[Any]) -> Sequence[tuple[bytes, int]]:
-    """Cut JSON where the holes are: each piece with the place of what comes after it, -1 after the last."""
+def _pieces_of(data: bytes, holes: Filling) -> Sequence[tuple[bytes, int]]:
+    """Cut JSON where the holes are: each piece with the place of what comes after it, and of nothing after the last."""
     places = {to_json(hole): place for place, hole in enumerate(holes)}
     cut = re.split(b"(%s)" % b"|".join(map(re.escape, places)), data)
-    return [(piece, places.get(after, -1)) for piece, after in zip(cut[::2], [*cut[1::2], b""], strict=True)]
+    return [(piece, places.get(hole, len(holes))) for piece, hole in zip(cut[::2], [*cut[1::2], b""], strict=True)]
 
 
 def _joined(pieces: Sequence[tuple[bytes, int]], filling: Filling) -> bytes:

@@ -13,7 +13,7 @@ from processor.core.beginning import Beginning
 from processor.core.evidence import Append
 from processor.core.fold import Outcome
 from processor.core.journey import JourneyRules
-from processor.core.mould import Moulds
+from processor.core.mould import USES, Moulds
 from processor.core.records import StatementRecord
 from processor.ports.progress import Evidence
 from processor.services.promoting import Promotes, Promoting
@@ -30,10 +30,10 @@ class Beginnings(Promotes):
     without asking whether they are there, until one is (DECISIONS 87).
     """
 
-    def __init__(self, promoting: Promoting, rest: Evidence | None = None, moulds: Moulds | None = None) -> None:
+    def __init__(self, promoting: Promoting, rest: Evidence | None = None, uses: int = USES) -> None:
         super().__init__(promoting)
         self._rest = rest or promoting.store
-        self._moulds = moulds or Moulds(promoting.policy)
+        self._moulds = Moulds(promoting.policy, uses)
         self._new_in_a_row = 0
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:

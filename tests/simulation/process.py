@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from processor.core.decode import Tenancy
-from processor.core.mould import Moulds
 from processor.core.policy import FoldingPolicy
 from processor.errors import Unavailable
 from processor.metrics import Metrics
@@ -192,8 +191,8 @@ class Process:
         if "promote" not in self.loops:
             return self.store
         promoting = self._promoting(handover, finished)
-        moulds = Moulds(POLICY, uses=1)  # few documents begin alike here
-        return self.parts.beginnings(promoting, rest=self.parts.continuations(promoting), moulds=moulds)
+        # One use, as few documents begin alike here.
+        return self.parts.beginnings(promoting, rest=self.parts.continuations(promoting), uses=1)
 
     def _promoting(self, handover: Handover, finished: Finished) -> Promoting:
         return Promoting(self.store, self.journeys, POLICY, self.around, self._leasing(), handover, finished)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from bson import ObjectId
 from msgspec import structs
 
 from processor.core import mould
@@ -11,17 +12,18 @@ from processor.core.beginning import Beginning
 from processor.core.beginning import begin as usual
 from processor.core.evidence import Append
 from processor.core.journey import JourneyRules
-from processor.core.mould import USES, Moulds
+from processor.core.mould import Moulds
 from processor.core.policy import FoldingPolicy
-from tests.builders import WAYPOINTS, an_append, an_item, at, journey_rules
+from tests.builders import WAYPOINTS, a_reference, an_append, an_item, an_owner, at, journey_rules
 
 RULES = journey_rules((0, 1))
 POLICY = FoldingPolicy()
+USES = 3
 
 
 @pytest.fixture
 def folded(monkeypatch: pytest.MonkeyPatch) -> list[Append]:
-    """The appends that were folded, those of the moulds among them."""
+    """The appends that were folded, the two samples of each mould among them."""
     found: list[Append] = []
 
     def begin(
@@ -34,32 +36,55 @@ def folded(monkeypatch: pytest.MonkeyPatch) -> list[Append]:
     return found
 
 
-MADE = USES + 1
-"""What is folded until the first comes out of the mould: those before, and two for the mould itself."""
-
-
 def begun(moulds: Moulds, append: Append, rules: JourneyRules = RULES) -> Beginning | None:
     made = moulds.begin(append, rules, "lock", at(1))
     assert made == usual(append, rules, POLICY, "lock", at(1))
     return made
 
 
+def folded_for(kinds: int) -> int:
+    """How much is folded until so many kinds have their moulds: those before, and two for each mould itself."""
+    return kinds * (USES - 1 + 2)
+
+
 def test_what_begins_alike_is_folded_no_more(folded: list[Append]) -> None:
-    moulds = Moulds(POLICY)
-    for number in range(3 * USES):
-        assert begun(moulds, an_append(an_item(number), owner=f"learner-{number}"))
-    assert len(folded) == MADE
+    moulds = Moulds(POLICY, USES)
+    made = [begun(moulds, an_append(an_item(number), owner=f"learner-{number}")) for number in range(10)]
+    assert len({it.document["_id"] for it in made if it}) == 10
+    assert len(folded) == folded_for(1)
 
 
-def test_a_journey_that_was_saved_again_has_moulds_of_its_own(folded: list[Append]) -> None:
-    """Also under the same version: a row of the database may be restored, or written by hand."""
-    moulds, other = Moulds(POLICY), journey_rules((0, 2))
-    for rules in (RULES, other):
-        for number in range(USES + 5):
+def test_personas_have_moulds_too_and_so_has_what_tells_nobody(folded: list[Append]) -> None:
+    """Evidence of an inactive waypoint is kept, and changes nothing that is public."""
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 1), (1, 1))
+    first, second = WAYPOINTS[:2]
+    inactive = {first: rules.waypoints[first], second: replace(rules.waypoints[second], is_active=False)}
+    rules = replace(rules, track_by="persona", waypoints=inactive)
+    for number in range(10):
+        owner = structs.replace(an_owner(), track_by="persona", ident=a_reference(number))
+        made = begun(moulds, structs.replace(an_append(waypoint=second), owner=owner), rules)
+        assert made
+        assert made.event is None
+    assert len(folded) == folded_for(1)
+
+
+def test_each_waypoint_has_a_mould_of_its_own(folded: list[Append]) -> None:
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 1), (1, 2))
+    for number in range(10):
+        for waypoint in WAYPOINTS[:2]:
+            begun(moulds, an_append(an_item(number), waypoint=waypoint), rules)
+    assert len(folded) == folded_for(2)
+
+
+def test_a_journey_that_was_saved_again_has_others(folded: list[Append]) -> None:
+    """Also under the same version: a journey may be restored, or written by hand."""
+    moulds = Moulds(POLICY, USES)
+    for rules in (RULES, journey_rules((0, 2))):
+        for number in range(10):
             made = begun(moulds, an_append(an_item(number)), rules)
             assert made
             assert made.document["isCompleted"] is (rules is RULES)
-    assert len(folded) == 2 * MADE
+    assert len(folded) == folded_for(2)
 
 
 @pytest.mark.parametrize(
@@ -68,40 +93,51 @@ def test_a_journey_that_was_saved_again_has_moulds_of_its_own(folded: list[Appen
         an_append(an_item(1), an_item(2)),
         structs.replace(an_append(), items={key: (an_item(1),) for key in WAYPOINTS[:2]}),
         structs.replace(an_append(), items={}),
-        structs.replace(an_append(), replay="chunk"),
+        structs.replace(an_append(), organisation=ObjectId()),
+        structs.replace(an_append(), owner=structs.replace(an_owner(), track_by="persona")),
+        an_append(version=2),
     ],
 )
-def test_what_has_another_shape_is_folded(folded: list[Append], append: Append) -> None:
-    moulds, rules = Moulds(POLICY), journey_rules((0, 1), (1, 1))
-    for _ in range(USES):
-        begun(moulds, append, rules)
-    assert len(folded) == USES
+def test_what_has_another_shape_or_was_found_under_other_rules_is_folded(folded: list[Append], append: Append) -> None:
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 1), (1, 1))
+    for waypoint in WAYPOINTS[:2] * USES:
+        begun(moulds, an_append(waypoint=waypoint), rules)
+    folded.clear()
+    begun(moulds, append, rules)
+    assert folded == [append]
 
 
-def test_what_was_found_under_another_version_or_none_takes_the_usual_way() -> None:
-    moulds = Moulds(POLICY)
-    for _ in range(USES):
-        begun(moulds, an_append())
-    assert begun(moulds, an_append(version=2)) is None
-    assert begun(moulds, an_append(), replace(RULES, is_active=False)) is None
-    assert moulds.begin(an_append(), None, "lock", at(1)) is None
+def test_without_rules_or_under_a_journey_that_rests_there_is_nothing_to_begin() -> None:
+    moulds = Moulds(POLICY, USES)
+    for _ in range(2 * USES):
+        assert begun(moulds, an_append(), replace(RULES, is_active=False)) is None
+        assert moulds.begin(an_append(), None, "lock", at(1)) is None
 
 
-def test_what_differs_in_more_than_the_holes_gets_no_mould(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_differs_in_more_than_the_holes_gets_no_mould_and_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = 0
+
     def begin(append: Append, *others: object) -> Beginning | None:
+        nonlocal asked
+        asked += 1
         made = usual(append, *others)  # type: ignore[arg-type]
         year = append.items[WAYPOINTS[0]][0].timestamp.year
         return made and structs.replace(made, document={**made.document, "year": year})
 
     monkeypatch.setattr(mould, "begin", begin)
-    assert mould.mould_of(RULES, WAYPOINTS[0], POLICY) is None
+    moulds = Moulds(POLICY, USES)
+    for _ in range(10):
+        made = moulds.begin(an_append(), RULES, "lock", at(1))
+        assert made
+        assert made.document["year"] == an_item(1).timestamp.year
+    assert asked == 10 + 2
 
 
 def test_only_so_many_kinds_are_remembered(monkeypatch: pytest.MonkeyPatch, folded: list[Append]) -> None:
     monkeypatch.setattr(mould, "MOST", 2)
-    moulds = Moulds(POLICY)
-    several = [journey_rules((0, 1), version=version) for version in (1, 2, 3)]
-    for _ in range(2 * USES):
-        for rules in several:  # so that none is still known when it comes again
-            begun(moulds, an_append(version=rules.version), rules)
-    assert len(folded) == 6 * USES
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 1), (1, 1), (2, 1))
+    for waypoint in WAYPOINTS[:3] * 10:  # so that none is still known when it comes again
+        begun(moulds, an_append(waypoint=waypoint), rules)
+    assert len(folded) == 30
