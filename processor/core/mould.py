@@ -1,8 +1,9 @@
 """First promotions that are alike are decided once; of the others only whose, which and when is filled in.
 
 Under the same rules all documents that begin with one item of a waypoint are alike in all but these, and most documents
-of a live stream begin so. A mould is what `begin` made of one such append, with holes. F1: the fold has decided it, here
-nothing is.
+of a live stream begin so. A mould is what `begin` made of one such append, with holes.
+
+F1: the fold has decided it, here nothing is.
 """
 
 import re
