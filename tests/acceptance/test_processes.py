@@ -17,7 +17,7 @@ from schemas.journey import journey_document, journey_from, with_ids
 from tests.acceptance.commands import Running, journey_progress
 from tests.acceptance.proof import verdict_on
 from tests.acceptance.serving import until
-from tests.acceptance.test_two_processes import JOURNEY, STATIC, statements
+from tests.acceptance.test_two_processes import JOURNEY, statements
 from tests.acceptance.world import produce, until_quiet
 from tests.servers import Servers
 
@@ -29,7 +29,7 @@ async def prepared(settings: Settings, servers: Servers, mongo_database: Databas
     """Topics and a journey are there; on the embedded broker members are static: see test_two_processes.py."""
     await create_all_topics(settings)
     await apply_journeys(settings, [COURSE])
-    own = {**STATIC, "group_instance_id": "slot"} if servers.kind == "embedded" else {}
+    own = {"group_instance_id": "slot"} if servers.kind == "embedded" else {}
     return settings.model_copy(update={**own, "http_port": free_port(), "http_api": True})
 
 

@@ -19,9 +19,6 @@ from tests.acceptance.proof import verdict_on
 from tests.acceptance.world import produce, until_quiet
 from tests.servers import Servers
 
-STATIC = {"session_timeout": 30.0, "rebalance_timeout": 30.0}
-"""What static members need besides their names: a busy machine takes its time to start them again."""
-
 LEARNERS = 60
 KILLS = 8
 VERB = "http://adlnet.gov/expapi/verbs/completed"
@@ -73,7 +70,7 @@ async def test_kill_9_loses_and_doubles_nothing(
     is_static = servers.kind == "embedded"
 
     def start(slot: int, life: int) -> Running:
-        own = {**STATIC, "group_instance_id": f"slot-{slot}"} if is_static else {}
+        own = {"group_instance_id": f"slot-{slot}"} if is_static else {}
         return Running(settings.model_copy(update=own), tmp_path / f"{slot}-{life}.log")
 
     stream = statements(seed)
