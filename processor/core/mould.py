@@ -100,7 +100,7 @@ class Moulds:
         key = rules.id, waypoint
         kind = self._kinds.get(key)
         if kind is None or kind.rules is not rules:
-            if len(self._kinds) >= MOST:
+            if kind is None and len(self._kinds) >= MOST:
                 self._kinds.clear()
             kind = self._kinds[key] = _Kind(rules)
         kind.uses += 1

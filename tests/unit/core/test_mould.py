@@ -141,3 +141,16 @@ def test_only_so_many_kinds_are_remembered(monkeypatch: pytest.MonkeyPatch, fold
     for waypoint in WAYPOINTS[:3] * 10:  # so that none is still known when it comes again
         begun(moulds, an_append(waypoint=waypoint), rules)
     assert len(folded) == 30
+
+
+def test_a_journey_that_is_saved_again_costs_no_other_its_mould(
+    monkeypatch: pytest.MonkeyPatch, folded: list[Append]
+) -> None:
+    monkeypatch.setattr(mould, "MOST", 2)
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 1), (1, 1))
+    for waypoint in WAYPOINTS[:2] * USES:
+        begun(moulds, an_append(waypoint=waypoint), rules)
+    begun(moulds, an_append(waypoint=WAYPOINTS[1]), journey_rules((0, 1), (1, 2)))
+    folded.clear()
+    begun(moulds, an_append(), rules)
+    assert not folded
