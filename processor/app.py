@@ -20,7 +20,8 @@ from processor.opening import Interfaces, Stores, open_history, open_interfaces,
 from processor.policies import folding_policy, ingest_policy, recalculating_policy, trust, woken_again
 from processor.ports.progress import Evidence
 from processor.probes import probes
-from processor.services import backlog, finished, ingest, journeys, lag, promoter, recalculation, relay
+from processor.services import audit, backlog, finished, ingest, journeys, lag, promoter, recalculation, relay
+from processor.services.audit import Audit
 from processor.services.backlog import BacklogWatch
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
@@ -125,7 +126,7 @@ async def run_processor(
 
 @dataclass(frozen=True, slots=True)
 class _Hints:
-    """One loop tells the next that there is work; a lost hint only costs a pause, a lost hand-over a lease."""
+    """One loop tells the next that there is work; a lost hint costs a pause, a lost hand-over a lease and a half."""
 
     handover: Handover
     finished: Finished
@@ -179,6 +180,7 @@ class _Assembly:
             publisher = Relay(stores.progress, sink, around, self._leasing(settings.relay_batch), hints.handover)
             self.stack.push_async_callback(publisher.give_back)
             loops.append(Loop(relay.LOOP, publisher.step, settings.idle_pause, hints.handover.given))
+            loops.append(Loop(audit.LOOP, Audit(stores.progress, around).step, settings.backlog_poll))
         if Part.INGEST in parts:
             source = await self._open(lambda: open_source(settings))
             self.vitals.watch(lambda: _has_its_place(source))

@@ -80,7 +80,7 @@ class Metrics:
 
         # Relay
         self.events = counter("events", "Progress-updated events acknowledged by the broker.")
-        self.relay_seconds = histogram("relay_seconds", "From a claim of outboxes to their clearing.")
+        self.relay_seconds = histogram("relay_seconds", "From outboxes in hand to their events acknowledged.")
 
         # HTTP
         self.requests = counter("http_requests", "Requests answered, by route and status.", "route", "status")

@@ -45,7 +45,7 @@ class View:
         revisions = 0
         for document in self.documents:
             processing = document["processing"]
-            if processing.get("outbox") or any(p["statements"] for p in document["pendingProgress"].values()):
+            if any(p["statements"] for p in document["pendingProgress"].values()):
                 return False
             revisions += processing["revision"]
         return self._count >= revisions

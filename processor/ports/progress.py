@@ -11,6 +11,7 @@ from processor.core.beginning import Beginning
 from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion
 from processor.core.records import StatementRecord
+from processor.core.relaying import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Claim:
 class Applied:
     """How a claim ended: `landed` promotions were written, `fenced` ones found the lock gone.
 
-    `outboxes` are those that were claimed for a relay by the same write.
+    `outboxes` are those that were handed to a relay by the same write.
     """
 
     landed: int
@@ -40,19 +41,24 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class RelayLease:
-    """A fresh key and an end, under which a write may claim for a relay the outboxes that it fills."""
+    """A relay, a fresh number of it, and the end of its lease: under these a write may hand it outboxes."""
 
-    lock_key: str
+    relay: ObjectId
+    number: int
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxClaim:
-    """Outboxes held by one relay under a fresh key until `until`; events of a document in revision order (R2)."""
+    """Outboxes held by one relay under a fresh key until `until`; events of a document in revision order (R2).
+
+    `number` is that of a `RelayLease` under which they were handed over, None where a relay has found and claimed them.
+    """
 
     lock_key: str
     until: datetime
     outboxes: Mapping[ObjectId, tuple[ProgressEvent, ...]]
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +115,15 @@ class ProgressStore(Evidence, Protocol):
     ) -> frozenset[ObjectId]:
         """Insert new documents, promoted, each whole in one write (P2); return the ids that were taken already.
 
-        A document that is there is never touched: the `_id` is the lock (P1). With a `lease` the outboxes are claimed
-        under it, else they are marked for any relay (R1). Durable when it returns (I1).
+        A document that is there is never touched: the `_id` is the lock (P1). With a `lease` the handy ones of the
+        outboxes are handed over under it, else they are marked for any relay (R1). Durable when it returns (I1).
         """
 
     async def at_rest(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
-        """Return those of `ids` that are there and that nobody is at, as stored: what `go_on` may be decided on.
+        """Return those of `ids` that are there and that nobody is at: what `go_on` may be decided on.
 
-        Not what is due, claimed, waiting, asked by a recalculation, left by attempts, or has a long outbox.
+        As stored, but for what was handed over and is published. Not what is due, claimed, waiting, asked by a
+        recalculation, left by attempts, or has a long outbox.
         """
 
     async def go_on(
@@ -128,15 +135,16 @@ class ProgressStore(Evidence, Protocol):
         must be fresh: whoever claims or promotes changes the lock (P1, trap 3). Evidence that was appended since stays,
         with its due mark (P3); nothing lands where it was found under a newer version (trap 7), or a recalculation asks
         something. Of one that somebody claimed right after, it may be told that it did not land: its evidence can be
-        appended all the same (I2). With a `lease` the outboxes that were idle are claimed under it, else they are
-        marked for any relay (R1). Durable when it returns (I1).
+        appended all the same (I2). With a `lease` the handy ones of the outboxes that were idle are handed over under
+        it, else they are marked for any relay (R1). Durable when it returns (I1).
         """
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim up to `limit` due documents, longest due first, and those whose lease ran out before `now`.
 
         The due mark is cleared before pending is read, so that an append during the promotion marks the
-        document again (P3, trap 2). `lock_key` must be fresh: it is used for one claim only.
+        document again (P3, trap 2). `lock_key` must be fresh: it is used for one claim only. The documents are as
+        stored, but for what was handed over and is published.
         """
 
     async def apply(
@@ -145,15 +153,36 @@ class ProgressStore(Evidence, Protocol):
         """Write each promotion in one update that matches only under the claim's lock, and free the lock (P1, P2).
 
         Attempts that leave a document are durable before it. Repeating the call writes nothing twice: the first one
-        used the lock up (trap 3). With a `lease` the same update claims under it, for a relay, each outbox that was
-        idle when the document was claimed: under the lock nobody else can fill or claim it.
+        used the lock up (trap 3). With a `lease` the same update hands over under it, to a relay, each outbox that was
+        idle when the document was claimed, and is handy: under the lock nobody else can fill or claim it.
         """
 
     async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
         """Return the attempts of segments that have left their documents; one that is gone is missing."""
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
-        """Claim the outboxes of up to `limit` documents that have something to publish (R1)."""
+        """Claim the outboxes of up to `limit` documents that have something to publish (R1).
+
+        Among them what relays have left, and what was handed to one whose lease has run out. Not what another relay may
+        still publish of what it was handed: what came to such an outbox since waits for that (R2).
+        """
+
+    async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        """Keep a relay's account, and its lease; `until` None when nothing more is to come from it.
+
+        For one relay in the order of the calls: a later account has no number open or left that an earlier one had
+        published.
+        """
+
+    async def leave(self, relay: ObjectId, number: int, ids: Collection[ObjectId], now: datetime) -> None:
+        """Mark for any relay (R1) those documents that were handed over under a number and could not be published."""
+
+    async def audit(self, now: datetime) -> None:
+        """Go through the accounts of all relays, also of those that have ended; to be done at a start, and seldom.
+
+        Finds what a write that landed very late has left, and what was handed to a relay whose account somebody has
+        removed: it is marked for any relay (R1). Removes the accounts of ended relays that no document names.
+        """
 
     async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove what was published of each claim: by document the events up to a revision; and free the relay's lock.

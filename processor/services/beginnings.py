@@ -92,12 +92,12 @@ class Beginnings(Promotes):
 
     async def _begin(self, beginnings: Sequence[Beginning], now: datetime) -> int:
         """Insert, and hand over to the relay; append to what somebody else has inserted. Return how many of it wait."""
-        lease = self._handover.lease(now)
-        taken = await self._store.begin(beginnings, lease, now)
+        with self._handover.lease(now) as lease:
+            taken = await self._store.begin(beginnings, lease, now)
+            landed = [it for it in beginnings if it.append.progress not in taken]
+            self._handover.give(lease, {it.append.progress: (it.event,) for it in landed if it.event})
         if taken:
             self._new_in_a_row = 0
-        landed = [it for it in beginnings if it.append.progress not in taken]
-        self._handover.give(lease, {it.append.progress: (it.event,) for it in landed if it.event})
         for it in landed:
             self._remember(it.rules, it.append.progress, it.append.owner.ident, it.finished)
         self._count(len(landed), [it.dropped for it in landed])

@@ -4,7 +4,7 @@ For a process that ingests and promotes. Of most documents all evidence is folde
 claim (a search, an update and a read), promote and apply would be five requests for what two can do.
 
 Whether a write landed that failed in an outage is not known: the evidence comes again, and is appended if it did; its
-event waits for the relay's lease to run out then, as nobody was handed it (R1).
+event is left to any relay then (R1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,12 +71,13 @@ class Continuations(Promotes):
 
     async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
         """Write; return the appends of documents that somebody else was at. The rest is handed to the relay."""
-        lease, key = self._handover.lease(now), self._leasing.new_key()
-        overtaken = await self._store.go_on(continuations, key, lease, now)
-        landed = [it for it in continuations if it.progress not in overtaken]
-        events = {it.progress: (it.promotion.event,) for it in landed if it.promotion.event and it.is_idle}
-        if any(it.promotion.event for it in landed):
-            self._handover.give(lease, events)
+        key = self._leasing.new_key()
+        with self._handover.lease(now) as lease:
+            overtaken = await self._store.go_on(continuations, key, lease, now)
+            landed = [it for it in continuations if it.progress not in overtaken]
+            events = {it.progress: (it.promotion.event,) for it in landed if it.promotion.event and it.is_idle}
+            if any(it.promotion.event for it in landed):
+                self._handover.give(lease, events)
         for it in landed:
             self._remember(it.rules, it.progress, it.ident, it.promotion.finished)
         self._count(len(landed), [it.promotion.dropped for it in landed])

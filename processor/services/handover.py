@@ -1,19 +1,25 @@
-"""Outboxes that the loops of this process claim for its own relay, in the very write that fills them.
+"""Outboxes that the loops of this process hand to its own relay, in the very write that fills them.
 
-It saves the relay its claim: a search, an update and a read. Nothing depends on it: what is lost here has a lease
-that runs out, and then any relay publishes it (R1).
+It saves the relay its claim, a search, an update and a read, and the update that takes a published event out of its
+document again: what it was handed, under which number, it keeps account of (`core/relaying.py`). Nothing depends on
+this: what is lost here is left, or stands under a lease that runs out, and then any relay publishes it (R1).
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from bson import ObjectId
 
 from processor.core.evidence import ProgressEvent
+from processor.core.relaying import Account, is_handy
 from processor.ports.progress import OutboxClaim, RelayLease
 from processor.services.surroundings import Leasing
+
+LONG = 100
+"""Numbers left to others that are enough for one account."""
 
 
 class Handover:
@@ -27,18 +33,68 @@ class Handover:
         self._leasing = leasing
         self._room = room
         self._claims: deque[OutboxClaim] = deque()
+        self._relay = ObjectId()
+        self._last = 0
+        self._open: set[int] = set()
+        self._left: set[int] = set()
+        self._until: datetime | None = None
 
-    def lease(self, now: datetime) -> RelayLease | None:
-        """Return a fresh lease for the relay, None while it is behind: then the outboxes wait in the store."""
-        if len(self._claims) >= self._room:
-            return None
-        return RelayLease(self._leasing.new_key(), now + self._leasing.duration)
+    @contextmanager
+    def lease(self, now: datetime) -> Iterator[RelayLease | None]:
+        """Lend a lease with a fresh number, for one write and what it gives.
+
+        None while the relay is behind, its lease is too short, or it begins anew: then the outboxes wait in the store.
+        What the write has done when it fails, nobody knows: it is left to be found.
+        """
+        is_behind = len(self._claims) >= self._room
+        if is_behind or self.is_long or self._until is None or self._until - now < self._leasing.duration:
+            yield None
+            return
+        self._last += 1
+        number = self._last
+        self._open.add(number)
+        try:
+            yield RelayLease(self._relay, number, self._until)
+        except BaseException:
+            self.left(number)
+            raise
+        if not any(claim.number == number for claim in self._claims):
+            self.published(number)  # there was nothing to publish
 
     def give(self, lease: RelayLease | None, outboxes: Mapping[ObjectId, tuple[ProgressEvent, ...]]) -> None:
-        """Hand over what was written under the lease, and durably so; wake the relay."""
-        if lease and outboxes:
-            self._claims.append(OutboxClaim(lease.lock_key, lease.until, outboxes))
+        """Hand over what was written under the lease, and durably so, as the last thing under it; wake the relay."""
+        handy = {progress: events for progress, events in outboxes.items() if all(map(is_handy, events))}
+        if lease and handy:
+            self._claims.append(OutboxClaim(f"{lease.relay}/{lease.number}", lease.until, handy, lease.number))
         self.given.set()
+
+    def published(self, number: int) -> None:
+        """Account for a number: nothing stands under it that is still to be published."""
+        self._open.discard(number)
+
+    def left(self, number: int) -> None:
+        """Account for a number: others are to look whether anything stands under it."""
+        self._open.discard(number)
+        self._left.add(number)
+
+    @property
+    def account(self) -> Account:
+        """The relay's account as it stands."""
+        return Account(self._relay, self._last, frozenset(self._open), frozenset(self._left))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether so much is left to others that another account is to be begun, once nothing of this one is open."""
+        return len(self._left) >= LONG
+
+    def is_held(self, until: datetime) -> None:
+        """Note how long the relay's lease lasts."""
+        self._until = until
+
+    @property
+    def until(self) -> datetime | None:
+        """The end of the relay's lease; None before it has one."""
+        return self._until
 
     @property
     def is_open(self) -> bool:
@@ -59,3 +115,16 @@ class Handover:
         taken = tuple(self._claims)
         self._claims.clear()
         return taken
+
+    def begin_anew(self) -> None:
+        """Be another relay from now on. Its numbers go on from those of the one before, of which none is open."""
+        self._relay = ObjectId()
+        self._left.clear()
+        self._until = None
+
+    def close(self) -> Account:
+        """Lend no more, and leave to others what is open; return the account."""
+        self._left |= self._open
+        self._open.clear()
+        self._until = None
+        return self.account

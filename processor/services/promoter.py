@@ -52,12 +52,12 @@ class Promoter(Promotes):
                 if (promotion := self._promote(document, found if document["_id"] in late else None))
             ]
             # 3. apply; repeatable, so an outage is waited out with the decisions at hand
-            lease = self._handover.lease(self._around.clock.now())
-            applied = await self._around.outlast(
-                LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now(), lease)
-            )
-        if any(promotion.event for promotion in promotions):
-            self._handover.give(lease, applied.outboxes)
+            with self._handover.lease(self._around.clock.now()) as lease:
+                applied = await self._around.outlast(
+                    LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now(), lease)
+                )
+                if any(promotion.event for promotion in promotions):
+                    self._handover.give(lease, applied.outboxes)
         if not applied.fenced:
             self._learn(claim, promotions, rules)
         self._account(claim, promotions, applied)

@@ -1,9 +1,10 @@
 """The relay: outbox to topic `journey.progress-updated`.
 
 1. claim the outboxes of a batch of documents under a fresh key with a lease; those that the loops of this process have
-   filled were claimed as they were filled (`handover.py`),
+   filled were handed over as they were filled (`handover.py`),
 2. publish their events in revision order (acknowledged by the broker), and those that are handed over meanwhile,
-3. forget what was published, together; while more is handed over, beside the next publication.
+3. forget what was published, together: what was claimed in its documents, what was handed over in one account of it
+   all; while more is handed over, beside the next publication.
 
 R1: every change of public state is published at least once: a crash between 2 and 3 repeats events with the same
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
@@ -37,6 +38,10 @@ MOMENT = 0.001
 PATIENCE = 1.0
 """Seconds that a store is given at the end."""
 
+LEASES = 1.5
+"""How long a relay is to hold what it is handed, in leases; it asks for more when less than `RENEWAL` are left."""
+
+RENEWAL = 1.25
 
 Published = tuple[OutboxClaim, Mapping[ObjectId, int]]
 """A claim, and by progress id the last revision of it that was published."""
@@ -59,6 +64,7 @@ class Relay:
         self._leasing = leasing
         self._handover = handover
         self._swept: datetime | None = None
+        self._accounting = asyncio.Lock()
         self._forgetting: asyncio.Task[None] | None = None
         self._held_until = datetime.max.replace(tzinfo=UTC)
 
@@ -69,11 +75,15 @@ class Relay:
         the outboxes are claimed again when the lease runs out.
         """
         try:
+            await self._stay()
             # 1. claim
             claims = await self._claims()
             # 2. publish
             done = await self._published_together(claims)
             # 3. forget
+            for claim, published in done:
+                if claim.number is not None and not _unpublished(claim, published):
+                    self._handover.published(claim.number)
             before, self._forgetting = self._forgetting, None
             if done:
                 self._forgetting = asyncio.create_task(self._forget(done))
@@ -105,10 +115,41 @@ class Relay:
             claims = await self._handed_over(until, done)
         return done
 
+    async def _stay(self) -> None:
+        """Hold what is handed over for some time from now, if there is little left of that."""
+        now, until = self._around.clock.now(), self._handover.until
+        if self._handover.is_open and (until is None or until - now < self._leasing.duration * RENEWAL):
+            await self._keep_account()
+
+    async def _keep_account(self) -> None:
+        """Write down what was published of what was handed over, as it stands; and stay."""
+        async with self._accounting:  # a later account comes after an earlier one
+            now, account = self._around.clock.now(), self._handover.account
+            if self._handover.is_long and not account.open:
+                await self._store.keep_account(account, now, now)  # over: others look for all of it
+                self._handover.begin_anew()
+                account = self._handover.account
+            until = now + self._leasing.duration * LEASES
+            await self._store.keep_account(account, now, until)
+            self._handover.is_held(until)
+
     async def _forget(self, done: Sequence[Published]) -> None:
-        await self._around.outlast(LOOP, lambda: self._store.forget(done))
+        claimed = [(claim, published) for claim, published in done if claim.number is None]
+        if claimed:
+            await self._around.outlast(LOOP, lambda: self._store.forget(claimed))
+        for claim, published in done:
+            if claim.number is not None and (unpublished := _unpublished(claim, published)):
+                await self._leave(claim.number, unpublished)
+        if len(claimed) < len(done):
+            await self._around.outlast(LOOP, self._keep_account)
         for claim, published in done:
             self._account(claim, published)
+
+    async def _leave(self, number: int, ids: Sequence[ObjectId]) -> None:
+        """Leave to any relay what was handed over and could not be published; the rest of that number is."""
+        relay = self._handover.account.relay
+        await self._around.outlast(LOOP, lambda: self._store.leave(relay, number, ids, self._around.clock.now()))
+        self._handover.published(number)
 
     async def _forgotten(self) -> None:
         """Wait until what was published is forgotten. Raises what that has raised."""
@@ -119,27 +160,35 @@ class Relay:
     async def give_back(self) -> None:
         """At the end of the process, leave what was handed over and is not published to others, before its lease ends.
 
-        A store that is away is not waited for: then the leases run out.
+        A store that is away is not waited for: then the lease runs out.
         """
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self._forgotten()
-                left = self._handover.take()
-                await self._store.forget([(claim, dict.fromkeys(claim.outboxes, 0)) for claim in left])
+                for claim in self._handover.take():
+                    if claim.number is not None:
+                        await self._leave(claim.number, list(claim.outboxes))
+                if self._handover.until is not None:
+                    account, now = self._handover.close(), self._around.clock.now()
+                    await self._store.keep_account(account, now, now if account.left else None)
 
     async def _claims(self) -> Sequence[OutboxClaim]:
         """Take what was handed over; look for what waits when there is nothing, and now and then in any case.
 
-        What is handed over and not published has a lease that runs out: an outage here loses none of it.
+        An outage here leaves what was handed over where it was.
         """
         handed, leasing = self._handover.take(), self._leasing
         now = self._around.clock.now()
         if handed and self._swept is not None and abs(now - self._swept) < SWEEP:
             return handed
-        if now >= self._held_until:  # or this would find what is published, and only to be forgotten
-            await self._forgotten()
-            now = self._around.clock.now()
-        claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
+        try:
+            if now >= self._held_until:  # or this would find what is published, and only to be forgotten
+                await self._forgotten()
+                now = self._around.clock.now()
+            claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
+        except Exception:
+            self._handover.give_back(handed)
+            raise
         if len(claim.outboxes) < leasing.batch:
             self._swept = now
         return (*handed, claim) if claim.outboxes else handed
@@ -194,3 +243,8 @@ class Relay:
             events=events,
             **({"left": unpublished} if unpublished else {}),
         )
+
+
+def _unpublished(claim: OutboxClaim, published: Mapping[ObjectId, int]) -> Sequence[ObjectId]:
+    """Return the documents of which not all claimed events are published."""
+    return [key for key, events in claim.outboxes.items() if published.get(key, 0) < events[-1].revision]

@@ -27,6 +27,7 @@ ATTEMPTS = "journeyprogressattempts"
 JOURNEYS = "journeys"
 STATEMENTS = "statements"
 RECALCULATIONS = "journeyrecalculations"
+RELAYS = "journeyrelays"
 CLIENTS = "client"
 
 READABLE = CodecOptions[Document](

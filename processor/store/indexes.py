@@ -1,7 +1,8 @@
 """Every index, as data. Each is paid at every write, so there are few, and those of the marks are partial.
 
-`due`, `lease`, `publish` and `relayLease` let a claim find its documents; a document at rest is in none of them. Those
-of the interfaces begin with the organisation that every query is confined to; only the one by `updatedAt` is written
+`due`, `lease`, `publish` and `relayLease` let a claim find its documents; a document at rest is in none of them. In
+that of what was handed to relays it stays until its next event: to take it out would be an update more. Those of
+the interfaces begin with the organisation that every query is confined to; only the one by `updatedAt` is written
 after a document's first write.
 """
 
@@ -9,7 +10,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
 from processor.errors import Misfit
-from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, RECALCULATIONS, Database
+from processor.store.connect import ATTEMPTS, JOURNEYS, PROGRESSES, RECALCULATIONS, RELAYS, Database
 from processor.store.failures import translated
 
 MARKS = ("processing.due", "processing.lease", "processing.publish", "processing.relayLease")
@@ -19,6 +20,12 @@ CONFLICTS = (85, 86)
 
 INDEXES: dict[str, list[IndexModel]] = {
     PROGRESSES: [
+        # What was handed to a relay, to find what it has not published; a document stays in it until its next event.
+        IndexModel(
+            [("processing.handed.relay", ASCENDING), ("processing.handed.number", ASCENDING)],
+            name="handed_relay_number",
+            sparse=True,
+        ),
         *(IndexModel([(mark, ASCENDING)], name=mark.replace(".", "_"), sparse=True) for mark in MARKS),
         # By journey, for readers; with the folded version, to find what a changed journey has to fold again.
         IndexModel([("journey", ASCENDING), ("processing.folded", ASCENDING)], name="journey_folded"),
@@ -49,6 +56,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ATTEMPTS: [IndexModel([("progress", ASCENDING), ("createdAt", ASCENDING)], name="progress_createdAt")],
     JOURNEYS: [IndexModel([("organisation", ASCENDING), ("_id", ASCENDING)], name="organisation_id")],
     RECALCULATIONS: [IndexModel([("stage", ASCENDING)], name="stage", sparse=True)],
+    RELAYS: [IndexModel([("until", ASCENDING)], name="until", sparse=True)],
 }
 
 

@@ -14,14 +14,34 @@ CLAMPED = READABLE.with_options(datetime_conversion=DatetimeConversion.DATETIME_
 """A lease that was set by hand may end beyond the year 9999: it is listed last."""
 
 
-async def read_locks(progresses: AsyncCollection[Document], limit: int) -> Sequence[Lock]:
-    """Return up to `limit` leases of promoters and relays, the earliest end first."""
+async def read_locks(
+    progresses: AsyncCollection[Document], handed: Sequence[tuple[Document, Sequence[Document]]], limit: int
+) -> Sequence[Lock]:
+    """Return up to `limit` leases of promoters and relays, the earliest end first.
+
+    `handed` are the accounts of relays, each with what matches the documents that it was handed and has not published.
+    """
     progresses = progresses.with_options(CLAMPED)
     promoters = await _leases(progresses, "promote", ("lockKey", "processing.lease", "processing.holder"), limit)
     relays = await _leases(
         progresses, "relay", ("processing.relayKey", "processing.relayLease", "processing.relayHolder"), limit
     )
-    return sorted([*promoters, *relays], key=lambda lock: lock.until)[:limit]
+    given = [lock for relay, conditions in handed for lock in await _handed(progresses, relay, conditions, limit)]
+    return sorted([*promoters, *relays, *given], key=lambda lock: lock.until)[:limit]
+
+
+async def _handed(
+    progresses: AsyncCollection[Document], relay: Document, conditions: Sequence[Document], limit: int
+) -> list[Lock]:
+    """Return what a relay was handed; its key there is the relay and the number, its worker the whole relay's."""
+    locks = []
+    with translated():
+        for condition in conditions:
+            async for document in progresses.find(condition, {"processing.handed": 1}).limit(limit):
+                key = f"{relay['_id']}/{document['processing']['handed']['number']}"
+                worker = relay.get("worker") or None
+                locks.append(Lock(document["_id"], "relay", key, relay["until"], worker, relay.get("since")))
+    return locks
 
 
 async def _leases(

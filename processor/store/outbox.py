@@ -5,6 +5,8 @@ The marks under `processing`:
 - `publish`: the outbox has something to publish, since then. Set by an apply, cleared by a relay's claim, set
   again by a relay that could not publish all of it.
 - `relayKey`, `relayLease` and `relayHolder`: claimed by a relay until then.
+- `handed`: handed to the relay of the process that wrote the one event of an outbox that was idle, which keeps account
+  of what it has published (`core/relaying.py`, `relays.py`); the next event takes the place of one that is.
 """
 
 from collections import defaultdict
@@ -24,9 +26,9 @@ BY_ID = [("_id", 1)]
 """The index that an update of known documents is to use; the other conditions only decide whether it still may."""
 
 
-def relay_claim(lease: RelayLease, holder: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields under `processing` by which a relay holds an outbox."""
-    return {"relayKey": lease.lock_key, "relayLease": lease.until, "relayHolder": holder}
+def handed(lease: RelayLease, event: ProgressEvent) -> dict[str, Any]:
+    """The mark of an outbox that is handed to a relay."""
+    return {"relay": lease.relay, "number": lease.number, "revision": event.revision}
 
 
 def outbox_entry(event: ProgressEvent) -> dict[str, Any]:
@@ -34,17 +36,29 @@ def outbox_entry(event: ProgressEvent) -> dict[str, Any]:
     return {"revision": event.revision, "time": event.time, "replay": event.replay, "data": event.data}
 
 
-def event_from(progress: ObjectId, entry: Mapping[str, Any]) -> ProgressEvent:
-    """Read an entry of the outbox."""
-    return ProgressEvent(progress, entry["revision"], entry["time"], bytes(entry["data"]), entry["replay"])
+def events_from(document: Mapping[str, Any]) -> tuple[ProgressEvent, ...]:
+    """Read the outbox of a document."""
+    progress, entries = document["_id"], document["processing"].get("outbox", ())
+    return tuple(ProgressEvent(progress, it["revision"], it["time"], bytes(it["data"]), it["replay"]) for it in entries)
 
 
 def claim_events_update(relay_key: str, until: datetime, holder: Mapping[str, Any]) -> Update:
     """Take the relay's lock and clear the publish mark, before anybody reads the outbox."""
-    claim = relay_claim(RelayLease(relay_key, until), holder)
     return {
-        "$set": {f"processing.{key}": value for key, value in claim.items()},
+        "$set": {
+            "processing.relayKey": relay_key,
+            "processing.relayLease": until,
+            "processing.relayHolder": holder,
+        },
         "$unset": {"processing.publish": ""},
+    }
+
+
+def give_back_update(now: datetime) -> Update:
+    """Give the relay's lock back with nothing published, and mark the document again, behind those that wait."""
+    return {
+        "$min": {"processing.publish": now},
+        "$unset": {"processing.relayKey": "", "processing.relayLease": "", "processing.relayHolder": ""},
     }
 
 

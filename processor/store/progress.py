@@ -16,6 +16,7 @@ from processor.core.beginning import Beginning
 from processor.core.continuation import Continuation
 from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
+from processor.core.relaying import Account, is_handy
 from processor.errors import DocumentBroken, DocumentFull, StoreUnavailable
 from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.store import outbox, updates
@@ -23,6 +24,7 @@ from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, 
 from processor.store.failures import is_only_duplicates, is_passing_bulk, misshapen, refused, too_large, translated
 from processor.store.locks import read_locks
 from processor.store.queues import EARLIEST, instants
+from processor.store.relays import Relays, handed_under
 from processor.store.waiting import Waiting
 from schemas.dots import encode_dots
 
@@ -44,6 +46,7 @@ class MongoProgressStore:
         self._attempts = database[ATTEMPTS]
         self._due = Waiting(self._progresses, "processing.due", "processing.lease")
         self._outbox = Waiting(self._progresses, "processing.publish", "processing.relayLease")
+        self._relays = Relays(database)
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -91,8 +94,7 @@ class MongoProgressStore:
         self, beginnings: Sequence[Beginning], lease: RelayLease | None, now: datetime
     ) -> frozenset[ObjectId]:
         """Insert new documents, promoted; see `ports.ProgressStore.begin` (P1, P2)."""
-        holder = self._holder(now)
-        documents = [updates.begun_document(beginning, lease, holder, now) for beginning in beginnings]
+        documents = [updates.begun_document(beginning, lease, now) for beginning in beginnings]
         with translated(), self._outbox.marking(now):
             return await _insert_new(self._progresses, documents)
 
@@ -104,7 +106,8 @@ class MongoProgressStore:
             found = await self._progresses.find(
                 {"_id": {"$in": list(ids)}} | updates.CONTINUABLE, hint=outbox.BY_ID
             ).to_list()
-        return {document["_id"]: document for document in found}
+            documents = await self._relays.without_published(found)
+        return {document["_id"]: document for document in documents}
 
     async def go_on(
         self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
@@ -112,14 +115,13 @@ class MongoProgressStore:
         """Write the next promotion of documents at rest; see `ports.ProgressStore.go_on` (P1, P2)."""
         if not continuations:
             return frozenset()
-        relaying = outbox.relay_claim(lease, self._holder(now)) if lease else None
-        writes = [updates.continue_update(it, lock_key, now, relaying) for it in continuations]
+        writes = [updates.continue_update(it, lock_key, now, lease) for it in continuations]
         with translated(), self._outbox.marking(now):
             if await self._apply(writes) == len(writes):
                 return frozenset()
             keys: list[Document] = [{"lockKey": lock_key}]
             if lease:  # a promoter may have claimed it since, the outbox nobody
-                keys.append({"processing.relayKey": lease.lock_key})
+                keys.append(handed_under(lease))
             ids = [it.progress for it in continuations]
             found = self._progresses.find({"_id": {"$in": ids}, "$or": keys}, {"_id": 1}, hint=outbox.BY_ID)
             landed = await found.to_list()
@@ -131,7 +133,7 @@ class MongoProgressStore:
         with translated():
             ids = await self._due.claim(update, now, until, limit)
             found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
-            documents = await found.to_list() if found else []
+            documents = await self._relays.without_published(await found.to_list()) if found else []
         return Claim(lock_key, until, tuple(documents), has_more=len(ids) == limit)
 
     def _holder(self, now: datetime) -> Document:
@@ -143,10 +145,9 @@ class MongoProgressStore:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
         if not promotions:
             return Applied(0, 0)
-        idle = {document["_id"] for document in claim.documents if lease and has_idle_outbox(document)}
-        relaying = outbox.relay_claim(lease, self._holder(now)) if lease else None
+        idle = {document["_id"] for document in claim.documents if has_idle_outbox(document)}
         writes = [
-            updates.apply_update(it, claim.lock_key, claim.until, now, relaying if it.progress in idle else None)
+            updates.apply_update(it, claim.lock_key, claim.until, now, updates.Outbox(it.progress in idle, lease))
             for it in promotions
         ]
         spilled = [promotion for promotion in promotions if promotion.segments]
@@ -157,11 +158,12 @@ class MongoProgressStore:
             for promotion in spilled:
                 await self._attempts.delete_many(updates.nobodys_segments(promotion, claim.until))
             outboxes: dict[ObjectId, tuple[ProgressEvent, ...]] = {
-                it.progress: (it.event,) for it in promotions if it.event and it.progress in idle
+                it.progress: (it.event,) for it in promotions if it.event and it.progress in idle and is_handy(it.event)
             }
             if landed < len(writes) and outboxes and lease:  # which landed, only the documents can tell
-                outboxes = await self._outboxes(outboxes, lease.lock_key)
-        return Applied(landed, len(writes) - landed, outboxes)
+                found = await self._outboxes({"_id": {"$in": list(outboxes)}} | handed_under(lease))
+                outboxes = {document["_id"]: outboxes[document["_id"]] for document in found}
+        return Applied(landed, len(writes) - landed, outboxes if lease else {})
 
     async def _apply(self, writes: Sequence[UpdateOne]) -> int:
         """Do the updates; return how many landed. A document that has no room, or no place, for it is left as it is."""
@@ -198,23 +200,40 @@ class MongoProgressStore:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
         update = outbox.claim_events_update(lock_key, until, self._holder(now))
         with translated():
+            with self._outbox.marking(now):
+                await self._relays.mark_left(now)
             ids = await self._outbox.claim(update, now, until, limit)
-            outboxes = await self._outboxes(ids, lock_key)
-        return OutboxClaim(lock_key, until, outboxes)
+            found = await self._outboxes({"_id": {"$in": ids}, "processing.relayKey": lock_key}) if ids else []
+            documents = await self._relays.without_published(found)
+            free, others = self._relays.free_and_others(documents)
+            if others:  # another relay may still publish what it was handed of these: to be looked at again
+                held = {"_id": {"$in": [it["_id"] for it in others]}, "processing.relayKey": lock_key}
+                with self._outbox.marking(now):
+                    await self._progresses.update_many(held, outbox.give_back_update(now), hint=outbox.BY_ID)
+        return OutboxClaim(lock_key, until, {it["_id"]: outbox.events_from(it) for it in free})
 
-    async def _outboxes(self, ids: Collection[ObjectId], relay_key: str) -> dict[ObjectId, tuple[ProgressEvent, ...]]:
-        """Read the outboxes that are held under a relay's key, as a majority has them.
+    async def leave(self, relay: ObjectId, number: int, ids: Collection[ObjectId], now: datetime) -> None:
+        """Mark for any relay what of a number was not published; see `ports.ProgressStore.leave`."""
+        with translated(), self._outbox.marking(now):
+            await self._relays.leave(relay, number, ids, now)
+
+    async def audit(self, now: datetime) -> None:
+        """Look through all accounts; see `ports.ProgressStore.audit`."""
+        with translated(), self._outbox.marking(now):
+            await self._relays.audit(now)
+
+    async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        """Keep a relay's account; see `ports.ProgressStore.keep_account`."""
+        with translated():
+            await self._relays.keep(account, self._worker, now, until)
+
+    async def _outboxes(self, condition: updates.Filter) -> Sequence[Document]:
+        """Read outboxes that a relay holds, as a majority has them.
 
         An event that is told must not be rolled back: another would come under its revision (R2). The claim has been
         acknowledged by a majority, so that it is there.
         """
-        held = {"_id": {"$in": list(ids)}, "processing.relayKey": relay_key}
-        return {
-            document["_id"]: tuple(
-                outbox.event_from(document["_id"], entry) for entry in document["processing"].get("outbox", ())
-            )
-            async for document in self._majority.find(held, {"processing.outbox": 1})
-        }
+        return await self._majority.find(condition, {"processing.outbox": 1, "processing.handed": 1}).to_list()
 
     async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
@@ -252,23 +271,33 @@ class MongoProgressStore:
         """Count what waits."""
         count = self._progresses.count_documents
         with translated():
+            handed = [condition for _, conditions in await self._relays.unpublished() for condition in conditions]
+            marked = [{mark: {"$exists": True}} for mark in ("processing.publish", "processing.relayLease")]
+            events = [await self._oldest("processing.publish"), await self._oldest_handed(handed)]
             return Backlog(
                 documents=await self._progresses.estimated_document_count(),
                 due=await count({"processing.due": {"$exists": True}}),
                 claimed=await count({"processing.lease": {"$exists": True}}),
                 expired=await count({"processing.lease": {"$lt": now}}),
                 waiting=await count({"processing.waiting": True}),
-                outbox=await count(
-                    {"$or": [{"processing.publish": {"$exists": True}}, {"processing.relayLease": {"$exists": True}}]}
-                ),
+                outbox=await count({"$or": [*marked, *handed]}),
                 oldest_due=await self._oldest("processing.due"),
-                oldest_outbox=await self._oldest("processing.publish"),
+                oldest_outbox=min((instant for instant in events if instant), default=None),
                 oldest_lease=await self._oldest("processing.lease"),
             )
 
     async def locks(self, limit: int) -> Sequence[Lock]:
         """Return who holds what; see `ports.ProgressStore.locks`."""
-        return await read_locks(self._progresses, limit)
+        with translated():
+            relays = await self._relays.unpublished()
+        return await read_locks(self._progresses, relays, limit)
+
+    async def _oldest_handed(self, handed: Sequence[updates.Filter]) -> datetime | None:
+        if not handed:
+            return None
+        oldest = {"$group": {"_id": None, "oldest": {"$min": {"$min": "$processing.outbox.time"}}}}
+        found = await (await self._progresses.aggregate([{"$match": {"$or": handed}}, oldest])).to_list()
+        return found[0]["oldest"] if found and isinstance(found[0]["oldest"], datetime) else None
 
     async def _oldest(self, mark: str) -> datetime | None:
         found = await self._progresses.find_one({mark: {"$gte": EARLIEST}}, {mark: 1}, sort=[(mark, 1)])

@@ -15,7 +15,7 @@ Those of the outbox stand in `outbox.py`.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -24,9 +24,10 @@ from processor.core.beginning import Beginning
 from processor.core.completions import items_to
 from processor.core.continuation import Continuation
 from processor.core.evidence import CROWDED, Append, Promotion, Retraction, Segment
+from processor.core.relaying import is_handy
 from processor.core.retraction import replay_entry, retraction_entry
 from processor.ports.progress import RelayLease
-from processor.store.outbox import BY_ID, Update, outbox_entry, relay_claim
+from processor.store.outbox import BY_ID, Update, handed, outbox_entry
 
 BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]
 """The index that a journey's documents are gone through by, page by page."""
@@ -37,6 +38,16 @@ SEGMENTS_KEPT = timedelta(days=2)
 """Before the end of a claim's lease, which is a day at most (setting LEASE)."""
 
 Filter = dict[str, Any]
+
+
+class Outbox(NamedTuple):
+    """Whether an outbox is idle, and the lease under which it may be handed over then."""
+
+    is_idle: bool
+    lease: RelayLease | None = None
+
+
+BUSY = Outbox(is_idle=False)
 
 AT_REST: Filter = {"processing.due": None, "processing.lease": None, "processing.waiting": None}
 """Nobody is going to fold it; one that waits for its journey is woken with it."""
@@ -137,29 +148,29 @@ def claim_update(lock_key: str, until: datetime, holder: Mapping[str, Any]) -> U
     }
 
 
-def begun_document(
-    beginning: Beginning, lease: RelayLease | None, holder: Mapping[str, Any], now: datetime
-) -> dict[str, Any]:
-    """Return what to insert for a first promotion: the outbox in it is claimed by a relay, or marked for any."""
+def begun_document(beginning: Beginning, lease: RelayLease | None, now: datetime) -> dict[str, Any]:
+    """Return what to insert for a first promotion: the outbox in it is handed to a relay, or marked for any."""
     event = beginning.event
     processing = dict(beginning.document["processing"])
     if event:
         processing["outbox"] = [outbox_entry(event)]
-        processing.update({"publish": now} if lease is None else relay_claim(lease, holder))
+        if lease and is_handy(event):
+            processing["handed"] = handed(lease, event)
+        else:
+            processing["publish"] = now
     return {**beginning.document, "processing": processing}
 
 
 def apply_update(
-    promotion: Promotion, lock_key: str, until: datetime, now: datetime, relaying: Mapping[str, Any] | None = None
+    promotion: Promotion, lock_key: str, until: datetime, now: datetime, outbox: Outbox = BUSY
 ) -> UpdateOne:
     """Write one promotion, all or nothing (P2), only under the worker's own lock (P1).
 
     The lease in the filter, and its unsetting in the update, make the lock single use: the same write again
     matches nothing, so that the outbox is never pushed twice (trap 3). Exactly the pending items that were read
     are pulled (trap 1), and the due mark is left alone: an append that came in between has set it again (P3).
-    `relaying` is a relay's claim (`relay_claim`) in the place of the publish mark.
     """
-    update = _decided(promotion, now, relaying)
+    update = _decided(promotion, now, outbox)
     pulled: Update = {
         f"pendingProgress.{waypoint}.statements": items_to(items) for waypoint, items in promotion.consumed.items()
     }
@@ -174,9 +185,7 @@ def apply_update(
     return UpdateOne(condition, update, hint=BY_ID)
 
 
-def continue_update(
-    continuation: Continuation, lock_key: str, now: datetime, relaying: Mapping[str, Any] | None
-) -> UpdateOne:
+def continue_update(continuation: Continuation, lock_key: str, now: datetime, lease: RelayLease | None) -> UpdateOne:
     """Write the next promotion of a document at rest, all or nothing (P2), only under the lock it was read with (P1).
 
     Whoever claims or promotes leaves another lock; so does this, a fresh one: the same write again matches nothing
@@ -185,7 +194,7 @@ def continue_update(
     recalculation asks something: of two decisions on a statement the later one is to hold (core/retraction.py).
     """
     append = continuation.append
-    update = _decided(continuation.promotion, now, relaying if continuation.is_idle else None)
+    update = _decided(continuation.promotion, now, Outbox(continuation.is_idle, lease))
     update.setdefault("$set", {}).update({"lockKey": lock_key, "processing.version": append.version})
     # A waypoint of which nothing was pending before gets its empty array, and one that has evidence by now keeps it.
     update["$addToSet"] = {f"pendingProgress.{waypoint}.statements": {"$each": []} for waypoint in append.items}
@@ -198,8 +207,12 @@ def continue_update(
     return UpdateOne(condition, update, hint=BY_ID)
 
 
-def _decided(promotion: Promotion, now: datetime, relaying: Mapping[str, Any] | None) -> Update:
-    """Write what a promotion decided; not what it consumed, nor anything about its lock."""
+def _decided(promotion: Promotion, now: datetime, outbox: Outbox) -> Update:
+    """Write what a promotion decided; not what it consumed, nor anything about its lock.
+
+    In an idle outbox stands nothing, or what is published: the event takes its place. Another has its event added, and
+    is marked, as is one without a lease.
+    """
     processing = {f"processing.{key}": value for key, value in promotion.processing.items()}
     sets: Update = {key: value for key, value in processing.items() if value is not None}
     sets.update(promotion.changed)
@@ -207,13 +220,18 @@ def _decided(promotion: Promotion, now: datetime, relaying: Mapping[str, Any] | 
     update: Update = {}
     if promotion.consumed or promotion.event:
         sets["updatedAt"] = now
-    if promotion.event:
-        update["$push"] = {"processing.outbox": outbox_entry(promotion.event)}
-        sets["processing.revision"] = promotion.event.revision
-        if relaying is None:
-            update["$min"] = {"processing.publish": now}
+    if event := promotion.event:
+        sets["processing.revision"] = event.revision
+        if outbox.is_idle:
+            sets["processing.outbox"] = [outbox_entry(event)]
         else:
-            sets.update({f"processing.{key}": value for key, value in relaying.items()})
+            update["$push"] = {"processing.outbox": outbox_entry(event)}
+        if outbox.is_idle and outbox.lease and is_handy(event):
+            sets["processing.handed"] = handed(outbox.lease, event)
+        else:
+            update["$min"] = {"processing.publish": now}
+            if outbox.is_idle:
+                unsets["processing.handed"] = ""
     if sets:
         update["$set"] = sets
     if unsets:

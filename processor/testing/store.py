@@ -8,33 +8,47 @@ read: a crash, and another process, can come in between.
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 
 from processor.core.beginning import Beginning, new_document
 from processor.core.completions import items_to
 from processor.core.continuation import Continuation
-from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_outbox
+from processor.core.evidence import Append, Promotion, has_idle_outbox
 from processor.core.records import StatementRecord
+from processor.core.relaying import Account, handed_of, without_published
 from processor.core.retraction import replay_entry
 from processor.core.spilling import whole
 from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
 from processor.testing.faults import Faults, effect, no_faults
 from processor.testing.writes import (
     Document,
+    Outbox,
     apply_promotion,
     as_stored,
     ask,
     decide,
     forget,
+    hand_to_any,
     is_expired,
     is_free,
+    is_handed_under,
     is_in_work,
     lock_of,
     mark,
+    mark_outbox,
 )
 from schemas.dots import encode_dots
+
+
+class RelayHeld(NamedTuple):
+    """A relay's account; `until` is the end of its lease, None when nothing more is to come from it."""
+
+    account: Account
+    worker: str
+    since: datetime
+    until: datetime | None
 
 
 class MemoryDatabase:
@@ -46,10 +60,22 @@ class MemoryDatabase:
         self.statements: dict[ObjectId, Mapping[str, Any]] = {}
         self.journeys: dict[ObjectId, Mapping[str, Any]] = {}
         self.journey_changes = 0
+        self.relays: dict[ObjectId, RelayHeld] = {}
 
     def whole(self, document: Document) -> Document:
         """Return a progress document with the attempts that have left it. Raises KeyError for a missing segment."""
         return whole(document, self.attempts) if document["processing"].get("spilled") else document
+
+    def is_published(self, document: Document) -> bool:
+        """Tell whether what was handed over of a document is published; True where nothing was."""
+        handed = handed_of(document)
+        held = self.relays.get(handed.relay) if handed else None
+        return handed is None or (held is not None and held.account.is_published(handed.number))
+
+    def without_published(self, document: Document) -> Document:
+        """Return a document without what was handed over and is published."""
+        handed = handed_of(document)
+        return without_published(document, handed) if handed and self.is_published(document) else document
 
 
 class MemoryProgressStore:
@@ -111,22 +137,15 @@ class MemoryProgressStore:
         document: Document = deepcopy(dict(beginning.document))
         if beginning.event:
             document["processing"]["outbox"] = [beginning.event]
-            self._mark_outbox(document["processing"], lease, now)
+            mark_outbox(document["processing"], beginning.event, lease, now)
         self._database.progresses[beginning.append.progress] = document
-
-    def _mark_outbox(self, processing: Document, lease: RelayLease | None, now: datetime) -> None:
-        if lease is None:
-            mark(processing, "publish", now)
-        else:
-            processing.pop("publish", None)
-            processing |= {"relayKey": lease.lock_key, "relayLease": lease.until}
-            processing["relayHolder"] = {"worker": self._worker, "since": now}
 
     async def at_rest(self, ids: Collection[ObjectId]) -> Mapping[ObjectId, Mapping[str, Any]]:
         """Read documents that nobody is at; see `ports.ProgressStore.at_rest`."""
         async with effect(self._faults, "at_rest"):
             found = [self._database.progresses[progress] for progress in ids if progress in self._database.progresses]
-            return {it["_id"]: as_stored(it) for it in found if not is_in_work(it["processing"])}
+            free = [self._database.without_published(it) for it in found if not is_in_work(it["processing"])]
+            return {it["_id"]: as_stored(it) for it in free}
 
     async def go_on(
         self, continuations: Sequence[Continuation], lock_key: str, lease: RelayLease | None, now: datetime
@@ -137,14 +156,9 @@ class MemoryProgressStore:
                 document = self._database.progresses.get(continuation.progress)
                 if document and self._is_unchanged(document, continuation):
                     self._go_on(document, continuation, lock_key, lease, now)
-        relay_key = lease.lock_key if lease else None
         found = [it.progress for it in continuations if it.progress in self._database.progresses]
         documents = [self._database.progresses[progress] for progress in found]
-        landed = {
-            it["_id"]
-            for it in documents
-            if it.get("lockKey") == lock_key or (relay_key and it["processing"].get("relayKey") == relay_key)
-        }
+        landed = {it["_id"] for it in documents if it.get("lockKey") == lock_key or is_handed_under(it, lease)}
         return frozenset(it.progress for it in continuations) - landed
 
     def _is_unchanged(self, document: Document, continuation: Continuation) -> bool:
@@ -155,17 +169,15 @@ class MemoryProgressStore:
     def _go_on(
         self, document: Document, continuation: Continuation, lock_key: str, lease: RelayLease | None, now: datetime
     ) -> None:
-        self._decide(document, continuation, now)
+        self._decide(document, continuation, Outbox(continuation.is_idle, lease), now)
         document["lockKey"] = lock_key
-        if lease and continuation.promotion.event and continuation.is_idle:
-            self._mark_outbox(document["processing"], lease, now)
 
-    def _decide(self, document: Document, continuation: Continuation, now: datetime) -> None:
+    def _decide(self, document: Document, continuation: Continuation, outbox: Outbox, now: datetime) -> None:
         append, processing = continuation.append, document["processing"]
         for waypoint in append.items:
             document["pendingProgress"].setdefault(waypoint, {"statements": []})
         processing["version"] = append.version
-        decide(document, continuation.promotion, now)
+        decide(document, continuation.promotion, now, outbox)
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
@@ -175,7 +187,8 @@ class MemoryProgressStore:
                 if self._claimable([document], "due", "lease", now):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        documents = tuple(as_stored(it) for it in found if it.get("lockKey") == lock_key)
+        held = [self._database.without_published(it) for it in found if it.get("lockKey") == lock_key]
+        documents = tuple(map(as_stored, held))
         return Claim(lock_key, until, documents, has_more=len(found) == limit)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:
@@ -195,7 +208,7 @@ class MemoryProgressStore:
         self, claim: Claim, promotions: Sequence[Promotion], now: datetime, lease: RelayLease | None = None
     ) -> Applied:
         """Write promotions under the claim's lock; see `ports.ProgressStore.apply` (P1, P2)."""
-        idle = {document["_id"] for document in claim.documents if lease and has_idle_outbox(document)}
+        idle = {document["_id"] for document in claim.documents if has_idle_outbox(document)}
         landed = 0
         for segment in (segment for promotion in promotions for segment in promotion.segments):
             async with effect(self._faults, "spill"):
@@ -203,11 +216,10 @@ class MemoryProgressStore:
         for promotion in promotions:
             async with effect(self._faults, "apply"):
                 document = self._database.progresses[promotion.progress]
-                if self._land(document, claim, promotion, now):
+                if self._land(document, claim, promotion, Outbox(promotion.progress in idle, lease), now):
                     landed += 1
-                    if lease and promotion.event and promotion.progress in idle:
-                        self._mark_outbox(document["processing"], lease, now)
-        held = self._outboxes(idle, lease.lock_key) if lease else {}
+        events = [it.event for it in promotions if it.event and it.progress in idle]
+        held = {it.progress: (it,) for it in events if is_handed_under(self._database.progresses[it.progress], lease)}
         return Applied(landed, len(promotions) - landed, held)
 
     async def attempts(self, segments: Collection[ObjectId]) -> Mapping[ObjectId, Sequence[Mapping[str, Any]]]:
@@ -216,26 +228,22 @@ class MemoryProgressStore:
             found = self._database.attempts
             return {segment: deepcopy(found[segment]) for segment in segments if segment in found}
 
-    def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
+    def _land(self, document: Document, claim: Claim, promotion: Promotion, outbox: Outbox, now: datetime) -> bool:
         """Do the one conditional update; tell whether the document still carried the claim's lock."""
         if not self._is_held(document, claim):
             return False
-        self._write(document, promotion, now)
+        self._write(document, promotion, outbox, now)
         return True
-
-    def _outboxes(self, ids: Collection[ObjectId], relay_key: str) -> dict[ObjectId, tuple[ProgressEvent, ...]]:
-        found = (self._database.progresses[key] for key in ids)
-        held = [document for document in found if document["processing"].get("relayKey") == relay_key]
-        return {it["_id"]: tuple(it["processing"].get("outbox", ())) for it in held}
 
     def _is_held(self, document: Document, claim: Claim) -> bool:
         return document.get("lockKey") == claim.lock_key and document["processing"].get("lease") == claim.until
 
-    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
-        apply_promotion(document, promotion, now)
+    def _write(self, document: Document, promotion: Promotion, outbox: Outbox, now: datetime) -> None:
+        apply_promotion(document, promotion, now, outbox)
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
+        self._mark_left(now)
         found = self._claimable(self._database.progresses.values(), "publish", "relayLease", now)[:limit]
         for document in found:
             async with effect(self._faults, "claim_events"):
@@ -244,7 +252,60 @@ class MemoryProgressStore:
                     processing |= {"relayKey": lock_key, "relayLease": until}
                     processing["relayHolder"] = {"worker": self._worker, "since": now}
                     processing.pop("publish", None)
-        return OutboxClaim(lock_key, until, self._outboxes([it["_id"] for it in found], lock_key))
+        held = [it for it in found if it["processing"].get("relayKey") == lock_key]
+        outboxes = {}
+        for document in map(self._database.without_published, held):
+            if self._is_anothers(document):
+                async with effect(self._faults, "claim_events"):
+                    processing = self._database.progresses[document["_id"]]["processing"]
+                    if processing.get("relayKey") == lock_key:
+                        forget(processing, 0, [now])
+            else:
+                outboxes[document["_id"]] = tuple(document["processing"].get("outbox", ()))
+        return OutboxClaim(lock_key, until, outboxes)
+
+    def _mark_left(self, now: datetime) -> None:
+        """Mark for any relay what relays have left, and what they had when their lease ran out (R1)."""
+        for document in self._database.progresses.values():
+            handed = handed_of(document)
+            held = self._database.relays.get(handed.relay) if handed else None
+            if handed is None or held is None or held.until is None or self._database.is_published(document):
+                continue
+            if held.until < now or handed.number in held.account.left:
+                hand_to_any(document["processing"], now)
+
+    def _is_anothers(self, document: Document) -> bool:
+        handed = handed_of(document)
+        held = self._database.relays.get(handed.relay) if handed else None
+        return held is not None and held.until is not None
+
+    async def leave(self, relay: ObjectId, number: int, ids: Collection[ObjectId], now: datetime) -> None:
+        """Mark for any relay what of a number was not published; see `ports.ProgressStore.leave`."""
+        for progress in ids:
+            async with effect(self._faults, "leave"):
+                document = self._database.progresses.get(progress)
+                handed = handed_of(document) if document else None
+                if document and handed and handed[:2] == (relay, number):
+                    hand_to_any(document["processing"], now)
+
+    async def audit(self, now: datetime) -> None:
+        """Look through all accounts; see `ports.ProgressStore.audit`."""
+        handed = [(document, it) for document in self._database.progresses.values() if (it := handed_of(document))]
+        for document, it in handed:
+            held = self._database.relays.get(it.relay)
+            if (held is None or held.until is None) and not self._database.is_published(document):
+                hand_to_any(document["processing"], now)
+        named = {it.relay for _, it in handed}
+        for relay in [key for key, held in self._database.relays.items() if held.until is None and key not in named]:
+            del self._database.relays[relay]
+
+    async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        """Keep a relay's account; see `ports.ProgressStore.keep_account`."""
+        async with effect(self._faults, "keep_account"):
+            before = self._database.relays.get(account.relay)
+            self._database.relays[account.relay] = RelayHeld(
+                account, self._worker, before.since if before else now, until
+            )
 
     async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""
@@ -283,9 +344,18 @@ class MemoryProgressStore:
             claimed=sum("lease" in it for it in marks),
             expired=sum(is_expired(it, "lease", now) for it in documents),
             waiting=sum(bool(it.get("waiting")) for it in marks),
-            outbox=sum("publish" in it or "relayLease" in it for it in marks),
+            outbox=sum(
+                "publish" in it or "relayLease" in it or self._is_to_come(document)
+                for it, document in zip(marks, documents, strict=True)
+            ),
             oldest_due=min((it["due"] for it in marks if "due" in it), default=None),
-            oldest_outbox=min((it["publish"] for it in marks if "publish" in it), default=None),
+            oldest_outbox=min(
+                [
+                    *(it["publish"] for it in marks if "publish" in it),
+                    *(it["processing"]["outbox"][0].time for it in documents if self._is_to_come(it)),
+                ],
+                default=None,
+            ),
             oldest_lease=min((it["lease"] for it in marks if "lease" in it), default=None),
         )
 
@@ -298,7 +368,15 @@ class MemoryProgressStore:
                 locks.append(lock_of(progress, "promote", document["lockKey"], it["lease"], it["holder"]))
             if "relayLease" in it:
                 locks.append(lock_of(progress, "relay", it["relayKey"], it["relayLease"], it["relayHolder"]))
+            if (handed := handed_of(document)) and self._is_to_come(document):
+                relay = self._database.relays[handed.relay]
+                holder, key = {"worker": relay.worker, "since": relay.since}, f"{handed.relay}/{handed.number}"
+                locks.append(lock_of(progress, "relay", key, relay.until or relay.since, holder))
         return sorted(locks, key=lambda lock: lock.until)[:limit]
+
+    def _is_to_come(self, document: Document) -> bool:
+        """Tell whether a relay that is at work was handed the outbox and has not published it."""
+        return self._is_anothers(document) and not self._database.is_published(document)
 
     async def find(
         self,

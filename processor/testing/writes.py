@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from bson import ObjectId
 
 from processor.core.completions import items_to
-from processor.core.evidence import Promotion
-from processor.ports.progress import Lock
+from processor.core.evidence import ProgressEvent, Promotion
+from processor.core.relaying import handed_of, is_handy
+from processor.ports.progress import Lock, RelayLease
 
 Document = dict[str, Any]
 
@@ -50,6 +51,37 @@ def lock_of(
     return Lock(progress, loop, lock_key, until, holder["worker"] or None, holder["since"])
 
 
+class Outbox(NamedTuple):
+    """Whether an outbox is idle, and the lease under which it may be handed over then."""
+
+    is_idle: bool
+    lease: RelayLease | None = None
+
+
+BUSY = Outbox(is_idle=False)
+
+
+def mark_outbox(processing: Document, event: ProgressEvent, lease: RelayLease | None, now: datetime) -> None:
+    """Hand an outbox of one event to a relay, or mark it for any."""
+    if lease and is_handy(event):
+        processing["handed"] = {"relay": lease.relay, "number": lease.number, "revision": event.revision}
+    else:
+        processing.pop("handed", None)
+        mark(processing, "publish", now)
+
+
+def hand_to_any(processing: Document, now: datetime) -> None:
+    """Take what one relay was handed, and mark it for any."""
+    del processing["handed"]
+    mark(processing, "publish", now)
+
+
+def is_handed_under(document: Document, lease: RelayLease | None) -> bool:
+    """Tell whether an outbox was handed over under a lease."""
+    handed = handed_of(document)
+    return bool(lease and handed and handed[:2] == (lease.relay, lease.number))
+
+
 def forget(processing: Document, revision: int, left: Sequence[datetime]) -> None:
     """Remove the events up to a revision and give the lease back; `left` are the times of what was not published."""
     processing["outbox"] = [event for event in processing.get("outbox", ()) if event.revision > revision]
@@ -68,7 +100,7 @@ def is_expired(document: Document, lease: str, now: datetime) -> bool:
     return lease in document["processing"] and document["processing"][lease] < now
 
 
-def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> None:
+def apply_promotion(document: Document, promotion: Promotion, now: datetime, outbox: Outbox = BUSY) -> None:
     """Write all of a promotion into the document (P2); the lease goes, and uses the lock up."""
     processing = document["processing"]
     for waypoint, items in promotion.consumed.items():
@@ -76,14 +108,14 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime) -> 
         entry["statements"] = [it for it in entry["statements"] if it not in items_to(items)]
     if promotion.replayed:
         processing["replay"] = [it for it in processing["replay"] if it not in promotion.replayed]
-    decide(document, promotion, now)
+    decide(document, promotion, now, outbox)
     if promotion.is_partial:
         mark(processing, "due", now)
     processing.pop("lease", None)
     processing.pop("holder", None)
 
 
-def decide(document: Document, promotion: Promotion, now: datetime) -> None:
+def decide(document: Document, promotion: Promotion, now: datetime, outbox: Outbox) -> None:
     """Write what a promotion decided; not what it consumed, nor anything about its lock."""
     processing = document["processing"]
     document.update(deepcopy(dict(promotion.changed)))
@@ -97,6 +129,10 @@ def decide(document: Document, promotion: Promotion, now: datetime) -> None:
     if promotion.consumed or promotion.event:
         document["updatedAt"] = now
     if promotion.event:
-        processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
         processing["revision"] = promotion.event.revision
-        mark(processing, "publish", now)
+        if outbox.is_idle:
+            processing["outbox"] = [promotion.event]
+            mark_outbox(processing, promotion.event, outbox.lease, now)
+        else:
+            processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
+            mark(processing, "publish", now)

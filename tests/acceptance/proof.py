@@ -16,6 +16,7 @@ from processor.core.identity import Identification, owners_of, progress_id, stat
 from processor.core.journey import JourneyRules
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, STATEMENTS, Database
+from processor.store.relays import Relays
 from processor.store.whole import with_attempts
 from processor.transport.reading import read_all
 from schemas.ids import parse_timestamp
@@ -80,7 +81,9 @@ def _evidence(
 
 
 async def _documents(database: Database) -> list[dict[str, Any]]:
-    return await with_attempts(database, await database[PROGRESSES].find().to_list())
+    """All documents, with their attempts, and without what relays tell that they have published."""
+    found = await database[PROGRESSES].find().to_list()
+    return await with_attempts(database, await Relays(database).without_published(found))
 
 
 async def _judge_documents(

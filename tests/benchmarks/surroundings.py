@@ -23,6 +23,7 @@ from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database, open_database
 from processor.store.indexes import MARKS
+from processor.store.relays import BY_NUMBER, Relays
 from processor.transport.reading import spans_of
 from schemas.journey import journey_document, journey_from
 from tests.acceptance.commands import Running, environment
@@ -100,6 +101,7 @@ class Watch:
         self._admin = admin
         self._database = database
         self._progresses = database[PROGRESSES]
+        self._relays = Relays(database)
         self.watched: list[Running] = []
 
     async def until_warm(self, total: int) -> None:
@@ -162,6 +164,10 @@ class Watch:
         for mark in MARKS:
             if await self._progresses.find_one({mark: {"$exists": True}}, {"_id": 1}, hint=[(mark, 1)]):
                 return True
+        for _, conditions in await self._relays.unpublished():
+            for condition in conditions:
+                if await self._progresses.find_one(condition, {"_id": 1}, hint=BY_NUMBER):
+                    return True
         return False
 
 

@@ -1,14 +1,22 @@
 """What the store contracts are asked through: two stores on the same documents, and a look at these."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bson import ObjectId
 
 from processor.core.evidence import Append
-from processor.ports.progress import ProgressReader, ProgressStore
+from processor.core.relaying import Account
+from processor.ports.progress import ProgressReader, ProgressStore, RelayLease
 from tests.builders import WAYPOINTS, a_promotion, an_append, an_item, at
+
+RELAY = ObjectId("6a0000000000000000000001")
+
+
+def a_lease(number: int = 1, until: float = 60) -> RelayLease:
+    """A lease under which outboxes are handed to the one relay of these tests."""
+    return RelayLease(RELAY, number, at(until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,13 @@ class Both:
 
     async def append(self, *appends: Append, at_second: float = 0) -> None:
         await self.store.append(appends, [], at(at_second))
+
+    async def account(
+        self, last: int, at_second: float, *, busy: Collection[int] = (), left: Collection[int] = (), until: float = 60
+    ) -> None:
+        """Let the relay tell what it has published of its numbers."""
+        account = Account(RELAY, last, frozenset(busy), frozenset(left))
+        await self.store.keep_account(account, at(at_second), at(until))
 
     async def promoted(self, number: int, owner: str = "ana") -> ObjectId:
         """Append and promote item `number`, so that revision `number` waits in the outbox; return the progress id."""

@@ -1,15 +1,14 @@
-"""One contract for `ports.ProgressStore`: first promotions by insert, and outboxes claimed as they are filled."""
+"""One contract for `ports.ProgressStore`: first promotions by insert, and outboxes handed over as they are filled."""
 
 from bson import ObjectId
 
 from processor.core.beginning import Beginning, begin
 from processor.core.policy import FoldingPolicy
 from processor.core.promotion import promote
-from processor.ports.progress import RelayLease
 from tests.builders import a_promotion, an_append, an_item, at, journey_rules
-from tests.contract.stores import Both, pending
+from tests.contract.stores import Both, a_lease, pending
 
-LEASE = RelayLease("relay-key", at(60))
+LEASE = a_lease()
 RULES = journey_rules((0, 1))
 
 
@@ -55,6 +54,7 @@ async def test_what_is_missing_is_told(both: Both) -> None:
 
 async def test_r1_a_begun_outbox_is_found_by_its_mark_or_when_its_lease_runs_out(both: Both) -> None:
     marked, leased = a_beginning(1, owner="a"), a_beginning(2, owner="b")
+    await both.account(0, at_second=0)
     await both.store.begin([marked], None, at(1))
     await both.store.begin([leased], LEASE, at(2))
     first = await both.other.claim_events("first", at(3), at(63), 10)
@@ -63,8 +63,9 @@ async def test_r1_a_begun_outbox_is_found_by_its_mark_or_when_its_lease_runs_out
     assert later.outboxes == {leased.append.progress: (leased.event,)}
 
 
-async def test_r2_an_idle_outbox_is_claimed_by_the_apply_and_no_other(both: Both) -> None:
+async def test_r2_an_idle_outbox_is_handed_over_by_the_apply_and_no_other(both: Both) -> None:
     idle = an_append(an_item(9), owner="idle")
+    await both.account(0, at_second=0)
     busy = await both.promoted(1, owner="busy")
     await both.append(idle, an_append(an_item(8), owner="busy"), at_second=5)
     claim = await both.store.claim("lock", at(6), at(66), 10)

@@ -20,13 +20,17 @@ from processor.core.continuation import Continuation, go_on
 from processor.core.evidence import Append
 from processor.core.policy import FoldingPolicy
 from processor.core.promotion import needed_version, promote
+from processor.core.relaying import Account
 from processor.ports.progress import Claim, OutboxClaim, ProgressReader, ProgressStore, RelayLease
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database
+from processor.store.connect import RELAYS as RELAYS_KEPT
 from processor.store.outbox import outbox_entry
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, at, journey_rules
+
+PROGRESSES_ASKED = [an_append(owner="ana").progress]
 
 TIMES = 20 if os.environ.get("JOURNEY_PROGRESS_NIGHTLY") else 1
 
@@ -34,6 +38,7 @@ POLICY = FoldingPolicy()
 RULES = {1: journey_rules((0, 2), (1, 1)), 2: journey_rules((0, 2), (1, 1), (2, 1), version=2)}
 OWNERS = ("ana", "ben")
 LEASE = timedelta(seconds=5)
+RELAYS = (ObjectId("6a0000000000000000000001"), ObjectId("6a0000000000000000000002"))
 
 workers = st.integers(0, 1)
 owners = st.sampled_from(OWNERS)
@@ -49,11 +54,13 @@ appends = st.builds(
 )
 replays = appends.map(lambda it: replace(it, replay="chunk"))
 WITH_EVIDENCE = ("append", "append", "begin", "begin", "read", "read", "read")
-OTHERS = ("go_on", "go_on", "go_on_held", "claim", "claim", "apply", "apply", "apply_held", "claim_events", "forget")
+OTHERS = ("go_on", "go_on_held", "claim", "claim", "apply", "apply_held", "apply_held", "claim_events", "forget")
+ACCOUNTS = ("account", "account_open", "account_left", "account_ended", "leave", "audit")
 calls = st.one_of(
     st.tuples(st.sampled_from(WITH_EVIDENCE), workers, appends),
     st.tuples(st.sampled_from(OTHERS), workers, st.none()),
     st.tuples(st.sampled_from(OTHERS), workers, st.none()),
+    st.tuples(st.sampled_from(ACCOUNTS), workers, st.none()),
     st.one_of(
         st.tuples(st.just("append"), workers, replays),
         st.tuples(st.sampled_from(("mark_due", "wait")), workers, st.none()),
@@ -62,14 +69,16 @@ calls = st.one_of(
 Call = tuple[str, int, Append | None]
 
 ANA = an_append(an_item(1))
-AT_REST: list[Call] = [("begin", 0, ANA), ("claim_events", 0, None), ("forget", 0, None)]
+AT_REST: list[Call] = [("begin", 0, ANA), ("account", 0, None)]
 NEXT = an_append(an_item(2), waypoint=WAYPOINTS[1])
 LATER = an_append(an_item(3), waypoint=WAYPOINTS[1])
 
 
 @dataclass
 class Worker:
-    """What a worker has in hand: decided, not written yet."""
+    """What a worker has in hand: decided, not written yet; and its relay, with the numbers that it has given out."""
+
+    relay: ObjectId
 
     continuations: list[Continuation] = field(default_factory=list)
     claim: Claim | None = None
@@ -82,18 +91,18 @@ class Side:
 
     store: Callable[[], ProgressStore]
     reader: ProgressReader
-    hands: Sequence[Worker] = field(default_factory=lambda: (Worker(), Worker()))
+    hands: Sequence[Worker] = field(default_factory=lambda: [Worker(relay) for relay in RELAYS])
 
     async def told(self, number: int, call: Call, now: datetime) -> object:
         """Make a call; return what it tells."""
         name, worker, append = call
         hand, store, key = self.hands[worker], self.store(), f"key-{number}"
-        lease = RelayLease(f"relay-{number}", now + LEASE) if name.endswith("held") else None
+        lease = RelayLease(hand.relay, number, now + LEASE) if name.endswith("held") else None
         if append and name == "append":
             return await store.append([append], [], now)
         if append and name == "begin":
             begun = begin(append, RULES[append.version], POLICY, key, now)
-            return begun and await store.begin([begun], RelayLease(f"relay-{number}", now + LEASE), now)
+            return begun and await store.begin([begun], RelayLease(hand.relay, number, now + LEASE), now)
         if append and name == "read":
             documents = await store.at_rest([append.progress])
             found = [go_on(append, RULES[append.version], document, POLICY, now) for document in documents.values()]
@@ -118,9 +127,28 @@ class Side:
         if name == "forget" and hand.outboxes:
             last = {progress: max((it.revision for it in box), default=0) for progress, box in _boxes(hand.outboxes)}
             await store.forget([(hand.outboxes, last)])
+        if name.startswith("account"):
+            return await self._account(name, hand.relay, int(key.removeprefix("key-")), now)
+        if name == "leave":
+            latest = int(key.removeprefix("key-"))
+            for given in range(max(1, latest - 6), latest):
+                await store.leave(hand.relay, given, PROGRESSES_ASKED, now)
+        if name == "audit":
+            await store.audit(now)
         if name == "mark_due":
             return await store.mark_due({JOURNEY: 2}, now)
         return None
+
+    async def _account(self, name: str, relay: ObjectId, number: int, now: datetime) -> object:
+        """Tell that all is published that was handed over; or not the last few numbers; or that no more is to come."""
+        late = frozenset(range(max(1, number - 4), number))
+        account = {
+            "account_open": Account(relay, number, open=late),
+            "account_left": Account(relay, number, left=late),
+        }.get(name, Account(relay, number))
+        await self.store().keep_account(account, now, None if name == "account_ended" else now + LEASE)
+        store = self.store()
+        return (await store.backlog(now)).outbox, await store.locks(10)
 
     async def documents(self) -> dict[ObjectId, dict[str, Any]]:
         return {it["_id"]: _comparable(it) async for it in self.reader.find()}
@@ -143,7 +171,7 @@ async def sides(database: Database) -> AsyncIterator[Side]:
     """Empty stores; each call has a store of its own, so that none remembers where the last look ended."""
     memory = MemoryDatabase()
     yield Side(lambda: MemoryProgressStore(memory), MemoryProgressStore(memory))
-    for name in (PROGRESSES, STATEMENTS, ATTEMPTS):
+    for name in (PROGRESSES, STATEMENTS, ATTEMPTS, RELAYS_KEPT):
         await database[name].delete_many({})
     yield Side(lambda: MongoProgressStore(database), MongoProgressReader(database))
 

@@ -13,27 +13,24 @@ from processor.core.continuation import Continuation, go_on
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
 from processor.errors import StoreUnavailable
-from processor.ports.progress import RelayLease
 from processor.store.connect import Database
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
 from tests.builders import WAYPOINTS, an_append, an_item, at, journey_rules
-from tests.contract.stores import Both, pending
+from tests.contract.stores import Both, a_lease, pending
 
-LEASE = RelayLease("relay-key", at(60))
+LEASE = a_lease(2)
 RULES = journey_rules((0, 3), (1, 1))
 
 
 async def at_rest(both: Both, owner: str = "ana", *, is_idle: bool = True) -> ObjectId:
-    """Begin a document, and publish its event if nothing is to wait in the outbox."""
+    """Begin a document; publish its event, so that something may take its place, if it `is_idle`."""
     begun = begin(an_append(an_item(1), owner=owner), RULES, FoldingPolicy(), f"begun-{owner}", at(1))
     assert begun
-    await both.store.begin([begun], RelayLease(f"first-{owner}", at(61)), at(1))
-    progress = begun.append.progress
-    if is_idle:
-        [claim] = [await both.other.claim_events("published", at(62), at(90), 10)]
-        await both.other.forget([(claim, {progress: 1})])
-    return progress
+    number = 1 if is_idle else 3
+    await both.store.begin([begun], a_lease(number), at(1))
+    await both.account(3, at_second=1, busy=[2, 3])
+    return begun.append.progress
 
 
 async def continued(
@@ -138,8 +135,8 @@ async def test_r1_an_idle_outbox_is_claimed_and_another_is_marked(both: Both) ->
     found = [await continued(both, 2, "idle"), await continued(both, 2, "busy")]
     assert [it.is_idle for it in found] == [True, False]
     assert not await both.store.go_on(found, "mine", LEASE, at(30))
-    keys = {it["_id"]: it["processing"]["relayKey"] for it in await both.all()}
-    assert keys == {found[0].progress: LEASE.lock_key, busy: "first-busy"}
+    numbers = {it["_id"]: it["processing"]["handed"]["number"] for it in await both.all()}
+    assert numbers == {found[0].progress: LEASE.number, busy: 3}
     assert not (await both.other.claim_events("none", at(31), at(91), 10)).outboxes  # both are still held
     held = await both.other.claim_events("held", at(62), at(122), 10)
     assert {it.revision for it in held.outboxes[busy]} == {1, 2}

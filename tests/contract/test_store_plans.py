@@ -97,7 +97,7 @@ async def test_r2_what_a_relay_publishes_is_read_as_a_majority_has_it(
     claim = await store.claim("key", at(20), at(80), 3)
     await store.apply(claim, [a_promotion(document) for document in claim.documents], at(21))
     *_, read = await profiled(mongo_database, store.claim_events("relay", at(22), at(82), 10))
-    assert read["command"]["projection"] == {"processing.outbox": 1}
+    assert read["command"]["projection"] == {"processing.outbox": 1, "processing.handed": 1}
     assert read["readConcern"]["level"] == "majority"
 
 

@@ -17,13 +17,14 @@ from processor.core.glance import who_in
 from processor.core.identity import Identification, Uncounted, owners_of, progress_id
 from processor.core.index import Match
 from processor.core.journey import JourneyRules
+from processor.core.relaying import Account, handed_of
 from processor.core.shelves import Held
 from processor.ports.progress import Claim, OutboxClaim, RelayLease
 from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
-from processor.testing.writes import Document
+from processor.testing.writes import Document, Outbox
 from schemas.progress import render_progress
 
 NEW = {"completions": [], "isCompleted": False}
@@ -186,9 +187,9 @@ class WatchedStore(MemoryProgressStore):
         super()._take(document, lock_key, now, until)
         self.ledger.holders[document["_id"]] = lock_key
 
-    def _land(self, document: Document, claim: Claim, promotion: Promotion, now: datetime) -> bool:
+    def _land(self, document: Document, claim: Claim, promotion: Promotion, outbox: Outbox, now: datetime) -> bool:
         before = Before.of(self._whole(document))
-        is_landed = super()._land(document, claim, promotion, now)
+        is_landed = super()._land(document, claim, promotion, outbox, now)
         if is_landed:
             self.ledger.on_landed(before, self._whole(document), claim, promotion)
         return is_landed
@@ -199,6 +200,13 @@ class WatchedStore(MemoryProgressStore):
         except KeyError as error:
             self.ledger.broken("P2", f"{document['_id']} names the segment {error}, which is not there")
             return document
+
+    async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        for document in self._database.progresses.values():
+            handed = handed_of(document)
+            if handed and handed.relay == account.relay and account.is_published(handed.number):
+                self.ledger.on_forget({document["_id"]: handed.revision})
+        await super().keep_account(account, now, until)
 
     async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         self.ledger.on_forget(published)

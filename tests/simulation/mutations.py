@@ -16,6 +16,7 @@ from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
+from processor.core.relaying import Account
 from processor.ports.progress import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
@@ -25,7 +26,7 @@ from processor.services.promoter import Found, Promoter
 from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
-from processor.testing.writes import Document
+from processor.testing.writes import Document, Outbox
 from tests.simulation.ledger import WatchedFinished, WatchedStore
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -124,8 +125,8 @@ class GoesOnAnyway(WatchedStore):
 class OpensBlindly(WatchedStore):
     """P3: what was decided on a document empties the waypoint, whoever has appended to it since."""
 
-    def _decide(self, document: Document, continuation: Continuation, now: datetime) -> None:
-        super()._decide(document, continuation, now)
+    def _decide(self, document: Document, continuation: Continuation, outbox: Outbox, now: datetime) -> None:
+        super()._decide(document, continuation, outbox, now)
         for waypoint in continuation.append.items:
             document["pendingProgress"][waypoint]["statements"] = []
 
@@ -142,9 +143,10 @@ class ContinuesUnseen(Continuations):
     """R2: what was decided in passing is handed to the relay, whether it landed or not."""
 
     async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
-        lease = self._handover.lease(now)
-        overtaken = await self._store.go_on(continuations, self._leasing.new_key(), lease, now)
-        self._handover.give(lease, {it.progress: (it.promotion.event,) for it in continuations if it.promotion.event})
+        with self._handover.lease(now) as lease:
+            overtaken = await self._store.go_on(continuations, self._leasing.new_key(), lease, now)
+            events = {it.progress: (it.promotion.event,) for it in continuations if it.promotion.event}
+            self._handover.give(lease, events)
         return [it.append for it in continuations if it.progress in overtaken]
 
 
@@ -156,9 +158,9 @@ class HandsOverUnseen(Promoter):
         claim = await self._store.claim(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         await self._catch_up(claim)
         promotions = [promotion for document in claim.documents if (promotion := self._promote(document, None))]
-        lease = self._handover.lease(now)
-        await self._store.apply(claim, promotions, now, lease)
-        self._handover.give(lease, {it.progress: (it.event,) for it in promotions if it.event})
+        with self._handover.lease(now) as lease:
+            await self._store.apply(claim, promotions, now, lease)
+            self._handover.give(lease, {it.progress: (it.event,) for it in promotions if it.event})
         return len(claim.documents)
 
 
@@ -207,15 +209,15 @@ class WritesTheOutboxApart(WatchedStore):
 class LeavesPending(WatchedStore):
     """P2: what was folded stays pending."""
 
-    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
-        super()._write(document, structs.replace(promotion, consumed={}), now)
+    def _write(self, document: Document, promotion: Promotion, outbox: Outbox, now: datetime) -> None:
+        super()._write(document, structs.replace(promotion, consumed={}), outbox, now)
 
 
 class ResetsPending(WatchedStore):
     """P3, trap 1: pending is emptied, with what was appended since it was read."""
 
-    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
-        super()._write(document, promotion, now)
+    def _write(self, document: Document, promotion: Promotion, outbox: Outbox, now: datetime) -> None:
+        super()._write(document, promotion, outbox, now)
         for entry in document["pendingProgress"].values():
             entry["statements"] = []
 
@@ -283,12 +285,49 @@ class TwoRelaysAtOnce(WatchedStore):
     """R2: relays take no lease, so that two publish the same events without anything having gone wrong."""
 
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
-        waiting = [it for it in self._database.progresses.values() if it["processing"].get("outbox")]
+        documents = map(self._database.without_published, self._database.progresses.values())
+        waiting = [self._database.progresses[it["_id"]] for it in documents if it["processing"].get("outbox")]
         for document in waiting[:limit]:
             async with effect(self._faults, "claim_events"):
                 document["processing"] |= {"relayKey": lock_key, "relayLease": until, "relayHolder": {}}
                 document["processing"].pop("publish", None)
         return OutboxClaim(lock_key, until, {it["_id"]: tuple(it["processing"]["outbox"]) for it in waiting[:limit]})
+
+
+class AccountsTooEarly(WatchedStore):
+    """R1: what a relay is still at is written down as published."""
+
+    async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        await super().keep_account(structs.replace(account, open=frozenset()), now, until)
+
+
+class ForgetsWhatIsLeft(WatchedStore):
+    """R1: what a relay has left to others is written down as published."""
+
+    async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        await super().keep_account(structs.replace(account, left=frozenset()), now, until)
+
+
+class LooksForNoneLeft(WatchedStore):
+    """R1: nobody looks for what relays have left, or had when they died."""
+
+    def _mark_left(self, now: datetime) -> None:
+        pass
+
+
+class PublishesAnothers(WatchedStore):
+    """R2: an outbox that another relay is publishing is published beside it, because more has come to it."""
+
+    def _is_anothers(self, document: Document) -> bool:
+        return False
+
+
+class TakesThePlace(WatchedStore):
+    """R1: an event takes the place of one that was handed over, whether that is published or not."""
+
+    def _write(self, document: Document, promotion: Promotion, outbox: Outbox, now: datetime) -> None:
+        is_idle = outbox.is_idle or "handed" in document["processing"]
+        super()._write(document, promotion, outbox._replace(is_idle=is_idle), now)
 
 
 class ForgetsFirst(Relay):
@@ -336,11 +375,11 @@ class PublishesEarly(WatchedStore):
 class SkipsRevisions(WatchedStore):
     """R2: a revision that does not grow by one."""
 
-    def _write(self, document: Document, promotion: Promotion, now: datetime) -> None:
+    def _write(self, document: Document, promotion: Promotion, outbox: Outbox, now: datetime) -> None:
         if promotion.event:
             event = structs.replace(promotion.event, revision=promotion.event.revision + 1)
             promotion = structs.replace(promotion, event=event)
-        super()._write(document, promotion, now)
+        super()._write(document, promotion, outbox, now)
 
 
 class StaysBehind(Promoter):

@@ -162,16 +162,11 @@ class Process:
         if "promote" in self.loops:
             worker = self.parts.promoter(self._promoting(handover, finished))
             loops.append(Loop("promote", worker.step, self.rests.other, appended))
+        relay = None
         if "relay" in self.loops:
             sink = self.parts.sink(self.servers.broker, PROGRESS, self.faults)
-            loops.append(
-                Loop(
-                    "relay",
-                    self.parts.relay(self.store, sink, self.around, self._leasing(), handover).step,
-                    self.rests.other,
-                    handover.given,
-                )
-            )
+            relay = self.parts.relay(self.store, sink, self.around, self._leasing(), handover)
+            loops.append(Loop("relay", relay.step, self.rests.other, handover.given))
         if "ingest" in self.loops:
             self.member = self.parts.source(self.servers.group, self.faults)
             await self.enter()
@@ -183,6 +178,8 @@ class Process:
             loops.append(Loop("ingest", ingest.step, self.rests.other))
         try:
             await supervise(loops, self.around, deadline=8)
+            if relay:
+                await relay.give_back()
         finally:
             if not self.is_dead:
                 self.leave()

@@ -34,6 +34,8 @@ EFFECTS = (
         "apply",
         "claim_events",
         "forget",
+        "keep_account",
+        "leave",
         "mark_due",
     ),
     *("poll", "commit", "park", "publish", "journeys.load"),

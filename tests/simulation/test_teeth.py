@@ -66,11 +66,16 @@ CASES = (
     Case("P3", Parts(watch=mutations.HearsOnce), [Trait.RESHAPED], Fault(0, Kind.FAIL, 0, "journeys.load.before")),
     Case("R1", Parts(store=mutations.PublishesEarly)),
     Case("R1", Parts(store=mutations.Falters), None, Fault(0, Kind.FAIL, 0, "publish.before")),
+    Case("R1", Parts(store=mutations.AccountsTooEarly)),
+    Case("R1", Parts(store=mutations.ForgetsWhatIsLeft)),
+    Case("R1", Parts(store=mutations.LooksForNoneLeft)),
+    Case("R1/R2", Parts(store=mutations.TakesThePlace)),
     Case("R1", Parts(relay=mutations.ForgetsFirst)),
     Case("R1", Parts(relay=mutations.HoldsTheEmpty)),
     Case("R2", Parts(sink=mutations.Backwards)),
     Case("R2", Parts(store=mutations.SkipsRevisions)),
     Case("R2", Parts(store=mutations.TwoRelaysAtOnce)),
+    Case("R2", Parts(store=mutations.PublishesAnothers)),
 )
 
 

@@ -246,7 +246,8 @@ def unrest(world: World) -> list[Violation]:
         elif processing.get("waiting") or processing.get("folded") != journey.version:
             marks = _marks(processing)
             left.append(Violation("P3", f"nobody woke {key} for version {journey.version} of its journey: {marks}"))
-        if processing.get("outbox") or "publish" in processing or "relayLease" in processing:
+        waits = world.servers.database.without_published(document)["processing"].get("outbox")
+        if waits or "publish" in processing or "relayLease" in processing:
             left.append(Violation("R1", f"{key} has something to publish, and nobody does: {_marks(processing)}"))
     return left
 

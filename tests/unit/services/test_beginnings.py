@@ -28,14 +28,16 @@ async def beginnings(world: World, handover: Handover) -> Beginnings:
 
 
 async def test_a_new_document_is_one_insert_and_its_event_is_handed_over() -> None:
-    world, handover = World(a_running_journey()), Handover(Leasing(), room=1)
+    world = World(a_running_journey())
+    handover = await world.handover()
     assert await (await beginnings(world, handover)).append([an_append()], [], world.clock.now()) == 0
     assert world.effects.done == ["missing", "begin"]
     assert world.documents[0]["isCompleted"]
     assert world.count("promotions_total") == 1
     assert await a_relay(world, handover).step() == 1
     assert published(world) == [1]
-    assert "relayLease" not in world.documents[0]["processing"]
+    assert "publish" not in world.documents[0]["processing"]
+    assert world.waiting() == [0]
 
 
 async def test_what_is_there_is_appended_to() -> None:

@@ -44,7 +44,8 @@ def counted(world: World) -> int:
 
 
 async def test_a_document_at_rest_is_one_look_and_one_write_and_its_event_is_handed_over() -> None:
-    world, handover = World(a_running_journey()), Handover(Leasing(), room=1)
+    world = World(a_running_journey())
+    handover = await world.handover()
     work = await at_work(world, handover)
     assert await work.append([an_append(an_item(2))], [], world.clock.now()) == 0
     assert world.effects.done == ["at_rest", "go_on"]
@@ -52,7 +53,8 @@ async def test_a_document_at_rest_is_one_look_and_one_write_and_its_event_is_han
     assert world.count("promotions_total") == 2
     assert await a_relay(world, handover).step() == 1
     assert published(world) == [1, 2]
-    assert "relayLease" not in world.documents[0]["processing"]
+    assert "publish" not in world.documents[0]["processing"]
+    assert world.waiting() == [0]
     assert await (await a_promoter(world)).step() == 0
 
 
@@ -80,7 +82,8 @@ async def test_i1_p1_who_was_overtaken_appends() -> None:
 
 
 async def test_i1_i2_a_write_of_which_nobody_knows_comes_again_and_counts_once() -> None:
-    world, handover = World(a_running_journey()), Handover(Leasing(), room=1)
+    world = World(a_running_journey())
+    handover = await world.handover()
     work = await at_work(world, handover)
     world.effects.fail("go_on.after", StoreUnavailable("away"))
     with pytest.raises(StoreUnavailable):
@@ -127,7 +130,8 @@ async def test_a_document_that_was_edited_by_hand_is_left_to_its_promoter() -> N
 
 
 async def test_r2_an_outbox_that_is_not_empty_yet_is_not_handed_over_and_published_in_order() -> None:
-    world, handover = World(a_running_journey()), Handover(Leasing(), room=5)
+    world = World(a_running_journey())
+    handover = await world.handover(room=5)
     work = await at_work(world, handover)
     for number in (2, 3):
         assert await work.append([an_append(an_item(number))], [], world.clock.now()) == 0

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from processor.core.records import Record
+from processor.core.relaying import Account
 from processor.errors import StoreUnavailable
 from processor.ports.progress import OutboxClaim
-from processor.services.handover import Handover
+from processor.services.handover import LONG, Handover
 from processor.services.relay import Relay
 from processor.services.surroundings import Leasing
 from processor.testing.broker import MemoryEventSink
@@ -166,19 +168,25 @@ async def test_a_store_that_does_not_answer_a_claim_is_the_supervisors_to_wait_f
 
 
 async def promoted_for(world: World, handover: Handover, owner: str = "ana") -> Callable[[], None]:
-    """Let an event wait in an outbox that is claimed for this relay; return what hands it over."""
+    """Let an event wait in an outbox that is handed to this relay; return what wakes it for that."""
     append = an_append(an_item(1), owner=owner)
     await world.append(append)
     now = world.clock.now()
     claim = await world.other.claim(f"key of {owner}", now, now, 10)
-    lease = handover.lease(now)
+    lending = ExitStack()
+    lease = lending.enter_context(handover.lease(now))
     applied = await world.other.apply(claim, [a_promotion(claim.documents[0], an_item(1))], now, lease)
-    return lambda: handover.give(lease, applied.outboxes)
+
+    def given() -> None:
+        handover.give(lease, applied.outboxes)
+        lending.close()
+
+    return given
 
 
 async def test_r1_what_was_handed_over_and_not_published_is_left_to_others_at_the_end() -> None:
     world = World()
-    handover = Handover(Leasing(), room=1)
+    handover = await world.handover()
     (await promoted_for(world, handover))()
     assert await a_relay(world).step() == 0  # another relay finds it held
 
@@ -191,7 +199,7 @@ async def one_published_while_another_comes(monkeypatch: pytest.MonkeyPatch) -> 
     """Ana's event is handed over; Ben's will be as soon as hers is published, and ends the lingering, however long."""
     monkeypatch.setattr("processor.services.relay.LINGER", 60.0)
     world = World()
-    handover = Handover(Leasing(), room=8)
+    handover = await world.handover(room=8)
     first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
     relay = a_relay(world, handover, batch=2)
     first()
@@ -204,7 +212,7 @@ async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_publishe
 ) -> None:
     world, relay = await one_published_while_another_comes(monkeypatch)
     assert await relay.step() == 2
-    assert world.effects.done[-4:] == ["publish", "publish", "forget", "forget"]
+    assert world.effects.done[-3:] == ["publish", "publish", "keep_account"]
 
 
 async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after_it(
@@ -218,7 +226,7 @@ async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after
     assert relay._forgetting, "beside the next step"
     await relay._forgetting
     monkeypatch.setattr("processor.services.relay.LINGER", 0.0)
-    assert [document["processing"]["outbox"] == [] for document in world.documents] == [True, False]
+    assert world.waiting() == [0, 1]
     assert await relay.step() == 1
     assert published(world, owner="ben") == [1]
 
@@ -226,7 +234,7 @@ async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after
 async def some_published_and_another_to_come() -> tuple[World, Relay]:
     """Ana's and Eve's events are published, and are still to be forgotten, hers under the older lease; Ben's waits."""
     world = World()
-    handover = Handover(Leasing(), room=8)
+    handover = await world.handover(room=8)
     ana = await promoted_for(world, handover)
     world.clock.advance(LEASE / 2)
     eve, ben = await promoted_for(world, handover, "eve"), await promoted_for(world, handover, "ben")
@@ -242,30 +250,31 @@ async def some_published_and_another_to_come() -> tuple[World, Relay]:
 async def test_what_was_published_is_forgotten_beside_the_next_publication() -> None:
     world, relay = await some_published_and_another_to_come()
     assert await relay.step() == 1
-    assert sorted(world.effects.done[-4:]) == ["forget", "forget", "forget", "publish"]
+    assert sorted(world.effects.done[-3:]) == ["keep_account", "keep_account", "publish"]
     assert (published(world), published(world, owner="ben")) == ([1], [1])
-    assert [document["processing"]["outbox"] for document in world.documents] == [[], [], []]
+    assert world.waiting() == [0, 0, 0]
 
 
 async def test_r1_a_forgetting_that_fails_fails_the_next_step_and_loses_nothing_of_its_own() -> None:
     world, relay = await some_published_and_another_to_come()
-    world.effects.fail("forget.before", Crash())
+    world.effects.fail("keep_account.before", Crash())
     with pytest.raises(Crash):
         await relay.step()
+    assert world.waiting() == [1, 1, 1]
     await relay.give_back()
-    assert [len(document["processing"]["outbox"]) for document in world.documents] == [1, 1, 0]
+    assert world.waiting() == [0, 0, 0]
 
 
 async def test_r1_what_is_still_to_be_forgotten_is_not_found_again_after_its_lease() -> None:
     world, relay = await some_published_and_another_to_come()
-    world.clock.advance(LEASE / 2 + 1)  # Ana's
+    world.clock.advance(LEASE + 1)  # Ana's
     await relay.step()
     assert published(world) == [1]
 
 
 async def test_a_relay_that_is_asked_to_stop_leaves_nothing_to_be_forgotten() -> None:
     world = World()
-    handover = Handover(Leasing(), room=8)
+    handover = await world.handover(room=8)
     first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
     first()
 
@@ -275,13 +284,13 @@ async def test_a_relay_that_is_asked_to_stop_leaves_nothing_to_be_forgotten() ->
 
     world.effects.at("publish.after", stopped)
     assert await a_relay(world, handover, batch=1).step() == 1
-    assert world.effects.done[-1] == "forget"
+    assert world.effects.done[-1] == "keep_account"
 
 
 async def test_r2_a_claim_that_waited_for_that_has_a_whole_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     world, relay = await some_published_and_another_to_come()
-    world.clock.advance(LEASE / 2 + 1)
-    world.effects.at("forget.after", lambda: world.clock.advance(LEASE - 1))
+    world.clock.advance(LEASE + 1)
+    world.effects.at("keep_account.after", lambda: None, lambda: world.clock.advance(LEASE - 1))
     claimed: list[timedelta] = []
     claim = world.store.claim_events
 
@@ -294,21 +303,71 @@ async def test_r2_a_claim_that_waited_for_that_has_a_whole_lease(monkeypatch: py
     assert claimed == [timedelta(seconds=LEASE)]
 
 
-@pytest.mark.parametrize(("waited", "events"), [(LEASE / 2, [1]), (LEASE / 2 + 1, [])])
-async def test_r2_what_cannot_be_delivered_within_its_lease_is_left_to_its_end(
-    waited: float, events: list[int]
-) -> None:
+@pytest.mark.parametrize(("waited", "events"), [(LEASE, [1]), (LEASE + 1, [])])
+async def test_r2_what_cannot_be_delivered_within_its_lease_is_left_to_others(waited: float, events: list[int]) -> None:
+    """Half of a lease has to be left; a relay holds what it is handed for one and a half."""
     world = World()
-    handover = Handover(Leasing(), room=1)
+    handover = await world.handover()
     (await promoted_for(world, handover))()
     world.clock.advance(waited)
     await a_relay(world, handover).step()
     assert published(world) == events
+    await a_relay(world).step()
+    assert published(world) == [1]
+
+
+async def test_r1_of_what_was_handed_over_at_once_only_what_is_not_published_is_left_to_others() -> None:
+    world = World()
+    handover = await world.handover()
+    appends = [an_append(an_item(1), owner=owner) for owner in ("ana", "ben")]
+    await world.append(*appends)
+    now = world.clock.now()
+    claim = await world.other.claim("key", now, now, 10)
+    with handover.lease(now) as lease:
+        applied = await world.other.apply(claim, [a_promotion(it, an_item(1)) for it in claim.documents], now, lease)
+        handover.give(lease, applied.outboxes)
+    world.effects.fail("publish.before", BROKER_AWAY)  # of the first one's event
+    assert await a_relay(world, handover).step() == 2
+    assert (published(world), published(world, owner="ben")) == ([], [1])
+    assert handover.account.is_published(1)
+    assert world.waiting() == [1, 0]
+    assert await a_relay(world).step() == 1
+    assert (published(world), published(world, owner="ben")) == ([1], [1])
+
+
+async def test_r1_a_look_that_fails_leaves_what_was_handed_over_where_it_was() -> None:
+    world = World()
+    handover = await world.handover()
+    (await promoted_for(world, handover))()
+    await promoted(world, 1, owner="ben")  # is there to be found
+    relay = a_relay(world, handover)
+    world.effects.fail("claim_events.before", STORE_AWAY)
+    with pytest.raises(StoreUnavailable):
+        await relay.step()
+    assert handover.waits
+    assert await relay.step() == 2
+    assert published(world) == [1]
+
+
+async def test_an_account_that_has_become_long_is_ended_and_another_begun() -> None:
+    world = World()
+    handover = await world.handover()
+    for _ in range(LONG):
+        with pytest.raises(StoreUnavailable), handover.lease(world.clock.now()):
+            raise STORE_AWAY
+    long = handover.account
+    assert len(long.left) == LONG
+    world.clock.advance(LEASE)  # so that it tells again how long it stays
+    await a_relay(world, handover).step()
+    assert handover.account == Account(handover.account.relay, LONG), "the numbers go on"
+    assert handover.account.relay != long.relay
+    assert world.database.relays[long.relay].account == long
+    assert world.database.relays[long.relay].until == world.clock.now(), "others look for all of it"
 
 
 async def test_who_is_cancelled_forgets_nothing_more() -> None:
     world, relay = await some_published_and_another_to_come()
-    world.effects.fail("forget.before", STORE_AWAY, times=10_000)
+    world.effects.fail("keep_account.before", STORE_AWAY, times=10_000)
     step = asyncio.create_task(relay.step())
 
     def cancelled() -> None:
@@ -318,24 +377,21 @@ async def test_who_is_cancelled_forgets_nothing_more() -> None:
     with pytest.raises(asyncio.CancelledError):
         await step
     assert not [task for task in asyncio.all_tasks() if "Relay._forget" in repr(task)]
-    assert [len(document["processing"]["outbox"]) for document in world.documents] == [1, 1, 1]
+    assert world.waiting() == [1, 1, 1]
     await relay.give_back()  # goes on from there
 
 
 async def test_at_the_end_what_was_published_is_forgotten_first() -> None:
     world, relay = await some_published_and_another_to_come()
     await relay.give_back()
-    assert [len(document["processing"]["outbox"]) for document in world.documents] == [0, 0, 1]
+    assert world.waiting() == [0, 0, 1]
 
 
 async def test_at_the_end_a_store_that_is_away_is_not_waited_for() -> None:
     world = World()
-    handover = Handover(Leasing(), room=1)
-    await promoted(world, 1)
-    claim = await world.other.claim_events("ours", world.clock.now(), world.clock.now(), 10)
-    lease = handover.lease(world.clock.now())
-    handover.give(lease, claim.outboxes)
-    world.effects.fail("forget.before", STORE_AWAY)
+    handover = await world.handover()
+    (await promoted_for(world, handover))()
+    world.effects.fail("keep_account.before", STORE_AWAY)
     await a_relay(world, handover).give_back()
     assert not handover.waits
-    assert len(world.documents[0]["processing"]["outbox"]) == 1
+    assert world.waiting() == [1]

@@ -11,8 +11,10 @@ from processor.core.decode import Tenancy
 from processor.core.evidence import Append
 from processor.errors import BrokerUnavailable, StoreUnavailable
 from processor.metrics import Metrics
+from processor.services.handover import Handover
 from processor.services.journeys import Journeys
-from processor.services.surroundings import Surroundings
+from processor.services.relay import LEASES
+from processor.services.surroundings import Leasing, Surroundings
 from processor.testing.broker import MemoryBroker, MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
@@ -98,6 +100,18 @@ class World:
         for value in values:
             content = value if isinstance(value, bytes) else orjson.dumps(value)
             self.broker.append(STATEMENTS, content, partition=0)
+
+    async def handover(self, room: int = 1) -> Handover:
+        """Return what is handed to a relay that has just told how long it stays."""
+        handover, until = Handover(Leasing(), room), self.clock.now() + Leasing().duration * LEASES
+        await self.other.keep_account(handover.account, self.clock.now(), until)
+        handover.is_held(until)
+        return handover
+
+    def waiting(self) -> list[int]:
+        """How many events of each document are still to be published, as far as the documents and accounts tell."""
+        documents = map(self.database.without_published, self.documents)
+        return [len(document["processing"].get("outbox", ())) for document in documents]
 
     async def append(self, *appends: Append) -> None:
         await self.other.append(appends, [], self.clock.now())

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from pymongo import UpdateMany, UpdateOne
 
 from processor.core.evidence import ProgressEvent
+from processor.core.relaying import HANDY
+from processor.ports.progress import RelayLease
 from processor.store import outbox, updates
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_promotion, a_reference, an_append, an_item, at
 
@@ -108,6 +110,30 @@ def test_p2_completions_pending_and_outbox_are_one_update() -> None:
     assert update["$min"] == {"processing.publish": at(9)}
 
 
+def test_r1_an_event_takes_the_place_of_what_is_published_and_is_handed_over_or_marked() -> None:
+    promotion, lease = a_promotion(DOCUMENT, an_item(1)), RelayLease(a_reference(9), 7, at(99))
+    _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(9), updates.Outbox(is_idle=True, lease=lease)))
+    [entry] = update["$set"]["processing.outbox"]
+    assert entry["revision"] == 5
+    assert update["$set"]["processing.handed"] == {"relay": a_reference(9), "number": 7, "revision": 5}
+    assert "processing.publish" not in touched(update)
+    _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(9), updates.Outbox(is_idle=True)))
+    [entry] = update["$set"]["processing.outbox"]
+    assert entry["revision"] == 5
+    assert update["$min"] == {"processing.publish": at(9)}
+    assert "processing.handed" in update["$unset"]
+
+
+def test_what_is_not_handy_is_not_handed_over() -> None:
+    """It would stay in its document, which is as large, until the next event."""
+    promotion, lease = a_promotion(DOCUMENT, an_item(1)), RelayLease(a_reference(9), 7, at(99))
+    assert promotion.event
+    large = replace(promotion, event=replace(promotion.event, data=b"x" * (HANDY + 1)))
+    _, update = parts(updates.apply_update(large, LOCK, at(60), at(9), updates.Outbox(is_idle=True, lease=lease)))
+    assert update["$min"] == {"processing.publish": at(9)}
+    assert "processing.handed" not in update["$set"]
+
+
 def test_an_apply_that_decides_nothing_only_gives_the_lease_back() -> None:
     promotion = a_promotion(DOCUMENT, has_event=False, processing={})
     _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(5)))
@@ -149,7 +175,8 @@ def test_documents_that_need_the_same_forget_share_one_and_the_others_have_their
 def test_r1_an_event_comes_back_from_the_outbox_to_the_letter(replay: bool) -> None:
     event = replace(an_event(3), replay=replay, data=b'{"z":1,"a.b":{"$set":"\xe2\x82\xac"}}')
     stored: dict[str, Any] = decode(encode(outbox.outbox_entry(event)), CodecOptions(tz_aware=True))
-    assert outbox.event_from(event.progress, stored) == event
+    document = {"_id": event.progress, "processing": {"outbox": [stored]}}
+    assert outbox.events_from(document) == (event,)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,197 @@
+"""The accounts of the relays (`core/relaying.py`): collection `journeyrelays`, one document each.
+
+`until` is the end of the relay's lease; it is unset when nothing more is to come from it, which takes it out of the
+index, and out of what is looked at but in audits. An account stays while progress documents name its relay.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from bson import ObjectId
+from msgspec import ValidationError, convert
+
+from processor.core.relaying import Account, Handed, handed_of, without_published
+from processor.ports.progress import RelayLease
+from processor.store.connect import PROGRESSES, RELAYS, Database, Document
+from processor.store.outbox import BY_ID
+
+BETWEEN = timedelta(seconds=1)
+"""From one look for what relays have left to the next."""
+
+AGAIN = timedelta(minutes=1)
+"""After this the same is looked for once more: a write may land that its process does not wait for any more."""
+
+KEPT = timedelta(hours=1)
+"""How long after its lease a relay is looked at every second; after that, only by audits."""
+
+RELAY, NUMBER = "processing.handed.relay", "processing.handed.number"
+
+BY_NUMBER = [(RELAY, 1), (NUMBER, 1)]
+
+FIRST = ObjectId(bytes(12))
+
+Filter = dict[str, Any]
+
+
+class Marked(NamedTuple):
+    """What was marked for any relay of what one was handed, and when."""
+
+    conditions: Sequence[Filter]
+    at: datetime
+
+
+class Relays:
+    """One process's view of the accounts. What it has seen published stays so, and is not read again."""
+
+    def __init__(self, database: Database) -> None:
+        self._relays = database[RELAYS]
+        self._progresses = database[PROGRESSES]
+        self._accounts: dict[ObjectId, Account] = {}
+        self._ended: set[ObjectId] = set()
+        self._looked: datetime | None = None
+        self._marked: dict[ObjectId, Marked] = {}
+
+    async def keep(self, account: Account, worker: str, now: datetime, until: datetime | None) -> None:
+        """Write an account, and the end of its relay's lease, None for no more."""
+        numbers = {"last": account.last, "open": sorted(account.open), "left": sorted(account.left)}
+        update: Document = {"$set": {"worker": worker, **numbers}, "$setOnInsert": {"since": now}}
+        if until:
+            update["$set"]["until"] = until
+        else:
+            update["$unset"] = {"until": ""}
+        await self._relays.update_one({"_id": account.relay}, update, upsert=True)
+        self._know(account, has_ended=until is None)
+
+    async def _look_up(self, handed: Iterable[Handed]) -> None:
+        """Read the accounts of those relays of which something is not known to be published."""
+        asked = {it.relay for it in handed if not self._is_published(it)}
+        if not asked:
+            return
+        found = await self._relays.find({"_id": {"$in": list(asked)}}).to_list()
+        for relay in asked - {it["_id"] for it in found}:
+            self._accounts.pop(relay, None)
+        for it in found:
+            self._know(_account(it), has_ended="until" not in it)
+
+    def _know(self, account: Account, *, has_ended: bool) -> None:
+        self._accounts[account.relay] = account
+        if has_ended:
+            self._ended.add(account.relay)
+        else:
+            self._ended.discard(account.relay)
+
+    def _is_published(self, handed: Handed) -> bool:
+        account = self._accounts.get(handed.relay)
+        return account is not None and account.is_published(handed.number)
+
+    async def without_published(self, documents: Iterable[Document]) -> list[Document]:
+        """Return the documents without what was handed over and is published."""
+        documents = list(documents)
+        handed = [handed_of(document) for document in documents]
+        if not any(handed):
+            return documents
+        await self._look_up(it for it in handed if it)
+        return [
+            without_published(document, it) if it and self._is_published(it) else document
+            for document, it in zip(documents, handed, strict=True)
+        ]
+
+    def free_and_others(self, documents: Iterable[Document]) -> tuple[list[Document], list[Document]]:
+        """Divide claimed documents, without what is published, into those that may be published and the others.
+
+        The others are in the hands of a relay, or were. Where nobody keeps its account any more, or nobody has it, this
+        is what finds them: they are published (R1).
+        """
+        free: list[Document] = []
+        others: list[Document] = []
+        for document in documents:
+            handed = handed_of(document)
+            is_held = handed and handed.relay in self._accounts and handed.relay not in self._ended
+            (others if is_held else free).append(document)
+        return free, others
+
+    async def leave(self, relay: ObjectId, number: int, ids: Collection[ObjectId], now: datetime) -> None:
+        """Mark for any relay those documents that were handed over under a number."""
+        condition = {"_id": {"$in": list(ids)}, RELAY: relay, NUMBER: number}
+        await self._progresses.update_many(condition, left_update(now), hint=BY_ID)
+
+    async def mark_left(self, now: datetime) -> None:
+        """Mark for any relay what relays have left, and what they had when their lease ran out (R1)."""
+        if self._looked is not None and timedelta(0) <= now - self._looked < BETWEEN:
+            return
+        found = await self._relays.find({"until": {"$exists": True}}).to_list()
+        marked: dict[ObjectId, Marked] = {}
+        for it in found:
+            relay, account = it["_id"], _account(it)
+            is_over = not isinstance(it["until"], datetime) or it["until"] < now
+            conditions = unpublished(account) if is_over else numbered(relay, account.left)
+            before = self._marked.get(relay)
+            if before and before.conditions == conditions and timedelta(0) <= now - before.at < AGAIN:
+                marked[relay] = before
+                continue
+            await self._mark(conditions, now)
+            marked[relay] = Marked(conditions, now)
+            if is_over and not (isinstance(it["until"], datetime) and it["until"] >= now - KEPT):
+                await self._relays.update_one({"_id": relay, "until": it["until"]}, {"$unset": {"until": ""}})
+        self._marked, self._looked = marked, now
+
+    async def audit(self, now: datetime) -> None:
+        """Go through all relays that there are or were, and that documents name.
+
+        Who has ended may have left a write that landed late. Who is named, and has no account, may have published
+        anything: somebody has removed it. An account that nobody names is no more.
+        """
+        named = {it for it in await self._progresses.distinct(RELAY, {RELAY: {"$gte": FIRST}}) if _is_id(it)}
+        known = await self._relays.find({}).to_list()
+        ended = [it for it in known if "until" not in it]
+        for relay in named - {it["_id"] for it in known}:
+            await self._mark(unpublished(Account(relay)), now)
+        for it in ended:
+            if it["_id"] in named:
+                await self._mark(unpublished(_account(it)), now)
+            else:
+                await self._relays.delete_one({"_id": it["_id"], "until": {"$exists": False}})
+
+    async def _mark(self, conditions: Sequence[Filter], now: datetime) -> None:
+        for condition in conditions:
+            await self._progresses.update_many(condition, left_update(now), hint=BY_NUMBER)
+
+    async def unpublished(self) -> Sequence[tuple[Document, Sequence[Filter]]]:
+        """Return the documents of the relays from which something may be to come, and what matches it."""
+        return [(it, unpublished(_account(it))) async for it in self._relays.find({"until": {"$exists": True}})]
+
+
+def unpublished(account: Account) -> Sequence[Filter]:
+    """Match all that was handed to a relay and is not published. A filter each, as each is a range of the index."""
+    return [
+        {RELAY: account.relay, NUMBER: {"$gt": account.last}},
+        *numbered(account.relay, account.open | account.left),
+    ]
+
+
+def handed_under(lease: RelayLease) -> Filter:
+    """Match what was handed over under a lease."""
+    return {RELAY: lease.relay, NUMBER: lease.number}
+
+
+def left_update(now: datetime) -> Document:
+    """Mark for any relay what is handed to none any more."""
+    return {"$min": {"processing.publish": now}, "$unset": {"processing.handed": ""}}
+
+
+def numbered(relay: ObjectId, numbers: Collection[int]) -> Sequence[Filter]:
+    """Match what was handed to a relay under some numbers."""
+    return [{RELAY: relay, NUMBER: {"$in": sorted(numbers)}}] if numbers else []
+
+
+def _account(found: Mapping[str, Any]) -> Account:
+    """Read an account; of one that was edited by hand nothing is published."""
+    try:
+        return convert({**found, "relay": found["_id"]}, Account)
+    except ValidationError:
+        return Account(found["_id"])
+
+
+def _is_id(relay: Any) -> bool:
+    return isinstance(relay, ObjectId)
