@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Annotated, Any
 
 from bson import ObjectId
@@ -22,6 +23,8 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+_SIGNS = itemgetter(4, 7, 10, 13, 16, 19, 23)
+_USUAL_SIGNS = tuple("--T::.Z")
 _MIDNIGHT = re.compile(r"24:00(?::00(?:[.,]0+)?)?[Zz+-]")
 _BASIC = re.compile(r"[0-9]{8}(?:[Tt ][0-9:.,]*(?:[Zz]|[+-][0-9:]+)?)?")
 _FAR_YEAR = re.compile(r"[+-]?[0-9]{5,}-[0-9]{2}-[0-9]{2}.*|-[0-9]{4}-.*")
@@ -88,6 +91,15 @@ def _from_short(text: str) -> datetime:
 
 
 def _from_iso(text: str) -> datetime:
+    if len(text) == 24 and _SIGNS(text) == _USUAL_SIGNS:  # yyyy-mm-ddThh:mm:ss.sssZ, as nearly all are: at once
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    return _from_any_iso(text)
+
+
+def _from_any_iso(text: str) -> datetime:
     shape = _ISO.fullmatch(text)
     if not shape:
         raise ValueError(_not_iso(text))

@@ -11,7 +11,7 @@ from typing import Any
 from bson import ObjectId
 from msgspec import Struct
 
-from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
+from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, texts_of
 from processor.core.content import may_be_deep
 from processor.core.decode import known_id
 from processor.core.identity import ACTOR_LIMIT
@@ -40,12 +40,9 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
 
     `things` are all that the record may match, as a glance found, which knows it for a usual statement document.
     """
-    asked: list[Texts] = []
-    for thing in things:
-        texts = texts_of(thing.waypoint.conditions)
-        if texts is None:
-            return None
-        asked.append(texts)
+    asked = [texts_of(thing.waypoint.conditions) for thing in things]
+    if None in asked:
+        return None
     found = None if _may_be_unusual(value) else plain_document(value)
     if found is None:
         return None
@@ -57,17 +54,17 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
     except ValueError:
         return None
     there = {VERB: found.verb, ACTIVITY: found.activity, ACTIVITY_TYPE: found.activity_type}
-    return Sighting(
-        document={"person": person, "statement": {"actor": found.actor}},
-        actor=found.written_actor,
-        reference=reference,
-        timestamp=timestamp,
-        matches=[
-            thing
-            for thing, texts in zip(things, asked, strict=True)
-            if all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store)
-        ],
-    )
+    matches = []
+    for thing, texts in zip(things, asked, strict=True):
+        assert texts is not None
+        for path, wanted in texts.items():
+            if there[path] not in wanted:
+                break
+        else:
+            if takes_store(thing.journey, store):
+                matches.append(thing)
+    document = {"person": person, "statement": {"actor": found.actor}}
+    return Sighting(document, found.written_actor, reference, timestamp, matches)
 
 
 def _may_be_unusual(value: bytes) -> bool:

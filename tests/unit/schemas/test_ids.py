@@ -1,5 +1,6 @@
 """Every spelling of ids and timestamps, and what each refusal says."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -7,11 +8,21 @@ import pytest
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from bson.tz_util import FixedOffset
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from schemas.ids import Id, Timestamp, format_far, format_timestamp, parse_far, parse_object_id, parse_timestamp
+from schemas.ids import (
+    Id,
+    Timestamp,
+    _from_any_iso,
+    _from_iso,
+    format_far,
+    format_timestamp,
+    parse_far,
+    parse_object_id,
+    parse_timestamp,
+)
 from schemas.rendering import rendered
 
 HEX = "59c23b28f6463f3569446bdc"
@@ -140,6 +151,32 @@ def test_what_is_no_timestamp(value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         parse_timestamp(value)
     assert len(str(caught.value)) < 150
+
+
+USUAL = "2017-09-20T09:55:50.310Z"
+signs = st.sampled_from("0123456789-+:.,TtZzW \N{SUPERSCRIPT TWO}\N{ARABIC-INDIC DIGIT THREE}")
+
+
+@given(
+    st.datetimes().map(lambda it: f"{it.isoformat(timespec='milliseconds')}Z"),
+    st.lists(st.tuples(st.integers(0, 23), signs), max_size=3),
+)
+@example(USUAL, [(5, "W"), (8, "1")])
+@example(USUAL, [(11, "2"), (12, "4")])
+@example(USUAL, [(17, "6"), (18, "0")])
+def test_the_usual_spelling_is_read_as_any_other(text: str, changed: list[tuple[int, str]]) -> None:
+    letters = list(text)
+    for place, sign in changed:
+        letters[place] = sign
+    assert read(_from_iso, "".join(letters)) == read(_from_any_iso, "".join(letters))
+
+
+def read(reading: Callable[[str], datetime], text: str) -> tuple[datetime, object] | str:
+    try:
+        found = reading(text)
+    except ValueError as error:
+        return str(error)
+    return found, found.tzinfo
 
 
 @given(st.datetimes(timezones=st.timezones() | st.none()))
