@@ -170,6 +170,7 @@ class ProgressStore(Evidence, Protocol):
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
         """Keep a relay's account, and its lease; `until` None when nothing more is to come from it.
 
+        One that ends now, with numbers left, has what stands under these marked for any relay at once (R1).
         For one relay in the order of the calls: a later account has no number open or left that an earlier one had
         published.
         """
@@ -177,8 +178,10 @@ class ProgressStore(Evidence, Protocol):
     async def leave(self, relay: ObjectId, number: int, ids: Collection[ObjectId], now: datetime) -> None:
         """Mark for any relay (R1) those documents that were handed over under a number and could not be published."""
 
-    async def audit(self, now: datetime) -> None:
+    async def audit(self, now: datetime) -> bool:
         """Go through the accounts of all relays, also of those that have ended; to be done at a start, and seldom.
+
+        Returns whether that was all; else it is to go on, in steps that take no long time.
 
         Finds what a write that landed very late has left, and what was handed to a relay whose account somebody has
         removed: it is marked for any relay (R1). Removes the accounts of ended relays that no document names.

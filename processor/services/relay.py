@@ -65,6 +65,7 @@ class Relay:
         self._handover = handover
         self._swept: datetime | None = None
         self._accounting = asyncio.Lock()
+        self._left_told: frozenset[int] = frozenset()
         self._forgetting: asyncio.Task[None] | None = None
         self._held_until = datetime.max.replace(tzinfo=UTC)
 
@@ -116,14 +117,16 @@ class Relay:
         return done
 
     async def _stay(self) -> None:
-        """Hold what is handed over for some time from now, if there is little left of that."""
-        now, until = self._around.clock.now(), self._handover.until
-        if self._handover.is_open and (until is None or until - now < self._leasing.duration * RENEWAL):
+        """Hold what is handed over for some time from now, if little of that is left; tell at once what others get."""
+        now, until, account = self._around.clock.now(), self._handover.until, self._handover.account
+        has_news = account.left != self._left_told or (self._handover.is_long and not account.open)
+        is_short = until is None or until - now < self._leasing.duration * RENEWAL
+        if self._handover.is_open and (is_short or has_news):
             await self._keep_account()
 
     async def _keep_account(self) -> None:
         """Write down what was published of what was handed over, as it stands; and stay."""
-        async with self._accounting:  # a later account comes after an earlier one
+        async with self._accounting:  # one after the other; should an earlier one land last, it says less
             now, account = self._around.clock.now(), self._handover.account
             if self._handover.is_long and not account.open:
                 await self._store.keep_account(account, now, now)  # over: others look for all of it
@@ -131,6 +134,7 @@ class Relay:
                 account = self._handover.account
             until = now + self._leasing.duration * LEASES
             await self._store.keep_account(account, now, until)
+            self._left_told = account.left
             self._handover.is_held(until)
 
     async def _forget(self, done: Sequence[Published]) -> None:
@@ -165,9 +169,7 @@ class Relay:
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self._forgotten()
-                for claim in self._handover.take():
-                    if claim.number is not None:
-                        await self._leave(claim.number, list(claim.outboxes))
+                self._handover.take()
                 if self._handover.until is not None:
                     account, now = self._handover.close(), self._around.clock.now()
                     await self._store.keep_account(account, now, now if account.left else None)

@@ -1,11 +1,13 @@
 """The leases in force, and those that ran out, for people."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from bson.codec_options import DatetimeConversion
 from pymongo.asynchronous.collection import AsyncCollection
 
+from processor.core.relaying import handed_of
 from processor.ports.progress import Lock
 from processor.store.connect import READABLE, Document
 from processor.store.failures import translated
@@ -34,13 +36,15 @@ async def _handed(
     progresses: AsyncCollection[Document], relay: Document, conditions: Sequence[Document], limit: int
 ) -> list[Lock]:
     """Return what a relay was handed; its key there is the relay and the number, its worker the whole relay's."""
-    locks = []
+    locks: list[Lock] = []
+    if not isinstance(relay["until"], datetime):  # it was edited by hand
+        return locks
     with translated():
         for condition in conditions:
             async for document in progresses.find(condition, {"processing.handed": 1}).limit(limit):
-                key = f"{relay['_id']}/{document['processing']['handed']['number']}"
-                worker = relay.get("worker") or None
-                locks.append(Lock(document["_id"], "relay", key, relay["until"], worker, relay.get("since")))
+                if handed := handed_of(document):
+                    key, worker = f"{handed.relay}/{handed.number}", relay.get("worker") or None
+                    locks.append(Lock(document["_id"], "relay", key, relay["until"], worker, relay.get("since")))
     return locks
 
 

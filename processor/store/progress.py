@@ -217,15 +217,17 @@ class MongoProgressStore:
         with translated(), self._outbox.marking(now):
             await self._relays.leave(relay, number, ids, now)
 
-    async def audit(self, now: datetime) -> None:
+    async def audit(self, now: datetime) -> bool:
         """Look through all accounts; see `ports.ProgressStore.audit`."""
         with translated(), self._outbox.marking(now):
-            await self._relays.audit(now)
+            return await self._relays.audit(now)
 
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
         """Keep a relay's account; see `ports.ProgressStore.keep_account`."""
-        with translated():
+        with translated(), self._outbox.marking(now):
             await self._relays.keep(account, self._worker, now, until)
+            if until is not None and until <= now:
+                await self._relays.mark(account, now)
 
     async def _outboxes(self, condition: updates.Filter) -> Sequence[Document]:
         """Read outboxes that a relay holds, as a majority has them.

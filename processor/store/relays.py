@@ -31,6 +31,9 @@ BY_NUMBER = [(RELAY, 1), (NUMBER, 1)]
 
 FIRST = ObjectId(bytes(12))
 
+PAGE = 1_000
+"""Documents that are marked in one write."""
+
 Filter = dict[str, Any]
 
 
@@ -120,7 +123,7 @@ class Relays:
         """Mark for any relay what relays have left, and what they had when their lease ran out (R1)."""
         if self._looked is not None and timedelta(0) <= now - self._looked < BETWEEN:
             return
-        found = await self._relays.find({"until": {"$exists": True}}).to_list()
+        found = await self._relays.find({"_id": {"$gte": FIRST}, "until": {"$exists": True}}).to_list()
         marked: dict[ObjectId, Marked] = {}
         for it in found:
             relay, account = it["_id"], _account(it)
@@ -129,37 +132,51 @@ class Relays:
             before = self._marked.get(relay)
             if before and before.conditions == conditions and timedelta(0) <= now - before.at < AGAIN:
                 marked[relay] = before
-                continue
-            await self._mark(conditions, now)
-            marked[relay] = Marked(conditions, now)
-            if is_over and not (isinstance(it["until"], datetime) and it["until"] >= now - KEPT):
-                await self._relays.update_one({"_id": relay, "until": it["until"]}, {"$unset": {"until": ""}})
+            elif await self._mark(conditions, now):
+                marked[relay] = Marked(conditions, now)
+                if is_over and not (isinstance(it["until"], datetime) and it["until"] >= now - KEPT):
+                    await self._relays.update_one({"_id": relay, "until": it["until"]}, {"$unset": {"until": ""}})
         self._marked, self._looked = marked, now
 
-    async def audit(self, now: datetime) -> None:
-        """Go through all relays that there are or were, and that documents name.
+    async def audit(self, now: datetime) -> bool:
+        """Go through all relays that there are or were, and that documents name; return whether that was all.
 
         Who has ended may have left a write that landed late. Who is named, and has no account, may have published
         anything: somebody has removed it. An account that nobody names is no more.
         """
         named = {it for it in await self._progresses.distinct(RELAY, {RELAY: {"$gte": FIRST}}) if _is_id(it)}
-        known = await self._relays.find({}).to_list()
-        ended = [it for it in known if "until" not in it]
-        for relay in named - {it["_id"] for it in known}:
-            await self._mark(unpublished(Account(relay)), now)
-        for it in ended:
-            if it["_id"] in named:
-                await self._mark(unpublished(_account(it)), now)
-            else:
-                await self._relays.delete_one({"_id": it["_id"], "until": {"$exists": False}})
+        known = await self._relays.find({"_id": {"$gte": FIRST}}).to_list()
+        unknown = [Account(relay) for relay in named - {it["_id"] for it in known}]
+        ended = [_account(it) for it in known if "until" not in it]
+        for account in (*unknown, *ended):
+            if account.relay not in named:
+                await self._relays.delete_one({"_id": account.relay, "until": {"$exists": False}})
+            elif not await self._mark(unpublished(account), now):
+                return False
+        return True
 
-    async def _mark(self, conditions: Sequence[Filter], now: datetime) -> None:
+    async def mark(self, account: Account, now: datetime) -> None:
+        """Mark for any relay what one has left that ends now; a page, others look for more."""
+        await self._mark(numbered(account.relay, account.left), now)
+
+    async def _mark(self, conditions: Sequence[Filter], now: datetime) -> bool:
+        """Mark a page of what is matched; return whether there was no more.
+
+        To look first takes no wait for a majority, and nearly always there is nothing.
+        """
         for condition in conditions:
-            await self._progresses.update_many(condition, left_update(now), hint=BY_NUMBER)
+            page = await self._progresses.find(condition, {"_id": 1}, hint=BY_NUMBER).limit(PAGE).to_list()
+            if page:
+                ids = {"_id": {"$in": [it["_id"] for it in page]}}
+                await self._progresses.update_many(ids | condition, left_update(now), hint=BY_ID)
+            if len(page) == PAGE:
+                return False
+        return True
 
     async def unpublished(self) -> Sequence[tuple[Document, Sequence[Filter]]]:
         """Return the documents of the relays from which something may be to come, and what matches it."""
-        return [(it, unpublished(_account(it))) async for it in self._relays.find({"until": {"$exists": True}})]
+        found = self._relays.find({"_id": {"$gte": FIRST}, "until": {"$exists": True}})
+        return [(it, unpublished(_account(it))) async for it in found]
 
 
 def unpublished(account: Account) -> Sequence[Filter]:

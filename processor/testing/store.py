@@ -288,7 +288,7 @@ class MemoryProgressStore:
                 if document and handed and handed[:2] == (relay, number):
                     hand_to_any(document["processing"], now)
 
-    async def audit(self, now: datetime) -> None:
+    async def audit(self, now: datetime) -> bool:
         """Look through all accounts; see `ports.ProgressStore.audit`."""
         handed = [(document, it) for document in self._database.progresses.values() if (it := handed_of(document))]
         for document, it in handed:
@@ -298,6 +298,7 @@ class MemoryProgressStore:
         named = {it.relay for _, it in handed}
         for relay in [key for key, held in self._database.relays.items() if held.until is None and key not in named]:
             del self._database.relays[relay]
+        return True
 
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
         """Keep a relay's account; see `ports.ProgressStore.keep_account`."""
@@ -306,6 +307,11 @@ class MemoryProgressStore:
             self._database.relays[account.relay] = RelayHeld(
                 account, self._worker, before.since if before else now, until
             )
+        if until is not None and until <= now:
+            for document in self._database.progresses.values():
+                handed = handed_of(document)
+                if handed and handed.relay == account.relay and handed.number in account.left:
+                    hand_to_any(document["processing"], now)
 
     async def forget(self, claims: Sequence[tuple[OutboxClaim, Mapping[ObjectId, int]]]) -> None:
         """Remove published events; see `ports.ProgressStore.forget`."""

@@ -9,7 +9,7 @@ from bson import ObjectId
 from processor.core.relaying import Account
 from processor.store.connect import PROGRESSES, RELAYS, Database
 from processor.store.progress import MongoProgressStore
-from processor.store.relays import AGAIN, BETWEEN, KEPT
+from processor.store.relays import AGAIN, BETWEEN, KEPT, PAGE
 from tests.builders import at
 from tests.contract.stores import RELAY
 from tests.contract.test_store_plans import profiled
@@ -47,10 +47,6 @@ def examined(operations: Sequence[Mapping[str, Any]]) -> int:
     return max((max(it.get("keysExamined", 0), it.get("docsExamined", 0)) for it in operations), default=0)
 
 
-def updates(operations: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
-    return [it for it in operations if it["op"] == "update"]
-
-
 async def marked(database: Database) -> list[int]:
     """The places of the documents that were marked for any relay."""
     places = [it["_id"] async for it in database[PROGRESSES].find({}, {"_id": 1}).sort("_id")]
@@ -60,8 +56,9 @@ async def marked(database: Database) -> list[int]:
 async def test_a_first_look_marks_by_the_index_of_what_was_handed_over(
     store: MongoProgressStore, mongo_database: Database
 ) -> None:
-    operations = updates(await looked(mongo_database, 70, MongoProgressStore(mongo_database)))
-    assert [it["planSummary"] for it in operations] == [BY_NUMBER, BY_NUMBER]
+    operations = await looked(mongo_database, 70, MongoProgressStore(mongo_database))
+    assert [it["planSummary"] for it in operations if it["op"] == "query"] == [BY_NUMBER, BY_NUMBER]
+    assert {it["planSummary"] for it in operations if it["op"] == "update"} == {"IXSCAN { _id: 1 }"}
     assert examined(operations) <= 6
     assert sorted(await marked(mongo_database)) == [5, 7, PUBLISHED + 1]
 
@@ -85,15 +82,34 @@ async def test_r1_an_audit_finds_what_names_a_relay_without_an_account(
     assert len(await marked(mongo_database)) == 1_000
 
 
+async def test_much_that_is_to_be_marked_is_marked_in_pages(mongo_database: Database) -> None:
+    """One write of it all could outlast its client, which would try it again and again."""
+    number = 2 * PAGE + 1
+    await mongo_database[PROGRESSES].insert_many([a_document(number) for number in range(1, number + 1)])
+    store = MongoProgressStore(mongo_database)
+    assert [await store.audit(at(70)) for _ in range(4)] == [False, False, True, True]
+    assert await mongo_database[PROGRESSES].count_documents({"processing.publish": at(70)}) == number
+    await mongo_database[PROGRESSES].delete_many({})
+    await mongo_database[PROGRESSES].insert_many([a_document(number) for number in range(1, number + 1)])
+    await store.keep_account(Account(RELAY), at(70), at(71))
+    counts = []
+    for seconds in (80, 82, 84, 86):
+        operations = await looked(mongo_database, seconds, store)
+        assert max((it["nModified"] for it in operations if it["op"] == "update"), default=0) <= PAGE
+        counts.append(await mongo_database[PROGRESSES].count_documents({"processing.publish": {"$exists": True}}))
+        await mongo_database["system.profile"].drop()
+    assert counts == [PAGE, 2 * PAGE, number, number]
+
+
 async def test_a_look_for_what_a_live_relay_has_left_reads_only_that(
     store: MongoProgressStore, mongo_database: Database
 ) -> None:
     other = MongoProgressStore(mongo_database)
     await other._relays.mark_left(at(1))
     await store.keep_account(Account(RELAY, PUBLISHED, left=frozenset({5, 9, 2_000})), at(2), at(90))
-    [update] = await looked(mongo_database, 70, other)
-    assert update["planSummary"] == BY_NUMBER
-    assert examined([update]) <= 8
+    operations = await looked(mongo_database, 70, other)
+    assert [it["planSummary"] for it in operations] == [BY_NUMBER, "IXSCAN { _id: 1 }"]
+    assert examined(operations) <= 8
     assert sorted(await marked(mongo_database)) == [9, 2_000]
 
 

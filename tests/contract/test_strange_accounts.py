@@ -100,6 +100,28 @@ async def test_r1_an_account_that_was_edited_by_hand_holds_up_nothing_of_others(
     assert await both.other.locks(10)
 
 
+@pytest.mark.parametrize("relay", [{"a": 1}, "x", 5], ids=str)
+async def test_an_account_of_none_is_passed_over(both: Both, mongo_database: Database, relay: Any) -> None:
+    _, ben = await published_and_not(both)
+    await mongo_database[RELAYS].insert_one({"_id": relay, "until": at(1), "last": 0, "open": [], "left": [1]})
+    await both.other.audit(at(3))
+    assert await revisions(both.other, 3) == {ben: [1]}
+    assert await both.other.locks(10)
+    assert (await both.other.backlog(at(4))).outbox == 1
+
+
+@pytest.mark.parametrize("until", ["x", BEYOND], ids=str)
+async def test_locks_are_listed_whenever_an_account_ends(both: Both, mongo_database: Database, until: Any) -> None:
+    await published_and_not(both)
+    await both.promoted(3, owner="held")
+    await both.other.claim_events("relay", at(10), at(70), 10)
+    await mongo_database[RELAYS].update_one({}, {"$set": {"until": until}})
+    assert "relay" in {lock.lock_key for lock in await both.other.locks(10)}
+    await mongo_database[PROGRESSES].update_many({}, {"$set": {"processing.handed": [{"relay": RELAY, "number": 9}]}})
+    await mongo_database[RELAYS].update_one({}, {"$set": {"until": at(60)}})
+    assert "relay" in {lock.lock_key for lock in await both.other.locks(10)}
+
+
 async def test_a_promotion_of_one_that_names_nobody_is_written(both: Both, mongo_database: Database) -> None:
     ana, _ = await published_and_not(both)
     await mongo_database[PROGRESSES].update_one({"_id": ana}, {"$set": {"processing.handed": 5}})

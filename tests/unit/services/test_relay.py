@@ -349,6 +349,26 @@ async def test_r1_a_look_that_fails_leaves_what_was_handed_over_where_it_was() -
     assert published(world) == [1]
 
 
+async def test_r1_what_a_failed_write_may_have_done_is_told_by_the_next_step() -> None:
+    """However long the lease that is left."""
+    world = World()
+    handover = await world.handover()
+    append = an_append(an_item(1))
+    await world.append(append)
+    now = world.clock.now()
+    claim = await world.other.claim("key", now, now, 10)
+    world.effects.fail("apply.after", STORE_AWAY)
+    with pytest.raises(StoreUnavailable), handover.lease(now) as lease:
+        await world.store.apply(claim, [a_promotion(claim.documents[0], an_item(1))], now, lease)
+    world.effects.done.clear()
+    await a_relay(world, handover).step()
+    assert published(world) == [1]
+    assert world.effects.done[0] == "keep_account"
+    world.effects.done.clear()
+    await a_relay(world, handover).step()
+    assert published(world) == [1]
+
+
 async def test_an_account_that_has_become_long_is_ended_and_another_begun() -> None:
     world = World()
     handover = await world.handover()
