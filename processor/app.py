@@ -126,7 +126,7 @@ async def run_processor(
 
 @dataclass(frozen=True, slots=True)
 class _Hints:
-    """One loop tells the next that there is work; a lost hint costs a pause, a lost hand-over a lease and a half."""
+    """One loop tells the next that there is work; a lost hint costs a pause, a lost hand-over a lease."""
 
     handover: Handover
     finished: Finished

@@ -18,6 +18,9 @@ from processor.core.relaying import Account, is_handy
 from processor.ports.progress import OutboxClaim, RelayLease
 from processor.services.surroundings import Leasing
 
+LENT = 0.75
+"""The least of a lease that is lent: half of it has to be left at the publication (`DELIVERY_SHARE`)."""
+
 LONG = 100
 """Numbers left to others that are enough for one account."""
 
@@ -47,7 +50,7 @@ class Handover:
         What the write has done when it fails, nobody knows: it is left to be found.
         """
         is_behind = len(self._claims) >= self._room
-        if is_behind or self.is_long or self._until is None or self._until - now < self._leasing.duration:
+        if is_behind or self.is_long or self._until is None or self._until - now < self._leasing.duration * LENT:
             yield None
             return
         self._last += 1

@@ -38,10 +38,8 @@ MOMENT = 0.001
 PATIENCE = 1.0
 """Seconds that a store is given at the end."""
 
-LEASES = 1.5
-"""How long a relay is to hold what it is handed, in leases; it asks for more when less than `RENEWAL` are left."""
-
-RENEWAL = 1.25
+RENEWAL = 0.9
+"""A relay asks for a whole lease again when less of one is left: so nearly a whole one is always left to lend."""
 
 Published = tuple[OutboxClaim, Mapping[ObjectId, int]]
 """A claim, and by progress id the last revision of it that was published."""
@@ -132,7 +130,7 @@ class Relay:
                 await self._store.keep_account(account, now, now)  # over: others look for all of it
                 self._handover.begin_anew()
                 account = self._handover.account
-            until = now + self._leasing.duration * LEASES
+            until = now + self._leasing.duration
             await self._store.keep_account(account, now, until)
             self._left_told = account.left
             self._handover.is_held(until)

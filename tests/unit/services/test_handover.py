@@ -56,8 +56,8 @@ def test_nothing_is_lent_before_the_relay_holds_a_lease() -> None:
     assert handover.account.last == 0
 
 
-@pytest.mark.parametrize(("seconds", "lent"), [(0, True), (30, True), (30.001, False), (90, False), (500, False)])
-def test_nothing_is_lent_when_less_than_a_whole_lease_is_left(seconds: float, lent: bool) -> None:
+@pytest.mark.parametrize(("seconds", "lent"), [(0, True), (45, True), (45.001, False), (90, False), (500, False)])
+def test_nothing_is_lent_when_less_than_three_quarters_of_a_lease_are_left(seconds: float, lent: bool) -> None:
     assert is_lent(a_handover(until=90), seconds) is lent
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from processor.core.relaying import Account
 from processor.ports.progress import RelayLease
-from processor.services.handover import LONG, Handover
-from processor.services.relay import LEASES, RENEWAL, Relay
+from processor.services.handover import LENT, LONG, Handover
+from processor.services.relay import RENEWAL, Relay
 from processor.services.surroundings import Leasing
 from processor.testing.broker import MemoryEventSink
 from tests.builders import a_promotion, an_append, an_item
@@ -45,7 +45,7 @@ async def test_a_long_account_ends_and_another_begins() -> None:
     now = world.clock.now()
     ended, new = world.database.relays[old.relay], world.database.relays[handover.account.relay]
     assert (ended.account, ended.until) == (old, now)
-    assert (new.account, new.until) == (Account(handover.account.relay, LONG), now + timedelta(seconds=LEASE * LEASES))
+    assert (new.account, new.until) == (Account(handover.account.relay, LONG), now + timedelta(seconds=LEASE))
     assert handover.until == new.until
 
 
@@ -97,7 +97,7 @@ async def test_it_waits_for_the_writes_that_are_under_way() -> None:
 async def test_r2_a_write_that_begins_while_the_old_account_ends_is_not_for_two_relays() -> None:
     """The relay's lease is long enough to lend, and short enough to be renewed."""
     world, lent = World(), ExitStack()
-    handover = with_a_long_account(world, LEASE * (1 + RENEWAL) / 2)
+    handover = with_a_long_account(world, LEASE * (LENT + RENEWAL) / 2)
     begun: list[RelayLease | None] = []
     world.effects.at("keep_account.before", lambda: begun.append(lent.enter_context(handover.lease(world.clock.now()))))
     relay = a_relay(world, handover)
@@ -125,7 +125,7 @@ async def filled(world: World, handover: Handover, lease: RelayLease | None, own
 async def test_a_busy_relay_begins_another_too() -> None:
     """Its account is written after each publication, and `left` would grow for as long as the process lives."""
     world = World()
-    handover = with_a_long_account(world, LEASE * LEASES)
+    handover = with_a_long_account(world, LEASE)
     relay, old = a_relay(world, handover), handover.account.relay
     for number in range(1, 20):
         with handover.lease(world.clock.now()) as lease:

@@ -13,7 +13,6 @@ from processor.errors import BrokerUnavailable, StoreUnavailable
 from processor.metrics import Metrics
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
-from processor.services.relay import LEASES
 from processor.services.surroundings import Leasing, Surroundings
 from processor.testing.broker import MemoryBroker, MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
@@ -103,7 +102,7 @@ class World:
 
     async def handover(self, room: int = 1) -> Handover:
         """Return what is handed to a relay that has just told how long it stays."""
-        handover, until = Handover(Leasing(), room), self.clock.now() + Leasing().duration * LEASES
+        handover, until = Handover(Leasing(), room), self.clock.now() + Leasing().duration
         await self.other.keep_account(handover.account, self.clock.now(), until)
         handover.is_held(until)
         return handover
