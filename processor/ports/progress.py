@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from bson import ObjectId
 
@@ -46,6 +46,16 @@ class RelayLease:
     relay: ObjectId
     number: int
     until: datetime
+
+
+class Outbox(NamedTuple):
+    """Whether an outbox is idle, and the lease under which it may be handed over then."""
+
+    is_idle: bool
+    lease: RelayLease | None = None
+
+
+BUSY = Outbox(is_idle=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,15 @@ def claim_events_update(relay_key: str, until: datetime, holder: Mapping[str, An
     }
 
 
+FREED = {"processing.relayKey": "", "processing.relayLease": "", "processing.relayHolder": ""}
+"""What goes with a relay's lock."""
+
+
 def give_back_update(now: datetime) -> Update:
     """Give the relay's lock back with nothing published, and mark the document again, behind those that wait."""
     return {
         "$min": {"processing.publish": now},
-        "$unset": {"processing.relayKey": "", "processing.relayLease": "", "processing.relayHolder": ""},
+        "$unset": FREED,
     }
 
 
@@ -96,7 +100,7 @@ def forget_updates(
 def _forgetting(revision: int, left_since: datetime | None) -> Update:
     update: Update = {
         "$pull": {"processing.outbox": {"revision": {"$lte": revision}}},
-        "$unset": {"processing.relayKey": "", "processing.relayLease": "", "processing.relayHolder": ""},
+        "$unset": FREED,
     }
     if left_since:
         update["$min"] = {"processing.publish": left_since}

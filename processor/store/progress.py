@@ -18,7 +18,7 @@ from processor.core.evidence import Append, ProgressEvent, Promotion, has_idle_o
 from processor.core.records import StatementRecord
 from processor.core.relaying import Account, is_handy
 from processor.errors import DocumentBroken, DocumentFull, StoreUnavailable
-from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
+from processor.ports.progress import Applied, Backlog, Claim, Lock, Outbox, OutboxClaim, RelayLease
 from processor.store import outbox, updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, misshapen, refused, too_large, translated
@@ -147,7 +147,7 @@ class MongoProgressStore:
             return Applied(0, 0)
         idle = {document["_id"] for document in claim.documents if has_idle_outbox(document)}
         writes = [
-            updates.apply_update(it, claim.lock_key, claim.until, now, updates.Outbox(it.progress in idle, lease))
+            updates.apply_update(it, claim.lock_key, claim.until, now, Outbox(it.progress in idle, lease))
             for it in promotions
         ]
         spilled = [promotion for promotion in promotions if promotion.segments]

@@ -144,7 +144,9 @@ class Relays:
         Who has ended may have left a write that landed late. Who is named, and has no account, may have published
         anything: somebody has removed it. An account that nobody names is no more.
         """
-        named = {it for it in await self._progresses.distinct(RELAY, {RELAY: {"$gte": FIRST}}) if _is_id(it)}
+        named = {
+            it for it in await self._progresses.distinct(RELAY, {RELAY: {"$gte": FIRST}}) if isinstance(it, ObjectId)
+        }
         known = await self._relays.find({"_id": {"$gte": FIRST}}).to_list()
         unknown = [Account(relay) for relay in named - {it["_id"] for it in known}]
         ended = [_account(it) for it in known if "until" not in it]
@@ -208,7 +210,3 @@ def _account(found: Mapping[str, Any]) -> Account:
         return convert({**found, "relay": found["_id"]}, Account)
     except ValidationError:
         return Account(found["_id"])
-
-
-def _is_id(relay: Any) -> bool:
-    return isinstance(relay, ObjectId)

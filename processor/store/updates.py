@@ -15,7 +15,7 @@ Those of the outbox stand in `outbox.py`.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -26,7 +26,7 @@ from processor.core.continuation import Continuation
 from processor.core.evidence import CROWDED, Append, Promotion, Retraction, Segment
 from processor.core.relaying import is_handy
 from processor.core.retraction import replay_entry, retraction_entry
-from processor.ports.progress import RelayLease
+from processor.ports.progress import BUSY, Outbox, RelayLease
 from processor.store.outbox import BY_ID, Update, handed, outbox_entry
 
 BY_JOURNEY = [("organisation", 1), ("journey", 1), ("_id", 1)]
@@ -38,16 +38,6 @@ SEGMENTS_KEPT = timedelta(days=2)
 """Before the end of a claim's lease, which is a day at most (setting LEASE)."""
 
 Filter = dict[str, Any]
-
-
-class Outbox(NamedTuple):
-    """Whether an outbox is idle, and the lease under which it may be handed over then."""
-
-    is_idle: bool
-    lease: RelayLease | None = None
-
-
-BUSY = Outbox(is_idle=False)
 
 AT_REST: Filter = {"processing.due": None, "processing.lease": None, "processing.waiting": None}
 """Nobody is going to fold it; one that waits for its journey is woken with it."""

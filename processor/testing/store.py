@@ -20,11 +20,10 @@ from processor.core.records import StatementRecord
 from processor.core.relaying import Account, handed_of, without_published
 from processor.core.retraction import replay_entry
 from processor.core.spilling import whole
-from processor.ports.progress import Applied, Backlog, Claim, Lock, OutboxClaim, RelayLease
+from processor.ports.progress import Applied, Backlog, Claim, Lock, Outbox, OutboxClaim, RelayLease
 from processor.testing.faults import Faults, effect, no_faults
 from processor.testing.writes import (
     Document,
-    Outbox,
     apply_promotion,
     as_stored,
     ask,

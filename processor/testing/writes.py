@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from bson import ObjectId
 
 from processor.core.completions import items_to
 from processor.core.evidence import ProgressEvent, Promotion
 from processor.core.relaying import handed_of, is_handy
-from processor.ports.progress import Lock, RelayLease
+from processor.ports.progress import BUSY, Lock, Outbox, RelayLease
 
 Document = dict[str, Any]
 
@@ -49,16 +49,6 @@ def lock_of(
 ) -> Lock:
     """Return who holds a document."""
     return Lock(progress, loop, lock_key, until, holder["worker"] or None, holder["since"])
-
-
-class Outbox(NamedTuple):
-    """Whether an outbox is idle, and the lease under which it may be handed over then."""
-
-    is_idle: bool
-    lease: RelayLease | None = None
-
-
-BUSY = Outbox(is_idle=False)
 
 
 def mark_outbox(processing: Document, event: ProgressEvent, lease: RelayLease | None, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """One contract for `ports.ProgressStore`: outboxes in the hands of a relay that keeps account of them (R1, R2)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -499,8 +499,8 @@ async def test_r2_a_relay_that_comes_back_after_days_is_alive_again(mongo_databa
     assert not await revisions(other, 108 + DAYS)
 
 
-def revision_of(entry: object) -> int:
-    return entry.revision if isinstance(entry, ProgressEvent) else entry["revision"]  # type: ignore[index]
+def revision_of(entry: ProgressEvent | Mapping[str, int]) -> int:
+    return entry.revision if isinstance(entry, ProgressEvent) else entry["revision"]
 
 
 def with_data(promotion: Promotion, data: bytes) -> Promotion:

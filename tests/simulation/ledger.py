@@ -19,12 +19,12 @@ from processor.core.index import Match
 from processor.core.journey import JourneyRules
 from processor.core.relaying import Account, handed_of
 from processor.core.shelves import Held
-from processor.ports.progress import Claim, OutboxClaim, RelayLease
+from processor.ports.progress import Claim, Outbox, OutboxClaim, RelayLease
 from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
 from processor.testing.faults import Faults
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
-from processor.testing.writes import Document, Outbox
+from processor.testing.writes import Document
 from schemas.progress import render_progress
 
 NEW = {"completions": [], "isCompleted": False}

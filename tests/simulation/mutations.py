@@ -17,7 +17,7 @@ from processor.core.journey import JourneyRules
 from processor.core.matching import Matched, match
 from processor.core.records import Batch, Record, Rejected, StatementRecord
 from processor.core.relaying import Account
-from processor.ports.progress import Applied, Claim, OutboxClaim, ProgressStore, RelayLease
+from processor.ports.progress import Applied, Claim, Outbox, OutboxClaim, ProgressStore, RelayLease
 from processor.services.beginnings import Beginnings
 from processor.services.continuations import Continuations
 from processor.services.ingest import Ingest
@@ -26,7 +26,7 @@ from processor.services.promoter import Found, Promoter
 from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
-from processor.testing.writes import Document, Outbox
+from processor.testing.writes import Document
 from tests.simulation.ledger import WatchedFinished, WatchedStore
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

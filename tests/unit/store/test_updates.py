@@ -10,7 +10,7 @@ from pymongo import UpdateMany, UpdateOne
 
 from processor.core.evidence import ProgressEvent
 from processor.core.relaying import HANDY
-from processor.ports.progress import RelayLease
+from processor.ports.progress import Outbox, RelayLease
 from processor.store import outbox, updates
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_promotion, a_reference, an_append, an_item, at
 
@@ -112,12 +112,12 @@ def test_p2_completions_pending_and_outbox_are_one_update() -> None:
 
 def test_r1_an_event_takes_the_place_of_what_is_published_and_is_handed_over_or_marked() -> None:
     promotion, lease = a_promotion(DOCUMENT, an_item(1)), RelayLease(a_reference(9), 7, at(99))
-    _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(9), updates.Outbox(is_idle=True, lease=lease)))
+    _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(9), Outbox(is_idle=True, lease=lease)))
     [entry] = update["$set"]["processing.outbox"]
     assert entry["revision"] == 5
     assert update["$set"]["processing.handed"] == {"relay": a_reference(9), "number": 7, "revision": 5}
     assert "processing.publish" not in touched(update)
-    _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(9), updates.Outbox(is_idle=True)))
+    _, update = parts(updates.apply_update(promotion, LOCK, at(60), at(9), Outbox(is_idle=True)))
     [entry] = update["$set"]["processing.outbox"]
     assert entry["revision"] == 5
     assert update["$min"] == {"processing.publish": at(9)}
@@ -129,7 +129,7 @@ def test_what_is_not_handy_is_not_handed_over() -> None:
     promotion, lease = a_promotion(DOCUMENT, an_item(1)), RelayLease(a_reference(9), 7, at(99))
     assert promotion.event
     large = replace(promotion, event=replace(promotion.event, data=b"x" * (HANDY + 1)))
-    _, update = parts(updates.apply_update(large, LOCK, at(60), at(9), updates.Outbox(is_idle=True, lease=lease)))
+    _, update = parts(updates.apply_update(large, LOCK, at(60), at(9), Outbox(is_idle=True, lease=lease)))
     assert update["$min"] == {"processing.publish": at(9)}
     assert "processing.handed" not in update["$set"]
 
