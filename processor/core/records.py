@@ -26,13 +26,13 @@ class Record(Struct, frozen=True):
     is_readable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """Records that were polled together, those of one partition in a row.
 
     `values` are the records' values. A member of `records` may be made when it is asked for: ask for what is needed.
     By (topic, partition), `starts` has the offset of the first record and `offsets` the one after the last, which is
-    what a commit of exactly this batch writes.
+    what a commit of exactly this batch writes. One that goes on from another covers that one, too.
     """
 
     values: Sequence[bytes | None]
@@ -47,6 +47,10 @@ class Batch:
             f"{topic}-{partition}[{first}..{self.offsets[topic, partition] - 1}]"
             for (topic, partition), first in self.starts.items()
         )
+
+    def then(self, more: "Batch") -> "Batch":
+        """Return a batch that has the records of `more`, which come next, and covers both."""
+        return Batch(more.values, more.records, {**more.starts, **self.starts}, {**self.offsets, **more.offsets})
 
 
 def batch_of(records: Sequence[Record]) -> Batch:

@@ -1,6 +1,6 @@
 """The clock, and what Kafka does for the loops: records in, dead letters and events out. See `processor.ports`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -26,6 +26,13 @@ class RecordSource(Protocol):
 
         While the context is open a rebalance waits for it (up to the source's deadline), so that what was
         processed can still be committed. Leaving the context without a commit redelivers.
+        """
+
+    async def more(self, batch: Batch, until: Awaitable[object]) -> Batch | None:
+        """Poll once more, within the batch's context: return a batch that goes on from it and takes its place.
+
+        None when `until` is done before anything has come. No more comes while a rebalance waits; a poll that fails
+        lets the next `batch` fail, not this one.
         """
 
     async def commit(self, batch: Batch) -> bool:

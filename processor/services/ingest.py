@@ -6,6 +6,8 @@ The order of durable effects is the guarantee:
 2. park what is bad (acknowledged by the broker),
 3. commit the offsets of exactly 1 and 2.
 
+A batch grows for a moment: what comes while it is written is read and written beside, and committed with it.
+
 I1: an offset is committed only after everything it covers is durable. I2: whatever fails in between is delivered
 again, which is harmless, as evidence is a set. I3: a bad record is parked before the commit. When more is bad than
 the rejection budget allows, the process stops before 2: nothing of the batch is parked or committed. What can change
@@ -46,7 +48,8 @@ class IngestPolicy:
 
     `stride` is how many records are glanced at before those among them that may match are read, and written while the
     next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
-    cheap, few enough to overlap with the next. `least` is how many documents are worth a write of their own.
+    cheap, few enough to overlap with the next. `least` is how many documents are worth a write of their own while
+    others are written. `growth` is for how many seconds a batch takes what comes while it is written.
     """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
@@ -55,6 +58,7 @@ class IngestPolicy:
     stride: int = 1_000
     piece: int = 500
     least: int = 64
+    growth: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +102,54 @@ class Ingest:
         Raises `Unavailable` when a server failed: nothing was committed, and the same records come again. Raises
         `RejectionBudgetSpent` before anything was parked or committed.
         """
-        async with self._source.batch() as batch:
-            if not batch.records:
+        async with self._source.batch() as first:
+            if not first.values:
                 return 0
             with self._around.metrics.ingest_seconds.time():
-                index = self._journeys.index
                 # 1. append
                 read = _Read()
-                async with Landing(self._store, self._around.clock, self._policy.least) as landing:
-                    for held in self._unsettled(batch.values, index):
-                        piece = self._read(batch, held, index)
-                        read.add(piece)
-                        self._check_budget(batch, read.rejected)
-                        await landing.take(piece.matched)
-                    if await landing.settle():
-                        self._promoter.appended.set()
+                batch = await self._append(first, read)
                 # 2. park
                 if read.rejected:
                     await self._dead_letters.park(read.rejected)
                 # 3. commit
                 is_committed = await self._source.commit(batch)
-            self._rejections = self._check_budget(batch, read.rejected)
-            self._account(batch, len(batch.records) - read.records + read.statements, read, is_committed)
-            return len(batch.records)
+            self._rejections = self._check_budget(batch, read)
+            self._account(batch, read, is_committed)
+            return read.taken
+
+    async def _append(self, batch: Batch, read: "_Read") -> Batch:
+        """Append what the batch holds, and what comes meanwhile; return the batch that covers all of it."""
+        index, until = self._journeys.index, asyncio.get_running_loop().time() + self._policy.growth
+        landing = Landing(self._store, self._around.clock, self._promoter.appended, self._policy.least)
+        async with landing:
+            more: Batch | None = batch
+            while more is not None:
+                batch = more
+                read.taken += len(batch.values)
+                for held in self._unsettled(batch.values, index):
+                    piece = self._read(batch, held, index)
+                    read.add(piece)
+                    self._check_budget(batch, read)
+                    await landing.take(piece.matched)
+                more = await self._more(batch, landing, index, until)
+            await landing.settle()
+        return batch
+
+    async def _more(self, batch: Batch, landing: Landing, index: JourneyIndex, until: float) -> Batch | None:
+        """Return what comes while the batch is written; None when that is done, or it has grown for long enough.
+
+        What comes in the moment in which the journeys change is matched under those before, as the rest of the batch.
+        """
+        clock, stop = asyncio.get_running_loop().time, self._around.stop
+        while clock() < until and index is self._journeys.index and not stop.is_set():
+            under_way = landing.go_on()
+            if under_way is None:
+                return None
+            more = await self._source.more(batch, asyncio.wait([under_way], timeout=max(until - clock(), 0)))
+            if more is not None:
+                return more
+        return None
 
     def _unsettled(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Held[Match]]]:
         """Yield the positions of the records that have to be read, with what they may match, a piece at a time.
@@ -156,7 +185,7 @@ class Ingest:
             statements += good
             rejected += condensed(bad)
         matched = match(statements, index, self._policy.identification)
-        return _Read(len(held), len(statements), matched, condensed(rejected + matched.rejected))
+        return _Read(0, len(held), len(statements), matched, condensed(rejected + matched.rejected))
 
     def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
         statements: list[StatementRecord] = []
@@ -168,9 +197,9 @@ class Ingest:
                 statements.append(decoded)
         return statements, rejected
 
-    def _check_budget(self, batch: Batch, rejected: list[Rejected]) -> Rejections:
-        budget = self._policy.budget
-        rejections = self._rejections.after(len(batch.records), rejected, budget)
+    def _check_budget(self, batch: Batch, read: "_Read") -> Rejections:
+        budget, rejected = self._policy.budget, read.rejected
+        rejections = self._rejections.after(read.taken, rejected, budget)
         if not rejections.exceed(budget):
             return rejections
         reasons = ", ".join(f"{reason} {number}" for reason, number in _reasons(rejected).most_common())
@@ -181,18 +210,12 @@ class Ingest:
             "Mend the cause, or set it to 0 to park them all"
         )
 
-    def _account(
-        self,
-        batch: Batch,
-        statements: int,
-        read: "_Read",
-        is_committed: bool,
-    ) -> None:
+    def _account(self, batch: Batch, read: "_Read", is_committed: bool) -> None:
         metrics = self._around.metrics
         matched = read.matched
         reasons = _reasons(read.rejected)
-        metrics.records.inc(len(batch.records))
-        metrics.statements.inc(statements)
+        metrics.records.inc(read.taken)
+        metrics.statements.inc(read.taken - read.records + read.statements)
         metrics.matches.inc(matched.matches)
         documents = len({append.progress for append in matched.appends})
         metrics.appends.inc(documents)
@@ -205,7 +228,7 @@ class Ingest:
         structlog.get_logger(__name__).info(
             "batch ingested",
             span=batch.span,
-            records=len(batch.records),
+            records=read.taken,
             matches=matched.matches,
             documents=documents,
             **({"parked": dict(reasons)} if reasons else {}),
@@ -215,8 +238,9 @@ class Ingest:
 
 @dataclass(slots=True)
 class _Read:
-    """What the records come to that were read; `rejected` are those of the matching, too."""
+    """What the records come to that were read, of all that were `taken`; `rejected` are the matching's, too."""
 
+    taken: int = 0
     records: int = 0
     statements: int = 0
     matched: Matched = field(default_factory=Matched)

@@ -1,9 +1,12 @@
-"""The evidence of one batch on its way to the store, piece by piece: the next is read while others are written."""
+"""The evidence of one batch on its way to the store, piece by piece: the next is read while others are written.
+
+So is what comes meanwhile: the batch grows by it (`ingest.py`).
+"""
 
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from bson import ObjectId
 from msgspec.structs import replace
@@ -21,16 +24,17 @@ TURNS = 8
 class Landing:
     """One batch's. Nothing is durable before `settle` has returned (I1).
 
-    A write takes `least` documents and bare statements, as pieces count them, or what is left at the end. What an
-    earlier write has evidence for too waits until that is done, and goes in one write: two at once would only be in
-    each other's way.
+    A write takes `least` documents and bare statements, as pieces count them, or what there is when nothing is under
+    way. What an earlier write has evidence for too waits until then, and goes in one write: two at once would only be
+    in each other's way. `appended` is set when a document waits for a promoter.
     """
 
-    def __init__(self, store: Evidence, clock: Clock, least: int = 1) -> None:
+    def __init__(self, store: Evidence, clock: Clock, appended: asyncio.Event, least: int = 1) -> None:
         self._store = store
         self._clock = clock
+        self._appended = appended
         self._least = least
-        self._writing: list[asyncio.Task[int]] = []
+        self._writing: list[asyncio.Task[None]] = []
         self._begun: set[ObjectId] = set()
         self._next: list[Append] = []
         self._kept: list[StatementRecord] = []
@@ -61,6 +65,26 @@ class Landing:
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
+    def go_on(self) -> "asyncio.Future[Any] | None":
+        """Write all that waits, if nothing is under way; return what is done when all that is under way is.
+
+        None when all is durable. Raises what a write has raised.
+        """
+        if all(task.done() for task in self._writing):
+            for task in self._writing:
+                task.result()
+            self._writing.clear()
+            self._begun.clear()
+            self._next, self._later = self._next + self._later, []
+            self._write()
+        return asyncio.gather(*self._writing, return_exceptions=True) if self._writing else None
+
+    async def settle(self) -> None:
+        """Wait until all is durable. Raises what a write has raised."""
+        self._write()
+        while under_way := self.go_on():
+            await asyncio.wait([under_way])
+
     def _write(self) -> None:
         appends, kept = joined(self._next), self._kept
         self._next, self._kept = [], []
@@ -68,16 +92,9 @@ class Landing:
         if appends or kept:
             self._writing.append(asyncio.create_task(self._append(appends, kept)))
 
-    async def settle(self) -> int:
-        """Wait until all is durable; return how many documents wait for a promoter. Raises what a write has raised."""
-        self._write()
-        if self._writing:
-            await asyncio.wait(self._writing)
-        due = sum(task.result() for task in self._writing)
-        return due + (await self._append(joined(self._later), ()) if self._later else 0)
-
-    async def _append(self, appends: Sequence[Append], kept: Sequence[StatementRecord]) -> int:
-        return await self._store.append(appends, kept, self._clock.now())
+    async def _append(self, appends: Sequence[Append], kept: Sequence[StatementRecord]) -> None:
+        if await self._store.append(appends, kept, self._clock.now()):
+            self._appended.set()
 
 
 def joined(appends: Sequence[Append]) -> Sequence[Append]:

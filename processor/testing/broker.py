@@ -4,7 +4,7 @@ The three adapters pass the same contract tests as those of `processor.transport
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import zip_longest
 from zlib import crc32
@@ -83,7 +83,7 @@ class MemoryGroup:
         """Spread the partitions anew, after the batches in hand are done."""
         async with AsyncExitStack() as stack:
             for member in tuple(self.members):
-                await stack.enter_async_context(member.gate)
+                await stack.enter_async_context(member.awaited())
             self.spread()
 
     def spread(self) -> None:
@@ -118,6 +118,9 @@ class MemoryRecordSource:
         self._generation = 0
         self._positions: dict[int, int] = {}
         self._in_hand: tuple[int, Batch] | None = None
+        self._awaiting = 0
+        self._failed: BrokerUnavailable | None = None
+        self._polled: tuple[int, Sequence[Record]] | None = None
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -128,6 +131,16 @@ class MemoryRecordSource:
     def assignment(self) -> frozenset[tuple[str, int]]:
         """The same as (topic, number)."""
         return frozenset((self._group.topic, number) for number in self._positions)
+
+    @asynccontextmanager
+    async def awaited(self) -> AsyncIterator[None]:
+        """Called by the group: wait for the batch in hand, and hold the next one back."""
+        self._awaiting += 1
+        try:
+            async with self.gate:
+                yield
+        finally:
+            self._awaiting -= 1
 
     def take(self, partitions: Iterable[int]) -> None:
         """Called by the group: have exactly these partitions, from their committed offsets on."""
@@ -144,10 +157,44 @@ class MemoryRecordSource:
             try:
                 yield batch
             finally:
-                if self._in_hand == (self._generation, batch):
-                    for record in reversed(batch.records):
-                        self._positions[record.partition] = record.offset
-                self._in_hand = None
+                self._rewind()
+
+    async def more(self, batch: Batch, until: Awaitable[object]) -> Batch | None:
+        """Poll once more; see `ports.RecordSource.more`. Never waits for records.
+
+        As with Kafka the poll that has got nothing goes on, and gets something in the end: that comes next.
+        """
+        over = asyncio.ensure_future(until)
+        try:
+            if self._is_ours(batch) and not over.done():
+                more = await self._go_on(batch)
+                if more:
+                    return more
+            await asyncio.wait([over])
+            if not (self._failed or self._polled or self._awaiting):
+                self._polled = self._generation, self._fetch()
+        finally:
+            if over is not until:
+                over.cancel()
+        return None
+
+    async def _go_on(self, batch: Batch) -> Batch | None:
+        if self._failed or self._awaiting:
+            return None
+        try:
+            polled = self._polled or await self._fetched()
+        except BrokerUnavailable as error:
+            self._failed = error
+            return None
+        self._polled = polled
+        if not self._is_ours(batch):
+            return None
+        self._polled = None
+        if not polled[1]:
+            return None
+        more = batch.then(batch_of(polled[1]))
+        self._in_hand = self._generation, more
+        return more
 
     async def commit(self, batch: Batch) -> bool:
         """Commit exactly this batch; see `ports.RecordSource.commit` (I1).
@@ -155,12 +202,26 @@ class MemoryRecordSource:
         The group decides when the commit arrives there, not when it is sent.
         """
         async with effect(self._faults, "commit"):
-            is_ours = self._in_hand == (self._generation, batch)
+            is_ours = self._is_ours(batch)
             if is_ours:
                 self._group.committed |= {number: offset for (_, number), offset in batch.offsets.items()}
         if is_ours:
             self._in_hand = None
         return is_ours
+
+    def _rewind(self) -> None:
+        """Go back to the first records of the batch in hand, if it is not committed, nor another's by now.
+
+        Also to those of what was polled after it and not taken: that would come before them.
+        """
+        in_hand, self._in_hand = self._in_hand, None
+        if in_hand and in_hand[0] == self._generation and in_hand[1].starts:
+            (_, later), self._polled = self._polled or (0, ()), None
+            for starts in (batch_of(later).starts, in_hand[1].starts):
+                self._positions |= {number: offset for (_, number), offset in starts.items()}
+
+    def _is_ours(self, batch: Batch) -> bool:
+        return self._in_hand == (self._generation, batch)
 
     async def _poll(self) -> tuple[int, Sequence[Record]]:
         """Return records and the generation of the assignment that they were polled under.
@@ -168,14 +229,21 @@ class MemoryRecordSource:
         A rebalance can come before and after. A poll that fails costs the consumer: a new one begins at the
         committed offsets, so that nothing is passed over.
         """
+        polled, self._polled = self._polled, None
+        failed, self._failed = self._failed, None
         try:
-            async with effect(self._faults, "poll"):
-                generation, records = self._generation, self._fetch()
+            polled = polled or await self._fetched(failed)
         except BaseException:
             self.take(self.partitions)
             raise
         await asyncio.sleep(0)
-        return generation, records
+        return polled
+
+    async def _fetched(self, failed: BrokerUnavailable | None = None) -> tuple[int, Sequence[Record]]:
+        if failed:
+            raise failed
+        async with effect(self._faults, "poll"):
+            return self._generation, self._fetch()
 
     def _fetch(self) -> Sequence[Record]:
         records: list[Record] = []

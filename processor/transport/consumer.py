@@ -16,23 +16,22 @@ aiokafka 0.14, learnt from its source:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 
 from processor.core.records import Batch
-from processor.errors import BrokerUnavailable
 from processor.settings import Settings
-from processor.transport.careful import fetch_carefully, has_unreadable
 from processor.transport.commits import Commits, Offsets
 from processor.transport.connect import stop_within, translated
 from processor.transport.gate import Gate
+from processor.transport.polling import Polled, Polling
 from processor.transport.records import batch_of
-from processor.transport.starting import Growth, begin_at_the_ends, group_consumer
+from processor.transport.starting import begin_at_the_ends, group_consumer
 
 REVOCATION_SHARE = 0.5
 """Share of the rebalance timeout that a revocation waits for the batch in hand."""
@@ -55,13 +54,6 @@ async def open_source(settings: Settings) -> AsyncIterator["KafkaRecordSource"]:
         await source.close()
 
 
-class _Polled(NamedTuple):
-    """Records, and the generation of the assignment that they were polled under."""
-
-    generation: int
-    messages: Mapping[TopicPartition, list[ConsumerRecord]]
-
-
 class _InHand(NamedTuple):
     """The batch whose context is open, not committed yet."""
 
@@ -75,13 +67,11 @@ class KafkaRecordSource:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
-        self._polling: asyncio.Task[_Polled] | None = None
         self._in_hand: _InHand | None = None
-        self._is_careful = False
         self._is_lost = False
-        self._growth = Growth(settings)
         self._commits = Commits(self._send_commit)
         self.gate = Gate(settings.rebalance_timeout * REVOCATION_SHARE, self._commits)
+        self._polling = Polling(settings, self.gate)
 
     @property
     def assignment(self) -> frozenset[tuple[str, int]]:
@@ -101,14 +91,37 @@ class KafkaRecordSource:
         async with self.gate.lock:
             # What was polled before a revocation is dropped: the positions have gone back to the committed offsets.
             messages = polled.messages if polled and polled.generation == self.gate.generation else {}
-            batch = batch_of(messages)
-            self._in_hand = _InHand(self.gate.generation, batch)
+            self._in_hand = _InHand(self.gate.generation, batch_of(messages))
+            del polled, messages  # or they would stay while it grows
             try:
-                yield batch
+                yield self._in_hand.batch
             finally:
-                if self._is_ours(batch):
-                    self._rewind(messages)
-                self._in_hand = None
+                self._rewind()
+
+    async def more(self, batch: Batch, until: Awaitable[object]) -> Batch | None:
+        """Poll once more; see `ports.RecordSource.more`. A poll that goes on when `until` is done is the next batch's.
+
+        aiokafka lets it wait from the moment on that a rebalance begins. One that ends under another assignment is left
+        where it is: its records come next. A careful poll cannot be told to go back, so none is begun here.
+        """
+        over = asyncio.ensure_future(until)
+        try:
+            while self._consumer and not (over.done() or self._polling.is_careful):
+                await asyncio.wait([self._polling.of(self._consumer), over], return_when=asyncio.FIRST_COMPLETED)
+                if self._polling.has_failed or not self._is_ours(batch):
+                    break
+                polled = self._polling.take()
+                if polled and polled.messages:
+                    more = batch.then(batch_of(polled.messages))
+                    self._in_hand = _InHand(polled.generation, more)  # at once: it goes back with the rest
+                    for _ in range(TURNS):
+                        await asyncio.sleep(0)
+                    return more
+            await asyncio.wait([over])
+        finally:
+            if over is not until:
+                over.cancel()
+        return None
 
     async def commit(self, batch: Batch) -> bool:
         """Commit exactly this batch; see `ports.RecordSource.commit` (I1). Only within the batch's context."""
@@ -171,65 +184,40 @@ class KafkaRecordSource:
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
         self.gate.is_settled = False
-        polling, self._polling = self._polling, None
         try:
             await self._commits.drop()
-            if polling:
-                polling.cancel()
-                await asyncio.gather(polling, return_exceptions=True)
+            await self._polling.stop()
         finally:
             if consumer:
                 await stop_within(_stopped(consumer), "consumer")
 
-    async def _poll(self) -> _Polled | None:
+    async def _poll(self) -> Polled | None:
         """Return what was polled, or None when it takes longer than the poll timeout: then it is asked again.
 
         What `getmany` raises is nothing that aiokafka recovers from, outages it waits out by itself: so an error
         costs the consumer, and the next poll joins with a new one.
         """
-        if self._consumer is None:
-            await self._reopen()
-        if self._polling is None:
-            self._polling = asyncio.create_task(self._fetch())
-        done, _ = await asyncio.wait([self._polling], timeout=self._settings.poll_timeout)
-        if not done:
-            return None
-        polling, self._polling = self._polling, None
+        consumer = self._consumer or await self._reopened()
+        await asyncio.wait([self._polling.of(consumer)], timeout=self._settings.poll_timeout)
         try:
             with translated():
-                return polling.result()
+                return self._polling.take()
         except UnicodeDecodeError:
             structlog.get_logger(__name__).warning("a record cannot be read: it is looked for and parked")
-            self._is_careful = True
+            self._polling.is_careful = True
             await self.close()
             return None
         except Exception:
             await self.close()
             raise
 
-    async def _reopen(self) -> None:
+    async def _reopened(self) -> AIOKafkaConsumer:
         try:
             await self.open()
         except BaseException:
             await self.close()
             raise
-
-    async def _fetch(self) -> _Polled:
-        assert self._consumer is not None
-        if self._is_careful:
-            generation = self.gate.generation
-            messages = await fetch_carefully(self._consumer, self._assigned(), self._settings.batch_records)
-            if generation != self.gate.generation:  # it polls several times: what it has need not be in a row
-                raise BrokerUnavailable("partitions went while an unreadable record was looked for: it is begun anew")
-            self._is_careful = not has_unreadable(messages)
-            if not messages:
-                await asyncio.sleep(self._settings.poll_timeout)
-        else:
-            timeout_ms = int(self._settings.poll_timeout * 1000)
-            messages = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=self._settings.batch_records)
-        self._growth.look(self._consumer)
-        # Read after `getmany`, with no await between: the records belong to the assignment of this instant.
-        return _Polled(self.gate.generation, messages)
+        return self._consumer
 
     def _assigned(self) -> frozenset[TopicPartition]:
         return frozenset(self._consumer.assignment()) if self._consumer else frozenset()
@@ -241,10 +229,20 @@ class KafkaRecordSource:
         """
         return self._in_hand == (self.gate.generation, batch)
 
-    def _rewind(self, messages: Mapping[TopicPartition, list[ConsumerRecord]]) -> None:
-        for partition in self._assigned() & messages.keys():
+    def _rewind(self) -> None:
+        """Go back to the first records of the batch in hand, if it is not committed, nor another's by now.
+
+        Also to those of what was polled after it and not taken: that would come before them.
+        """
+        in_hand, self._in_hand = self._in_hand, None
+        if in_hand is None or in_hand.generation != self.gate.generation or not in_hand.batch.starts:
+            return
+        later = None if self._polling.has_failed else self._polling.take()
+        firsts = {partition: it[0].offset for partition, it in later.messages.items() if it} if later else {}
+        firsts |= {TopicPartition(*key): offset for key, offset in in_hand.batch.starts.items()}
+        for partition in self._assigned() & firsts.keys():
             assert self._consumer is not None
-            self._consumer.seek(partition, messages[partition][0].offset)
+            self._consumer.seek(partition, firsts[partition])
 
 
 async def _stopped(consumer: AIOKafkaConsumer) -> None:

@@ -143,7 +143,7 @@ async def _arrivals(
 ) -> dict[Name, float]:
     """Return when the first event arrived that tells of each statement; one may tell of several. Raises `Stalled`.
 
-    What they tell is only read when all is sent: it would take time of what is timed.
+    What they tell is only read when all is sent and no more comes: it would take time of what is timed.
     """
     seen: dict[Name, float] = {}
     arrived: list[tuple[float, bytes]] = []
@@ -152,12 +152,12 @@ async def _arrivals(
             while len(seen) < len(names):
                 fetched = await consumer.getmany(timeout_ms=1_000)
                 now = time.perf_counter()
+                arrived += [(now, record.value) for record in chain.from_iterable(fetched.values())]
                 if not fetched:
                     watch.check_alive()
-                arrived += [(now, record.value) for record in chain.from_iterable(fetched.values())]
-                if sending.done():
-                    _take_note(seen, names, arrived)
-                    arrived.clear()
+                    if sending.done():
+                        _take_note(seen, names, arrived)
+                        arrived.clear()
     except TimeoutError:
         raise Stalled(f"events of {len(seen):,} of {len(names):,} statements in {DEADLINE:.0f} s") from None
     return seen

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import pytest
@@ -45,7 +45,7 @@ class Rig(Protocol):
         """Tell whether a rebalance waits for the batch that this member has in hand."""
 
     async def lose(self, member: Member) -> None:
-        """Let the group take a member's partitions while it has a batch in hand."""
+        """Let the group take a member's partitions while it has a batch in hand, and give them to it again."""
 
 
 class MemoryRig:
@@ -77,7 +77,7 @@ class MemoryRig:
 
     async def lose(self, member: Member) -> None:
         assert isinstance(member, MemoryRecordSource)
-        self._group.revoke(member)
+        self._group.redeliver(member)
 
 
 class KafkaRig:
@@ -164,6 +164,28 @@ async def committed_by(records: int, *members: RecordSource) -> list[tuple[int, 
 
 def places_of(batch: Batch) -> list[tuple[int, int]]:
     return [(record.partition, record.offset) for record in batch.records]
+
+
+async def in_order_of(records: int, member: RecordSource) -> dict[int, list[int]]:
+    """Take and commit that many records; return the offsets of each partition as they came."""
+    came: dict[int, list[int]] = {}
+    async with asyncio.timeout(30):
+        while sum(map(len, came.values())) < records:
+            async with member.batch() as batch:
+                for partition, offset in places_of(batch):
+                    came.setdefault(partition, []).append(offset)
+                assert await member.commit(batch)
+    assert all(len(set(offsets)) == len(offsets) for offsets in came.values())
+    return came
+
+
+def forever() -> "asyncio.Future[None]":
+    return asyncio.get_running_loop().create_future()
+
+
+async def soon(asked: Awaitable[Batch | None]) -> Batch | None:
+    async with asyncio.timeout(30):
+        return await asked
 
 
 def keyed(number: int, key: bytes = b"one learner") -> Message:
@@ -264,6 +286,107 @@ async def test_trap_5_a_revocation_waits_for_the_batch_in_hand(rig: Rig) -> None
         rest = await committed_by(20 - len(done), one, other)
         assert not set(rest) & set(done)
         await newcomer.__aexit__(None, None, None)
+
+
+async def test_i1_a_batch_that_goes_on_covers_what_came_before_it(rig: Rig) -> None:
+    await rig.publish(*map(keyed, range(MOST + 1)))
+    async with rig.member() as member:
+        async with taken(member) as batch:
+            more = await soon(member.more(batch, forever()))
+            assert more is not None
+            assert [record.value for record in more.records] == [b"value 3"]
+            assert not await member.commit(batch)
+            assert await member.commit(more)
+        await rig.settle(member)
+        assert await rig.committed() == {batch.records[0].partition: MOST + 1}
+        assert more.span == f"{batch.records[0].topic}-{batch.records[0].partition}[0..{MOST}]"
+
+
+async def test_i2_all_of_it_comes_again_if_it_was_left_without_a_commit(rig: Rig) -> None:
+    await rig.publish(*map(keyed, range(MOST)))
+    async with rig.member() as member:
+        async with taken(member) as batch:
+            await rig.publish(*(keyed(number, b"learner %d" % number) for number in range(20)))
+            grown = batch
+            while len(grown.offsets) < PARTITIONS:
+                more = await soon(member.more(grown, forever()))
+                assert more is not None
+                grown = more
+        rest = await committed_by(MOST + 20, member)
+    assert {partition for partition, _ in rest} == set(range(PARTITIONS))
+
+
+async def test_i2_so_does_what_was_polled_and_not_taken(rig: Rig) -> None:
+    """A poll that was begun for more, and that has got something after that was not waited for any more."""
+    await rig.publish(*map(keyed, range(MOST)))
+    async with rig.member() as member:
+        async with taken(member) as batch:
+            done = forever()
+            asking = asyncio.create_task(member.more(batch, done))
+            await asyncio.sleep(0.05)
+            done.set_result(None)
+            assert await soon(asking) is None
+            await rig.publish(*map(keyed, range(MOST, 2 * MOST)))
+            await asyncio.sleep(0.5)
+        [in_order] = (await in_order_of(2 * MOST, member)).values()
+    assert in_order == list(range(2 * MOST))
+
+
+async def test_what_was_polled_and_not_taken_is_the_next_batch(rig: Rig) -> None:
+    await rig.publish(*map(keyed, range(MOST)))
+    async with rig.member() as member:
+        async with taken(member) as batch:
+            done = forever()
+            asking = asyncio.create_task(member.more(batch, done))
+            await asyncio.sleep(0.05)
+            done.set_result(None)
+            assert await soon(asking) is None
+            await rig.publish(*(keyed(number, b"learner %d" % number) for number in range(20)))
+            await asyncio.sleep(0.5)
+            assert await member.commit(batch)
+        in_order = await in_order_of(20, member)
+    assert all(offsets == sorted(offsets) for offsets in in_order.values())
+
+
+async def test_trap_5_no_more_comes_while_a_rebalance_waits(rig: Rig) -> None:
+    await rig.publish(keyed(0))
+    async with rig.member() as one, AsyncExitStack() as stack:
+        async with taken(one) as batch:
+            joining = asyncio.ensure_future((newcomer := rig.member()).__aenter__())
+            await until(lambda: rig.is_awaited(one))
+            await rig.publish(keyed(1))
+            done = forever()
+            asking = asyncio.create_task(one.more(batch, done))
+            await asyncio.sleep(0.5)
+            assert not asking.done()
+            done.set_result(None)
+            assert await soon(asking) is None
+            if rig.takes_late_commits:
+                assert await one.commit(batch)
+        stack.push_async_exit(newcomer.__aexit__)
+        other = await joining
+        await committed_by(1 if rig.takes_late_commits else 2, one, other)
+
+
+async def test_i1_no_more_comes_of_another_assignment_and_nothing_of_it_is_passed_over(rig: Rig) -> None:
+    """A poll goes on when the partitions are lost, and gets what the next assignment brings."""
+    await rig.publish(*map(keyed, range(MOST)))
+    async with rig.member() as member:
+        async with taken(member) as batch:
+            done = forever()
+            asking = asyncio.create_task(member.more(batch, done))
+            await asyncio.sleep(0.05)
+            await rig.lose(member)
+            await until(lambda: len(member.assignment) == PARTITIONS)
+            await rig.publish(*map(keyed, range(MOST, 2 * MOST)))
+            await asyncio.sleep(0.5)
+            assert not asking.done()
+            done.set_result(None)
+            assert await soon(asking) is None
+            assert not await member.commit(batch)
+        assert not await rig.committed()
+        [in_order] = (await in_order_of(2 * MOST, member)).values()
+    assert in_order == list(range(2 * MOST))
 
 
 async def test_what_was_polled_before_a_revocation_is_dropped(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

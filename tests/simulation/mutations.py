@@ -15,7 +15,7 @@ from processor.core.evidence import Append, Key, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Fold, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.matching import Matched, match
-from processor.core.records import Batch, Record, Rejected, StatementRecord
+from processor.core.records import Batch, Record, Rejected, StatementRecord, batch_of
 from processor.core.relaying import Account
 from processor.ports.progress import Applied, Claim, Outbox, OutboxClaim, ProgressStore, RelayLease
 from processor.services.beginnings import Beginnings
@@ -24,7 +24,7 @@ from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Found, Promoter
 from processor.services.relay import Relay
-from processor.testing.broker import MemoryEventSink
+from processor.testing.broker import MemoryEventSink, MemoryRecordSource
 from processor.testing.faults import effect
 from processor.testing.writes import Document
 from tests.simulation.ledger import WatchedFinished, WatchedStore
@@ -70,6 +70,16 @@ class ForgetsToPark(Ingest):
     def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
         statements, _ = super()._decode(record)
         return statements, []
+
+
+class GoesBackTooLittle(MemoryRecordSource):
+    """I1: of a batch that has grown and failed, only what came last comes again."""
+
+    def _rewind(self) -> None:
+        if self._in_hand:
+            generation, batch = self._in_hand
+            self._in_hand = generation, batch_of(batch.records)
+        super()._rewind()
 
 
 class PushesWithoutLooking(WatchedStore):

@@ -34,11 +34,17 @@ class Case(NamedTuple):
 CASES = (
     Case("I1", Parts(ingest=mutations.CommitsFirst)),
     Case("I1", Parts(finished=mutations.PassesOverTooMuch)),
+    Case("I1", Parts(source=mutations.GoesBackTooLittle)),
     Case("I2", Parts(store=mutations.PushesWithoutLooking)),
     Case("I3", Parts(ingest=mutations.ParksLast)),
     Case("I3", Parts(ingest=mutations.ForgetsToPark)),
     Case("F1", Parts(promoter=mutations.StaysBehind), [Trait.GROWING]),
-    Case("F1", Parts(promoter=mutations.BringsNothingBack)),
+    Case(
+        "F1",
+        Parts(promoter=mutations.BringsNothingBack),
+        [Trait.RELEASED],
+        Fault(0, Kind.SLOW, 3, "append.progress.before"),
+    ),
     Case("P1", Parts(store=mutations.TrustsNobody)),
     Case("P1", Parts(store=mutations.WritesOver)),
     Case("I1", Parts(beginnings=mutations.LosesTheRace)),
