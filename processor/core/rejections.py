@@ -20,12 +20,12 @@ class RejectionBudget:
 
 @dataclass(frozen=True, slots=True)
 class Rejections:
-    """How many of the last records were rejected: whole batches, the last ones that make a window, as (all, bad)."""
+    """How many of the last records were rejected: whole polls, the last ones that make a window, as (all, bad)."""
 
     batches: tuple[tuple[int, int], ...] = ()
 
     def after(self, records: int, rejected: Collection[Rejected], budget: RejectionBudget) -> "Rejections":
-        """Return what it is after one more batch; a record of which any item was rejected counts once."""
+        """Return what it is after one more poll; a record of which any item was rejected counts once."""
         bad = len({(it.record.topic, it.record.partition, it.record.offset) for it in rejected})
         batches = (*self.batches, (records, bad))
         seen = sum(all_ for all_, _ in batches)

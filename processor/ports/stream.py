@@ -31,7 +31,7 @@ class RecordSource(Protocol):
     async def more(self, batch: Batch, until: Awaitable[object]) -> Batch | None:
         """Poll once more, within the batch's context: return a batch that goes on from it and takes its place.
 
-        None when `until` is done before anything has come. No more comes while a rebalance waits; a poll that fails
+        None when `until` is done before anything has come. No poll is begun while a rebalance waits; one that fails
         lets the next `batch` fail, not this one.
         """
 

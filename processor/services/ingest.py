@@ -107,14 +107,14 @@ class Ingest:
                 return 0
             with self._around.metrics.ingest_seconds.time():
                 # 1. append
-                read = _Read()
+                read = _Read(rejections=self._rejections)
                 batch = await self._append(first, read)
                 # 2. park
                 if read.rejected:
                     await self._dead_letters.park(read.rejected)
                 # 3. commit
                 is_committed = await self._source.commit(batch)
-            self._rejections = self._check_budget(batch, read)
+            self._rejections = read.rejections
             self._account(batch, read, is_committed)
             return read.taken
 
@@ -125,13 +125,15 @@ class Ingest:
         async with landing:
             more: Batch | None = batch
             while more is not None:
-                batch = more
-                read.taken += len(batch.values)
+                batch, before, rejected = more, read.rejections, list[Rejected]()
                 for held in self._unsettled(batch.values, index):
                     piece = self._read(batch, held, index)
                     read.add(piece)
-                    self._check_budget(batch, read)
+                    rejected += piece.rejected
+                    self._judged(batch, before, rejected)
                     await landing.take(piece.matched)
+                read.taken += len(batch.values)
+                read.rejections = self._judged(batch, before, rejected)
                 more = await self._more(batch, landing, index, until)
             await landing.settle()
         return batch
@@ -146,7 +148,11 @@ class Ingest:
             under_way = landing.go_on()
             if under_way is None:
                 return None
-            more = await self._source.more(batch, asyncio.wait([under_way], timeout=max(until - clock(), 0)))
+            over = asyncio.ensure_future(asyncio.wait([under_way], timeout=max(until - clock(), 0)))
+            try:
+                more = await self._source.more(batch, over)
+            finally:
+                over.cancel()
             if more is not None:
                 return more
         return None
@@ -197,10 +203,11 @@ class Ingest:
                 statements.append(decoded)
         return statements, rejected
 
-    def _check_budget(self, batch: Batch, read: "_Read") -> Rejections:
-        budget, rejected = self._policy.budget, read.rejected
-        rejections = self._rejections.after(read.taken, rejected, budget)
-        if not rejections.exceed(budget):
+    def _judged(self, batch: Batch, before: Rejections, rejected: list[Rejected]) -> Rejections:
+        """Return what was rejected of the last records, those of this poll among them; raise if that is too much."""
+        budget = self._policy.budget
+        rejections = before.after(len(batch.values), rejected, budget)
+        if not (rejected and rejections.exceed(budget)):
             return rejections
         reasons = ", ".join(f"{reason} {number}" for reason, number in _reasons(rejected).most_common())
         raise RejectionBudgetSpent(
@@ -245,6 +252,7 @@ class _Read:
     statements: int = 0
     matched: Matched = field(default_factory=Matched)
     rejected: list[Rejected] = field(default_factory=list)
+    rejections: Rejections = field(default_factory=Rejections)
 
     def add(self, other: "_Read") -> None:
         self.records += other.records

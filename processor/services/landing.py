@@ -70,9 +70,10 @@ class Landing:
 
         None when all is durable. Raises what a write has raised.
         """
-        if all(task.done() for task in self._writing):
-            for task in self._writing:
-                task.result()
+        done = [task for task in self._writing if task.done()]
+        for task in done:
+            task.result()
+        if len(done) == len(self._writing):
             self._writing.clear()
             self._begun.clear()
             self._next, self._later = self._next + self._later, []

@@ -165,17 +165,13 @@ class MemoryRecordSource:
         As with Kafka the poll that has got nothing goes on, and gets something in the end: that comes next.
         """
         over = asyncio.ensure_future(until)
-        try:
-            if self._is_ours(batch) and not over.done():
-                more = await self._go_on(batch)
-                if more:
-                    return more
-            await asyncio.wait([over])
-            if not (self._failed or self._polled or self._awaiting):
-                self._polled = self._generation, self._fetch()
-        finally:
-            if over is not until:
-                over.cancel()
+        if self._is_ours(batch) and not over.done():
+            more = await self._go_on(batch)
+            if more:
+                return more
+        await asyncio.wait([over])
+        if not (self._failed or self._polled or self._awaiting) and (records := self._fetch()):
+            self._polled = self._generation, records
         return None
 
     async def _go_on(self, batch: Batch) -> Batch | None:
@@ -186,6 +182,9 @@ class MemoryRecordSource:
         except BrokerUnavailable as error:
             self._failed = error
             return None
+        except BaseException:
+            self.take(self.partitions)
+            raise
         self._polled = polled
         if not self._is_ours(batch):
             return None

@@ -92,7 +92,6 @@ class KafkaRecordSource:
             # What was polled before a revocation is dropped: the positions have gone back to the committed offsets.
             messages = polled.messages if polled and polled.generation == self.gate.generation else {}
             self._in_hand = _InHand(self.gate.generation, batch_of(messages))
-            del polled, messages  # or they would stay while it grows
             try:
                 yield self._in_hand.batch
             finally:
@@ -105,22 +104,18 @@ class KafkaRecordSource:
         where it is: its records come next. A careful poll cannot be told to go back, so none is begun here.
         """
         over = asyncio.ensure_future(until)
-        try:
-            while self._consumer and not (over.done() or self._polling.is_careful):
-                await asyncio.wait([self._polling.of(self._consumer), over], return_when=asyncio.FIRST_COMPLETED)
-                if self._polling.has_failed or not self._is_ours(batch):
-                    break
-                polled = self._polling.take()
-                if polled and polled.messages:
-                    more = batch.then(batch_of(polled.messages))
-                    self._in_hand = _InHand(polled.generation, more)  # at once: it goes back with the rest
-                    for _ in range(TURNS):
-                        await asyncio.sleep(0)
-                    return more
-            await asyncio.wait([over])
-        finally:
-            if over is not until:
-                over.cancel()
+        while self._consumer and not (over.done() or self._polling.is_careful):
+            await asyncio.wait([self._polling.of(self._consumer), over], return_when=asyncio.FIRST_COMPLETED)
+            if self._polling.has_failed or not self._is_ours(batch):
+                break
+            polled = self._polling.take()
+            if polled and polled.messages:
+                more = batch.then(batch_of(polled.messages))
+                self._in_hand = _InHand(polled.generation, more)  # at once: it goes back with the rest
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+                return more
+        await asyncio.wait([over])
         return None
 
     async def commit(self, batch: Batch) -> bool:

@@ -1,18 +1,20 @@
 """A batch grows by what comes while it is written, and all of it is one batch (I1, I2, I3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
-from processor.errors import BrokerUnavailable, StoreUnavailable
+from processor.core.records import Batch, Record, batch_of
+from processor.core.rejections import RejectionBudget
+from processor.errors import BrokerUnavailable, RejectionBudgetSpent, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.testing.broker import MemoryDeadLetters, MemoryRecordSource
 from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, a_journey, a_statement
-from tests.unit.services.world import BROKER_AWAY, LETTERS, OURS, STORE_AWAY, World, pending
+from tests.unit.services.world import BROKER_AWAY, LETTERS, OURS, STATEMENTS, STORE_AWAY, World, pending
 
 LONG = 100
 """Turns of the event loop that a write takes: enough for all that can be done beside it."""
@@ -101,6 +103,88 @@ async def test_it_does_not_grow_for_longer_than_it_may() -> None:
     world.send(a_statement(1))
     ingest, _ = await a_slow_ingest(world, lambda: world.send(a_statement(2)), growth=0.0)
     assert [await ingest.step(), await ingest.step()] == [1, 1]
+
+
+class Asked(MemoryRecordSource):
+    """Tells how often it was asked for more, and how often it has answered; brings what a test wants, for ever."""
+
+    brings: Sequence[Record] = ()
+    asked = 0
+    answered = 0
+
+    async def more(self, batch: Batch, until: Awaitable[object]) -> Batch | None:
+        self.asked += 1
+        if self.brings:
+            await asyncio.sleep(0.001)
+            self._in_hand = self._generation, batch.then(batch_of(self.brings))
+        else:
+            await until
+        self.answered += 1
+        return self._in_hand[1] if self.brings and self._in_hand else None
+
+
+@pytest.mark.parametrize("brings", [(), (Record(STATEMENTS, 0, 1, 0, b"[]"),)], ids=["nothing", "always something"])
+async def test_it_has_an_end_while_a_write_has_none(monkeypatch: pytest.MonkeyPatch, brings: Sequence[Record]) -> None:
+    world, over = World(), asyncio.Event()
+    monkeypatch.setattr("processor.testing.broker.MemoryRecordSource", Asked)
+    world.send(a_statement(1))
+
+    async def held() -> None:
+        await over.wait()
+
+    ingest, member = await a_slow_ingest(world, held, growth=0.05)
+    assert isinstance(member, Asked)
+    member.brings = brings
+    stepping = asyncio.create_task(ingest.step())
+    await asyncio.sleep(0.2)
+    asked, answered = member.asked, member.answered
+    await asyncio.sleep(0.05)
+    assert not stepping.done()
+    assert 0 < asked == answered == member.asked
+    over.set()
+    assert await stepping >= 1
+
+
+async def test_i3_a_budget_is_not_spent_by_what_comes_later_and_is_good() -> None:
+    """When it was checked at the end, a batch was parked and committed, and then the process stopped."""
+    world = World()
+    other = a_statement(9, verb={"id": "http://example.org/other"})
+    world.send(*[other] * 4)
+    budget = RejectionBudget(0.2, window=4)
+    ingest, _ = await a_slow_ingest(world, lambda: world.send(other, other), budget=budget)
+    assert await ingest.step() == 4
+    world.send(a_statement(1), b"not json")
+    assert await ingest.step() == 4
+    assert (world.committed, world.letters, world.count("records_total")) == (8, [b"not json"], 8)
+    world.send(*[other] * 4)
+    assert await ingest.step() == 4, "nor by what is good and comes after it"
+
+
+async def test_i3_what_it_grows_by_is_judged_for_itself() -> None:
+    """As much that is good came before it would not have spared it in a batch of its own."""
+    world = World()
+    world.send(*map(a_statement, range(1, 5)))
+    budget = RejectionBudget(0.5, window=2)
+    ingest, _ = await a_slow_ingest(world, lambda: world.send(b"no", b"json", b"at all"), budget=budget)
+    with pytest.raises(RejectionBudgetSpent, match=r"3 of the last 3 records.*nothing of statements-0\[0\.\.6\] was"):
+        await ingest.step()
+    assert (world.committed, world.letters) == (0, [])
+
+
+async def test_it_does_not_grow_once_a_write_has_failed() -> None:
+    world = World()
+    world.send(a_statement(1))
+    done: list[int] = []
+
+    def sent() -> None:
+        world.send(a_statement(2, actor=an_actor(2)))
+        world.effects.fail("append.progress.before", STORE_AWAY)
+
+    ingest, _ = await a_slow_ingest(world, sent, lambda: done.append(1))
+    with pytest.raises(StoreUnavailable):
+        await ingest.step()
+    assert world.effects.done.count("append.progress") == 1
+    assert world.committed == 0
 
 
 async def test_it_does_not_grow_under_other_journeys() -> None:
