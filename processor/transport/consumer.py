@@ -145,8 +145,9 @@ class KafkaRecordSource:
     async def standings(self) -> Mapping[tuple[str, int], tuple[int, int]]:
         """Return the position and the end of each partition that is assigned and not paused, as the brokers know it.
 
-        Not as this member has heard: one that has stopped fetching hears nothing. Empty when it is closed or opening
-        (aiokafka cannot ask before it has started), or its partitions go meanwhile. Raises `BrokerUnavailable`.
+        Not as this member has heard: one that has stopped fetching hears nothing. What was polled and not taken is
+        still to come. Empty when it is closed or opening (aiokafka cannot ask before it has started), or its partitions go
+        meanwhile. Raises `BrokerUnavailable`.
         """
         consumer = self._consumer
         wanted = self._assigned() - consumer.paused() if consumer else None
@@ -156,6 +157,9 @@ class KafkaRecordSource:
             with translated():
                 ends = await consumer.end_offsets(wanted)
                 positions = {partition: await consumer.position(partition) for partition in ends}
+                positions |= {
+                    partition: first for partition, first in self._polling.untaken.items() if partition in ends
+                }
         except (kafka.IllegalStateError, kafka.ConsumerStoppedError):  # revoked, or closed, meanwhile
             return {}
         return {(it.topic, it.partition): (position, ends[it]) for it, position in positions.items()}
@@ -232,9 +236,10 @@ class KafkaRecordSource:
         in_hand, self._in_hand = self._in_hand, None
         if in_hand is None or in_hand.generation != self.gate.generation or not in_hand.batch.starts:
             return
-        later = None if self._polling.has_failed else self._polling.take()
-        firsts = {partition: it[0].offset for partition, it in later.messages.items() if it} if later else {}
-        firsts |= {TopicPartition(*key): offset for key, offset in in_hand.batch.starts.items()}
+        batch = {TopicPartition(*key): offset for key, offset in in_hand.batch.starts.items()}
+        firsts = {**self._polling.untaken, **batch}
+        if not self._polling.has_failed:
+            self._polling.take()
         for partition in self._assigned() & firsts.keys():
             assert self._consumer is not None
             self._consumer.seek(partition, firsts[partition])

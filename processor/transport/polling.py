@@ -49,6 +49,14 @@ class Polling:
         task, self._task = self._task, None
         return task.result()
 
+    @property
+    def untaken(self) -> Mapping[TopicPartition, int]:
+        """Where what was polled and not taken begins, if it is of this assignment."""
+        task = self._task
+        if task is None or not task.done() or self.has_failed or task.result().generation != self._gate.generation:
+            return {}
+        return {partition: messages[0].offset for partition, messages in task.result().messages.items() if messages}
+
     async def stop(self) -> None:
         """Give the poll up, and what it has got."""
         task, self._task = self._task, None

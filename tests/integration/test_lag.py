@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from processor.app import Part, run_processor
 from processor.metrics import Metrics
 from processor.operating import apply_journeys, create_all_topics
+from processor.services.ingest import IngestPolicy
 from processor.settings import Settings
 from processor.store.connect import Database
 from tests.acceptance.world import produce
@@ -71,6 +72,7 @@ async def test_lag_grows_while_ingest_waits_for_mongodb(prepared: Settings) -> N
             await produce(prepared, [a_statement(1)])
             async with asyncio.timeout(60):
                 await wire.held.wait()
+            await asyncio.sleep(2 * IngestPolicy().growth)  # so long it grows; what is polled after that, waits
             await produce(prepared, [b"{}"] * 250)
             await until(lambda: sum(lags(metrics).values()) == 250, lambda: lags(metrics))
             wire.release()
