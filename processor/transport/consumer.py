@@ -146,8 +146,8 @@ class KafkaRecordSource:
         """Return the position and the end of each partition that is assigned and not paused, as the brokers know it.
 
         Not as this member has heard: one that has stopped fetching hears nothing. What was polled and not taken is
-        still to come. Empty when it is closed or opening (aiokafka cannot ask before it has started), or its partitions go
-        meanwhile. Raises `BrokerUnavailable`.
+        still to come. Empty when it is closed or opening (aiokafka cannot ask before it has started), or its
+        partitions go meanwhile. Raises `BrokerUnavailable`.
         """
         consumer = self._consumer
         wanted = self._assigned() - consumer.paused() if consumer else None

@@ -102,6 +102,27 @@ async def test_lag_is_what_was_not_polled_yet(settings: Settings, topic: str) ->
         assert left == [3, 1, 0]
 
 
+async def test_what_was_polled_beside_a_batch_and_not_taken_is_still_to_come(settings: Settings, topic: str) -> None:
+    async with open_producer(settings) as producer, open_source(settings) as member:
+        await producer.produce(topic, [Message(b"first", b"one key")])
+        batch = None
+        while batch is None or not batch.records:
+            async with member.batch() as batch:
+                if batch.records:
+                    over = asyncio.get_running_loop().create_future()
+                    asking = asyncio.create_task(member.more(batch, over))
+                    await asyncio.sleep(0.05)
+                    over.set_result(None)
+                    assert await asking is None
+                    await producer.produce(topic, [Message(b"%d" % number, b"one key") for number in range(3)])
+                    await until(lambda: bool(member._polling.untaken))
+                    assert sum(end - position for position, end in (await member.standings()).values()) == 3
+                    assert await member.commit(batch)
+        async with member.batch() as batch:
+            assert len(batch.records) == 3
+            assert sum(end - position for position, end in (await member.standings()).values()) == 0
+
+
 async def test_latest_passes_over_nothing_once_the_group_has_begun(settings: Settings, topic: str) -> None:
     """Not in partitions that were idle until their member restarted, nor in those that are added."""
     settings = settings.model_copy(update={"auto_offset_reset": "latest"})
