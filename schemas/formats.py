@@ -36,6 +36,9 @@ _MEDIA_TYPE = re.compile(
 _VERSION = re.compile(r"[12]\.0(?:\.[0-9]+)?")  # 1.0, 1.0.x, 2.0, 2.0.x (Data 2.4.10; IEEE 9274.1.1, 4.2.9)
 
 
+USUAL_TIMESTAMP = 40
+"""Characters within which a timestamp is remembered."""
+
 USUAL = 256
 """Characters within which a text that recurs is remembered: verbs, activities, languages come again and again."""
 
@@ -63,11 +66,19 @@ def is_mbox(value: str) -> bool:
 
 def is_timestamp(value: str) -> bool:
     """Tell a timestamp as statements have it."""
+    return _is_short_timestamp(value) if len(value) < USUAL_TIMESTAMP else _is_timestamp(value)
+
+
+def _is_timestamp(value: str) -> bool:
     try:
         _timestamp(value)
     except ValueError:
         return False
     return True
+
+
+_is_short_timestamp = lru_cache(maxsize=512)(_is_timestamp)
+"""Of what a document's own fields say, too."""
 
 
 def _matching(

@@ -113,7 +113,7 @@ class _Collected:
         """Return the same, at once where the actor was asked for before."""
         if journey.track_by != "actor":
             return self.whose(record, journey)
-        key = record.actor, journey.id
+        key = record.written_actor, journey.id
         whose = self.known.get(key)
         if whose is None:
             whose = self.known[key] = self.whose(record, journey)

@@ -24,15 +24,22 @@ from schemas.plain import plain_document
 class Sighting(Struct, frozen=True):
     """What counts of a statement document that was not read whole, and that the full xAPI model takes.
 
-    `matches` are all that it counts towards. `document` has only what tells its owner (`identity.owners_of`), and
-    `actor` is its actor as it is written: the same bytes, the same actor.
+    `matches` are all that it counts towards. `persona` is the document's; `actor` is its actor, and `written_actor` the
+    same as it is written: the same bytes, the same actor.
     """
 
-    document: Mapping[str, Any]
-    actor: bytes
+    persona: ObjectId | None
+    actor: Mapping[str, Any]
+    written_actor: bytes
     reference: ObjectId
     timestamp: datetime
     matches: Sequence[Match]
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Only what tells its owner (`identity.owners_of`)."""
+        person = None if self.persona is None else {"_id": self.persona}
+        return {"person": person, "statement": {"actor": self.actor}}
 
 
 def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
@@ -50,7 +57,7 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
         parse_timestamp(found.stored)  # a statement whose time of storage is none is rejected
         timestamp, reference = parse_timestamp(found.timestamp), parse_object_id(found.id)
         store = None if found.store is None else known_id(found.store)
-        person = None if found.persona is None else {"_id": parse_object_id(found.persona)}
+        persona = None if found.persona is None else parse_object_id(found.persona)
     except ValueError:
         return None
     there = {VERB: found.verb, ACTIVITY: found.activity, ACTIVITY_TYPE: found.activity_type}
@@ -63,8 +70,7 @@ def sighted(value: bytes, things: Sequence[Match]) -> Sighting | None:
         else:
             if takes_store(thing.journey, store):
                 matches.append(thing)
-    document = {"person": person, "statement": {"actor": found.actor}}
-    return Sighting(document, found.written_actor, reference, timestamp, matches)
+    return Sighting(persona, found.actor, found.written_actor, reference, timestamp, matches)
 
 
 def _may_be_unusual(value: bytes) -> bool:
