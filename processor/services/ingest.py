@@ -213,7 +213,7 @@ class Ingest:
         raise RejectionBudgetSpent(
             f"{rejections.bad} of the last {rejections.records} records cannot be used, more than "
             f"{PREFIX}REJECTION_BUDGET={budget.share:g} allows; nothing of {batch.span} was parked or committed "
-            f"(its letters: {reasons}; the last: {rejected[-1].message[:200]}). "
+            f"(the letters of its last poll: {reasons}; the last: {rejected[-1].message[:200]}). "
             "Mend the cause, or set it to 0 to park them all"
         )
 

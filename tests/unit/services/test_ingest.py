@@ -116,7 +116,7 @@ async def test_i3_a_spent_budget_tells_records_from_letters() -> None:
     with pytest.raises(RejectionBudgetSpent) as raised:
         await ingest.step()
     assert str(raised.value).startswith("2 of the last 3 records cannot be used")
-    assert "(its letters: wrong-shape 2, not-json 1; the last: " in str(raised.value)
+    assert "(the letters of its last poll: wrong-shape 2, not-json 1; the last: " in str(raised.value)
     assert world.letters == []
 
 
