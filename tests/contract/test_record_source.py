@@ -10,7 +10,8 @@ import pytest
 from processor.core.records import Batch
 from processor.ports.stream import RecordSource
 from processor.settings import Settings
-from processor.testing.broker import MemoryBroker, MemoryGroup, MemoryRecordSource
+from processor.testing.broker import MemoryBroker
+from processor.testing.group import MemoryGroup, MemoryRecordSource
 from processor.transport.admin import open_admin
 from processor.transport.consumer import KafkaRecordSource, open_source
 from processor.transport.producer import Message, Producer, open_producer
@@ -183,6 +184,15 @@ def forever() -> "asyncio.Future[None]":
     return asyncio.get_running_loop().create_future()
 
 
+async def ask_in_vain(member: RecordSource, batch: Batch) -> None:
+    """Ask for more, and give up a moment later: what was begun to be polled goes on."""
+    done = forever()
+    asking = asyncio.create_task(member.more(batch, done))
+    await asyncio.sleep(0.05)
+    done.set_result(None)
+    assert await soon(asking) is None
+
+
 async def soon(asked: Awaitable[Batch | None]) -> Batch | None:
     async with asyncio.timeout(30):
         return await asked
@@ -321,11 +331,7 @@ async def test_i2_so_does_what_was_polled_and_not_taken(rig: Rig) -> None:
     await rig.publish(*map(keyed, range(MOST)))
     async with rig.member() as member:
         async with taken(member) as batch:
-            done = forever()
-            asking = asyncio.create_task(member.more(batch, done))
-            await asyncio.sleep(0.05)
-            done.set_result(None)
-            assert await soon(asking) is None
+            await ask_in_vain(member, batch)
             await rig.publish(*map(keyed, range(MOST, 2 * MOST)))
             await asyncio.sleep(0.5)
         [in_order] = (await in_order_of(2 * MOST, member)).values()
@@ -336,11 +342,7 @@ async def test_what_was_polled_and_not_taken_is_the_next_batch(rig: Rig) -> None
     await rig.publish(*map(keyed, range(MOST)))
     async with rig.member() as member:
         async with taken(member) as batch:
-            done = forever()
-            asking = asyncio.create_task(member.more(batch, done))
-            await asyncio.sleep(0.05)
-            done.set_result(None)
-            assert await soon(asking) is None
+            await ask_in_vain(member, batch)
             await rig.publish(*(keyed(number, b"learner %d" % number) for number in range(20)))
             await asyncio.sleep(0.5)
             assert await member.commit(batch)

@@ -15,7 +15,8 @@ from processor.metrics import Metrics
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.services.journeys import MANY, Journeys
 from processor.services.surroundings import Surroundings
-from processor.testing.broker import MemoryBroker, MemoryDeadLetters, MemoryGroup
+from processor.testing.broker import MemoryBroker, MemoryDeadLetters
+from processor.testing.group import MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import ORGANISATION, WAYPOINTS, a_journey, a_statement

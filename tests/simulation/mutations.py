@@ -24,8 +24,9 @@ from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Found, Promoter
 from processor.services.relay import Relay
-from processor.testing.broker import MemoryEventSink, MemoryRecordSource
+from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
+from processor.testing.group import MemoryRecordSource
 from processor.testing.writes import Document
 from tests.simulation.ledger import WatchedFinished, WatchedStore
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from processor.testing.broker import MemoryGroup
+from processor.testing.group import MemoryGroup
 from tests.simulation.ledger import Ledger
 from tests.simulation.scenario import Message, Scenario
 

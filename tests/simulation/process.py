@@ -22,13 +22,8 @@ from processor.services.promoting import Promoting
 from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
-from processor.testing.broker import (
-    MemoryBroker,
-    MemoryDeadLetters,
-    MemoryEventSink,
-    MemoryGroup,
-    MemoryRecordSource,
-)
+from processor.testing.broker import MemoryBroker, MemoryDeadLetters, MemoryEventSink
+from processor.testing.group import MemoryGroup, MemoryRecordSource
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.store import MemoryDatabase
 from tests.simulation.ledger import Ledger, WatchedFinished, WatchedStore

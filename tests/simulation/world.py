@@ -12,7 +12,8 @@ from bson import ObjectId
 from processor.core.index import Known, index_journeys
 from processor.core.journey import JourneyRules
 from processor.core.revision import revision_of
-from processor.testing.broker import MemoryBroker, MemoryGroup
+from processor.testing.broker import MemoryBroker
+from processor.testing.group import MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.writes import Document
 from schemas.journey import journey_document, journey_from

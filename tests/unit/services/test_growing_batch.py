@@ -11,7 +11,8 @@ from processor.core.records import Batch, Record, batch_of
 from processor.core.rejections import RejectionBudget
 from processor.errors import BrokerUnavailable, RejectionBudgetSpent, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
-from processor.testing.broker import MemoryDeadLetters, MemoryRecordSource
+from processor.testing.broker import MemoryDeadLetters
+from processor.testing.group import MemoryRecordSource
 from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, a_journey, a_statement
 from tests.unit.services.world import BROKER_AWAY, LETTERS, OURS, STATEMENTS, STORE_AWAY, World, pending
@@ -126,7 +127,7 @@ class Asked(MemoryRecordSource):
 @pytest.mark.parametrize("brings", [(), (Record(STATEMENTS, 0, 1, 0, b"[]"),)], ids=["nothing", "always something"])
 async def test_it_has_an_end_while_a_write_has_none(monkeypatch: pytest.MonkeyPatch, brings: Sequence[Record]) -> None:
     world, over = World(), asyncio.Event()
-    monkeypatch.setattr("processor.testing.broker.MemoryRecordSource", Asked)
+    monkeypatch.setattr("processor.testing.group.MemoryRecordSource", Asked)
     world.send(a_statement(1))
 
     async def held() -> None:

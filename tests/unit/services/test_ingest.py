@@ -14,7 +14,8 @@ from processor.core.rejections import RejectionBudget
 from processor.core.shelves import Held
 from processor.errors import BrokerUnavailable, RejectionBudgetSpent, StoreUnavailable
 from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
-from processor.testing.broker import MemoryDeadLetters, MemoryRecordSource
+from processor.testing.broker import MemoryDeadLetters
+from processor.testing.group import MemoryRecordSource
 from tests.builders import WAYPOINTS, a_journey, a_statement
 from tests.unit.services.world import BROKER_AWAY, LETTERS, OURS, STORE_AWAY, World, pending
 

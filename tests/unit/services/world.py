@@ -14,7 +14,8 @@ from processor.metrics import Metrics
 from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
-from processor.testing.broker import MemoryBroker, MemoryGroup
+from processor.testing.broker import MemoryBroker
+from processor.testing.group import MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.store import MemoryDatabase, MemoryProgressStore
 from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey
