@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from schemas.ids import parse_timestamp
+from schemas.ids import SHORT, parse_timestamp
 
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20<>\"{}|\\^`\x7f]+")  # absolute: RFC 3987, 2.2
 _LANGUAGE = re.compile(  # RFC 5646, 2.1: language, script, region, variants, extensions, private use; grandfathered
@@ -35,9 +35,6 @@ _MEDIA_TYPE = re.compile(
 )  # RFC 2045, 5.1
 _VERSION = re.compile(r"[12]\.0(?:\.[0-9]+)?")  # 1.0, 1.0.x, 2.0, 2.0.x (Data 2.4.10; IEEE 9274.1.1, 4.2.9)
 
-
-USUAL_TIMESTAMP = 40
-"""Characters within which a timestamp is remembered."""
 
 USUAL = 256
 """Characters within which a text that recurs is remembered: verbs, activities, languages come again and again."""
@@ -66,7 +63,7 @@ def is_mbox(value: str) -> bool:
 
 def is_timestamp(value: str) -> bool:
     """Tell a timestamp as statements have it."""
-    return _is_short_timestamp(value) if len(value) < USUAL_TIMESTAMP else _is_timestamp(value)
+    return _is_short_timestamp(value) if len(value) < SHORT else _is_timestamp(value)
 
 
 def _is_timestamp(value: str) -> bool:

@@ -17,6 +17,9 @@ from bson.datetime_ms import DatetimeMS
 from msgspec import to_builtins
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
 
+SHORT = 40
+"""Characters within which a timestamp is remembered."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -52,7 +55,7 @@ def parse_timestamp(value: Any) -> datetime:
     (learning-locker-behaviour.md, 8.7). A number counts milliseconds and stands in `$date` or `$dte`.
     """
     if isinstance(value, str):
-        return _from_short(value) if len(value) < 40 else _from_iso(value)
+        return _from_short(value) if len(value) < SHORT else _from_iso(value)
     if isinstance(value, datetime):
         return _truncated(value)
     if isinstance(value, Mapping) and len(value) == 1:

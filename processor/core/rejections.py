@@ -22,27 +22,27 @@ class RejectionBudget:
 class Rejections:
     """How many of the last records were rejected: whole polls, the last ones that make a window, as (all, bad)."""
 
-    batches: tuple[tuple[int, int], ...] = ()
+    polls: tuple[tuple[int, int], ...] = ()
 
     def after(self, records: int, rejected: Collection[Rejected], budget: RejectionBudget) -> "Rejections":
         """Return what it is after one more poll; a record of which any item was rejected counts once."""
         bad = len({(it.record.topic, it.record.partition, it.record.offset) for it in rejected})
-        batches = (*self.batches, (records, bad))
-        seen = sum(all_ for all_, _ in batches)
-        while seen - batches[0][0] >= budget.window:
-            seen -= batches[0][0]
-            batches = batches[1:]
-        return Rejections(batches)
+        polls = (*self.polls, (records, bad))
+        seen = sum(all_ for all_, _ in polls)
+        while seen - polls[0][0] >= budget.window:
+            seen -= polls[0][0]
+            polls = polls[1:]
+        return Rejections(polls)
 
     @property
     def records(self) -> int:
         """How many records are in the window."""
-        return sum(records for records, _ in self.batches)
+        return sum(records for records, _ in self.polls)
 
     @property
     def bad(self) -> int:
         """How many of these were rejected."""
-        return sum(bad for _, bad in self.batches)
+        return sum(bad for _, bad in self.polls)
 
     def exceed(self, budget: RejectionBudget) -> bool:
         """Tell whether a full window has more rejected than the budget allows."""

@@ -55,4 +55,4 @@ def test_an_array_with_many_bad_items_is_one_bad_record() -> None:
 
 def test_the_window_is_bounded() -> None:
     rejections = after(HALF_OF_TEN, *[(3, 1)] * 1_000)
-    assert len(rejections.batches) == 4
+    assert len(rejections.polls) == 4
