@@ -6,13 +6,15 @@ to this consumer: nothing is lost where one partition is asked, or where it is k
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka
 
 from processor.transport.lenient import Unreadable, read_batch
 
-Fetched = dict[TopicPartition, list[ConsumerRecord]]
+Fetched = dict[TopicPartition, list[Any]]
+"""`Message`s of a member's consumer, aiokafka's own records of any other."""
 
 
 async def fetch_carefully(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition], most: int) -> Fetched:
@@ -51,7 +53,7 @@ async def fetch_behind(
 
 async def _fetch_from(
     consumer: AIOKafkaConsumer, partition: TopicPartition, most: int | None, timeout_ms: int
-) -> list[ConsumerRecord]:
+) -> list[Any]:
     try:
         fetched: Fetched = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=most)
     except UnicodeDecodeError:  # which has not moved the position

@@ -31,6 +31,7 @@ from processor.transport.connect import stop_within, translated
 from processor.transport.gate import Gate
 from processor.transport.polling import Polled, Polling
 from processor.transport.records import batch_of
+from processor.transport.runs import give_runs
 from processor.transport.starting import begin_at_the_ends, group_consumer
 
 REVOCATION_SHARE = 0.5
@@ -171,6 +172,7 @@ class KafkaRecordSource:
         self._consumer = group_consumer(self._settings)
         with translated():
             await self._consumer.start()
+        give_runs(self._consumer)
         self._consumer.subscribe([self._settings.statements_topic], listener=self.gate)
 
     async def close(self) -> None:

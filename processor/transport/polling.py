@@ -1,15 +1,16 @@
 """Polls of a member's consumer, one at a time, each a task of its own (see `consumer.py`)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.careful import fetch_carefully, has_unreadable
 from processor.transport.gate import Gate
+from processor.transport.runs import Message
 from processor.transport.starting import Growth
 
 
@@ -17,7 +18,7 @@ class Polled(NamedTuple):
     """Records, and the generation of the assignment that they were polled under."""
 
     generation: int
-    messages: Mapping[TopicPartition, list[ConsumerRecord]]
+    messages: Mapping[TopicPartition, Sequence[Message]]
 
 
 class Polling:
