@@ -3,6 +3,8 @@
 aiokafka 0.14 passes each record through two iterators and makes a dataclass of it, with its topic and partition. Here
 its own generator walks over runs as if each was a record, so it still judges checksums, transactions and control
 batches, and its own account of positions stays what it was; what it read is given as it is.
+
+What is put into its objects refers to them weakly: in a cycle, the megabyte of a fetch would wait for the collector.
 """
 
 from collections import OrderedDict
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol
+from weakref import proxy
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
@@ -31,7 +34,7 @@ class Message(Protocol):
 def give_runs(consumer: AIOKafkaConsumer) -> None:
     """Let `getmany` of a consumer, started and not subscribed yet, return what `Message` has, and no more.
 
-    `getone` and iteration are not for such a consumer.
+    `getone` and iteration are not for such a consumer, nor are deserializers.
     """
     fetcher = consumer._fetcher  # noqa: SLF001
     fetcher._records = _Fetched(fetcher._records)  # noqa: SLF001
@@ -43,12 +46,12 @@ class _Fetched(OrderedDict[TopicPartition, Any]):
     def __setitem__(self, partition: TopicPartition, result: Any) -> None:
         if isinstance(result, FetchResult):
             result._partition_records = _Runs(result._partition_records)  # noqa: SLF001
-            result.getall = partial(_getall, result)
+            result.getall = partial(_getall, proxy(result))
         super().__setitem__(partition, result)
 
 
 def _getall(result: Any, max_records: int | None = None) -> list[Message]:
-    """Do what `FetchResult.getall` does."""
+    """Do what `FetchResult.getall` does; after an error, what was read before it is kept, and given next."""
     if not result.check_assignment(result._topic_partition) or not result.has_more():  # noqa: SLF001
         return []
     runs = result._partition_records  # noqa: SLF001
@@ -60,12 +63,12 @@ def _getall(result: Any, max_records: int | None = None) -> list[Message]:
 
 
 class _Runs:
-    """Stands where aiokafka has the records of a partition; `next_fetch_offset` is behind what was taken."""
+    """Stands where aiokafka has the records of a partition; `next_fetch_offset` is the one after the last taken."""
 
     def __init__(self, records: PartitionRecords) -> None:
         # Its generator has not begun, and asks for both when it does.
         records._records = _Batches(records._records)  # noqa: SLF001
-        records._consumer_record = self._taken_from  # noqa: SLF001
+        records._consumer_record = partial(_beginning_at, proxy(records))  # noqa: SLF001
         self._records = records
         self._rest: list[Message] = []
         self.next_fetch_offset: int = records.next_fetch_offset
@@ -84,14 +87,15 @@ class _Runs:
         self.next_fetch_offset = self._records.next_fetch_offset if self.is_over else taken[-1].offset + 1
         return taken
 
-    def _taken_from(self, _: TopicPartition, run: "_Run") -> list[Message]:
-        """A fetch begins with the whole batch in which its position lies."""
-        begin = self._records.next_fetch_offset
-        return run.records if run.records[0].offset >= begin else [it for it in run.records if it.offset >= begin]
+
+def _beginning_at(records: PartitionRecords, _: TopicPartition, run: "_Run") -> list[Message]:
+    """Return the records of a run from the position on: a fetch begins with the whole batch in which that lies."""
+    begin = records.next_fetch_offset
+    return run.records if run.records[0].offset >= begin else [it for it in run.records if it.offset >= begin]
 
 
 class _Run(NamedTuple):
-    """Records in a row; passed over as a whole where the last one is."""
+    """Records in a row; `offset` is the last one's, by which aiokafka tells what to skip, and where it stands then."""
 
     offset: int
     records: list[Message]
@@ -107,7 +111,7 @@ class _Batch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[_Run]:
-        records = chain(self._batch)  # which neither begins again nor reads on behind its end, as the batch would
+        records = chain(self._batch)  # which neither begins again nor reads on past its end, as the batch would
         while run := list(islice(records, RUN)):
             yield _Run(run[-1].offset, run)
 

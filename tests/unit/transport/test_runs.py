@@ -1,5 +1,7 @@
 """Records that come in runs are those that aiokafka gives one by one, and leave the position where it leaves it."""
 
+import gc
+import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -164,6 +166,21 @@ def test_what_was_fetched_for_another_position_is_not_given() -> None:
     assignment.position = 0  # a seek
     assert fetched[PARTITION].getall(2) == []
     assert not fetched[PARTITION].has_more()
+
+
+def test_what_was_read_to_its_end_leaves_memory_without_the_collector() -> None:
+    """It has a megabyte of records as they were sent, and the collector comes rarely."""
+    fetched = _Fetched()
+    fetched[PARTITION] = Fetch(a_batch(range(5)), 0).result(Assignment(0))
+    result = fetched[PARTITION]
+    left = weakref.ref(result), weakref.ref(result._partition_records._records)
+    gc.disable()
+    try:
+        assert len(result.getall(9)) == 5
+        del fetched[PARTITION], result
+        assert [it() for it in left] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_an_error_of_a_fetch_is_kept_as_it_is() -> None:
