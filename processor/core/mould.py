@@ -7,8 +7,11 @@ F1: the fold has decided it, here nothing is.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from binascii import hexlify
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -45,26 +48,61 @@ Copy = Callable[[Filling], Any]
 
 
 class Mould:
-    """What all documents have in common that begin with one item of a waypoint under these rules."""
+    """What all documents have in common that begin with one item of a waypoint under these rules.
+
+    `made` is the sample that it was taken from; the `holes` are where the very same objects stand in it.
+    """
 
     def __init__(self, rules: JourneyRules, made: Beginning, holes: Filling) -> None:
+        self.made = made
+        self.holes = holes
         self._rules = rules
-        self._made = made
-        self._document = _copy_of(made.document, holes) or (lambda _: made.document)
-        self._data = _pieces_of(made.event.data, holes) if made.event else ()
+        self._copy = _copy_of(made.document, holes) or (lambda _: made.document)
+        self._data = _Text(made.event.data, holes) if made.event else None
 
     def begin(self, append: Append, item: Item, lock_key: str, now: datetime) -> Beginning:
         """Return what `begin` makes of an append whose only item is this one, of the mould's waypoint."""
         filling = Filling(append.progress, append.owner.ident, item.statement, item.timestamp, now, lock_key)
-        event, finished = self._made.event, self._made.finished
+        event, finished = self.made.event, self.made.finished
+        data = self._data.filled(filling) if self._data else b""
         return Beginning(
             append,
             self._rules,
-            self._document(filling),
-            ProgressEvent(filling.progress, event.revision, now, _joined(self._data, filling)) if event else None,
+            Moulded(self, filling),
+            ProgressEvent(filling.progress, event.revision, now, data) if event else None,
             Key(item.timestamp, finished.order, item.statement, finished.waypoint) if finished else None,
-            self._made.dropped,
+            self.made.dropped,
         )
+
+    def document(self, filling: Filling) -> Mapping[str, Any]:
+        """Return the document with the holes filled; it shares with others what has none."""
+        made: Mapping[str, Any] = self._copy(filling)
+        return made
+
+
+class Moulded(Mapping[str, Any]):
+    """A document out of a mould. It is made when it is looked into: to write it, what fills the holes is enough."""
+
+    __slots__ = ("_made", "filling", "mould")
+
+    def __init__(self, mould: Mould, filling: Filling) -> None:
+        self.mould = mould
+        self.filling = filling
+        self._made: Mapping[str, Any] | None = None
+
+    def _document(self) -> Mapping[str, Any]:
+        if self._made is None:
+            self._made = self.mould.document(self.filling)
+        return self._made
+
+    def __getitem__(self, key: str) -> Any:
+        return self._document()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document())
+
+    def __len__(self) -> int:
+        return len(self._document())
 
 
 class _Kind(Struct):
@@ -178,13 +216,34 @@ def _copy_of(value: Any, holes: Filling) -> Copy | None:
     return copied
 
 
-def _pieces_of(data: bytes, holes: Filling) -> Sequence[tuple[bytes, int]]:
-    """Cut JSON where the holes are: each piece with the place of what comes after it, and of nothing after the last."""
-    places = {to_json(hole): place for place, hole in enumerate(holes)}
-    cut = re.split(b"(%s)" % b"|".join(map(re.escape, places)), data)
-    return [(piece, places.get(hole, len(holes))) for piece, hole in zip(cut[::2], [*cut[1::2], b""], strict=True)]
+class _Text:
+    """JSON with holes in it."""
+
+    def __init__(self, data: bytes, holes: Filling) -> None:
+        written = [to_json(hole) for hole in holes]
+        cut = re.split(b"(%s)" % b"|".join(map(re.escape, written)), data)
+        found = [written.index(hole) for hole in cut[1::2]]
+        places = sorted(set(found))
+        self._fillers = [(place, _FILLERS.get(Filling._fields[place], to_json)) for place in places]
+        self._pieces = [*cut[::2], b""]
+        # What fills the holes comes first, then the pieces between, and nothing, as there may be but one; in this order
+        # they are the text.
+        numbers = range(len(places), len(places) + len(self._pieces))
+        between = chain.from_iterable(zip(numbers, map(places.index, found), strict=False))
+        self._in_order = itemgetter(*between, *numbers[-2:])
+
+    def filled(self, filling: Filling) -> bytes:
+        """Return the text with the holes filled."""
+        return b"".join(self._in_order([fill(filling[place]) for place, fill in self._fillers] + self._pieces))
 
 
-def _joined(pieces: Sequence[tuple[bytes, int]], filling: Filling) -> bytes:
-    texts = [*map(to_json, filling), b""]
-    return b"".join([part for piece, place in pieces for part in (piece, texts[place])])
+def _id_text(value: ObjectId) -> bytes:
+    return b'"%s"' % hexlify(value.binary)
+
+
+_FILLERS: Final[Mapping[str, Callable[[Any], bytes]]] = {
+    "progress": _id_text,
+    "statement": _id_text,
+    "now": lru_cache(maxsize=8)(to_json),
+}
+"""What is quicker than `to_json` for some: all that is written together has one `now`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 from pymongo import UpdateMany, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
@@ -23,6 +24,7 @@ from processor.store import outbox, updates
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, is_passing_bulk, misshapen, refused, too_large, translated
 from processor.store.locks import read_locks
+from processor.store.plates import Plates
 from processor.store.queues import EARLIEST, instants
 from processor.store.relays import Relays, handed_under
 from processor.store.waiting import Waiting
@@ -47,6 +49,7 @@ class MongoProgressStore:
         self._due = Waiting(self._progresses, "processing.due", "processing.lease")
         self._outbox = Waiting(self._progresses, "processing.publish", "processing.relayLease")
         self._relays = Relays(database)
+        self._plates = Plates()
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep bare statements, then add the evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -94,7 +97,7 @@ class MongoProgressStore:
         self, beginnings: Sequence[Beginning], lease: RelayLease | None, now: datetime
     ) -> frozenset[ObjectId]:
         """Insert new documents, promoted; see `ports.ProgressStore.begin` (P1, P2)."""
-        documents = [updates.begun_document(beginning, lease, now) for beginning in beginnings]
+        documents = self._plates.begun(beginnings, lease, now)
         with translated(), self._outbox.marking(now):
             return await _insert_new(self._progresses, documents)
 
@@ -306,7 +309,9 @@ class MongoProgressStore:
         return next(iter(instants([found], mark)), None) if found else None
 
 
-async def _insert_new(collection: AsyncCollection[Document], documents: Sequence[Document]) -> frozenset[ObjectId]:
+async def _insert_new(
+    collection: AsyncCollection[Document], documents: Sequence[Document | RawBSONDocument]
+) -> frozenset[ObjectId]:
     """Insert what is not there yet; return the ids that were. What else fails is raised (I1)."""
     try:
         await collection.insert_many(documents, ordered=False)
