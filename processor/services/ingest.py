@@ -41,6 +41,9 @@ from processor.settings import PREFIX
 
 LOOP = "ingest"
 
+SHARE = 20
+"""The part of a batch that is worth a write: who is behind has large ones, and need not hurry (DECISIONS 119)."""
+
 
 @dataclass(frozen=True, slots=True)
 class IngestPolicy:
@@ -49,7 +52,8 @@ class IngestPolicy:
     `stride` is how many records are glanced at before those among them that may match are read, and written while the
     next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
     cheap, few enough to overlap with the next. `least` is how many documents are worth a write of their own while
-    others are written. `growth` is for how many seconds a batch takes what comes while it is written.
+    others are written, or as many as `SHARE` says of a larger batch. `growth` is for how many seconds a batch takes
+    what comes while it is written.
     """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
@@ -121,7 +125,8 @@ class Ingest:
     async def _append(self, batch: Batch, read: "_Read") -> Batch:
         """Append what the batch holds, and what comes meanwhile; return the batch that covers all of it."""
         index, until = self._journeys.index, asyncio.get_running_loop().time() + self._policy.growth
-        landing = Landing(self._store, self._around.clock, self._promoter.appended, self._policy.least)
+        least = max(self._policy.least, len(batch.values) // SHARE)
+        landing = Landing(self._store, self._around.clock, self._promoter.appended, least)
         async with landing:
             more: Batch | None = batch
             while more is not None:
