@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     count_group_members: bool = Field(False, description="Count an anonymous Group's statement for each member.")
 
     # The loops
-    batch_records: Count = Field(8_000, description="Most records in one batch of ingest.")
+    batch_records: Count = Field(4_000, description="Most records in one batch of ingest.")
     poll_timeout: Seconds = Field(0.5, description="Seconds that ingest waits for records before it looks around.")
     rejection_budget: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,

@@ -41,7 +41,7 @@ from processor.settings import PREFIX
 
 LOOP = "ingest"
 
-SHARE = 20
+SHARE = 10
 """The part of a batch that is worth a write: who is behind has large ones, and need not hurry (DECISIONS 119)."""
 
 
