@@ -28,8 +28,8 @@ USES: Final = 16
 """Documents that begin alike before a mould is made for the next: it costs as much as four."""
 
 MOST: Final = 2_000
-"""Waypoints that documents begin with of which something is remembered, up to 16 kB each. With more, all are forgotten:
-where more than these come by turns, no mould is made."""
+"""Waypoints that documents begin with of which something is remembered, up to 16 kB each, and twice that in a store's
+plates. With more, all are forgotten: where more than these come by turns, no mould is made."""
 
 
 class Filling(NamedTuple):

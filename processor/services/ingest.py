@@ -49,11 +49,11 @@ SHARE = 10
 class IngestPolicy:
     """What statements without a tenant belong to, how actors are told apart, and how much may be rejected.
 
-    `stride` is how many records are glanced at before those among them that may match are read, and written while the
-    next are looked at. `piece` is how many at most are read and written together: enough to make a round trip
-    cheap, few enough to overlap with the next. `least` is how many documents are worth a write of their own while
-    others are written, or as many as `SHARE` says of a larger batch. `growth` is for how many seconds a batch takes
-    what comes while it is written.
+    `stride` is how many records are glanced at before those among them that may match are read. `piece` is how many at
+    most are read together: enough to make a round trip cheap, few enough to be written while the next are read.
+    `least` is how many documents are worth a write of their own before the batch is read, and while others are written;
+    or as many as `SHARE` says of a larger batch, up to a piece. `growth` is for how many seconds a batch takes what
+    comes while it is written.
     """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
@@ -125,7 +125,7 @@ class Ingest:
     async def _append(self, batch: Batch, read: "_Read") -> Batch:
         """Append what the batch holds, and what comes meanwhile; return the batch that covers all of it."""
         index, until = self._journeys.index, asyncio.get_running_loop().time() + self._policy.growth
-        least = max(self._policy.least, len(batch.values) // SHARE)
+        least = max(self._policy.least, min(len(batch.values) // SHARE, self._policy.piece))
         landing = Landing(self._store, self._around.clock, self._promoter.appended, least)
         async with landing:
             more: Batch | None = batch
@@ -165,7 +165,7 @@ class Ingest:
     def _unsettled(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Held[Match]]]:
         """Yield the positions of the records that have to be read, with what they may match, a piece at a time.
 
-        Where few match, the first are yielded long before the last are glanced at.
+        The first are yielded long before the last are glanced at.
         """
         for start in range(0, len(values), self._policy.stride):
             glanced = self._glance(values[start : start + self._policy.stride], index)

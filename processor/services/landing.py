@@ -24,9 +24,9 @@ TURNS = 8
 class Landing:
     """One batch's. Nothing is durable before `settle` has returned (I1).
 
-    A write takes `least` documents and bare statements, as pieces count them, or what there is when nothing is under
-    way. What an earlier write has evidence for too waits until then, and goes in one write: two at once would only be
-    in each other's way. `appended` is set when a document waits for a promoter.
+    A write takes `least` documents and bare statements, as pieces count them, or, once the batch is read, what there is
+    when nothing is under way. What an earlier write has evidence for too waits until then, and goes in one write: two
+    at once would only be in each other's way. `appended` is set when a document waits for a promoter.
     """
 
     def __init__(self, store: Evidence, clock: Clock, appended: asyncio.Event, least: int = 1) -> None:

@@ -4,14 +4,14 @@ A plate is what is inserted for the mould's sample, as bytes with holes. To copy
 its outbox and to encode it all takes four times as long as to join some thirty pieces.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from operator import itemgetter
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+import structlog
 from bson import ObjectId, encode
 from bson.raw_bson import RawBSONDocument
 
@@ -23,8 +23,8 @@ from processor.ports.progress import RelayLease
 from processor.store.outbox import handed
 from processor.store.updates import begun_document
 
-SIZES: Final = 1_000
-"""Combinations of sizes of which a plate remembers the lengths that stand in the document."""
+SIZES: Final = 64
+"""Combinations of sizes of which a plate remembers the lengths that stand in the document, half a kilobyte each."""
 
 _LENGTH: Final = Struct("<i")
 _BINARY: Final = Struct("<ix")
@@ -66,6 +66,7 @@ class Plates:
         if plate:
             printed = _Run(lease).printed(plate, beginning.document, beginning.event)
             if printed.raw != encode(begun_document(beginning, lease, now)):
+                structlog.get_logger(__name__).warning("a plate is thrown away", journey=str(beginning.append.journey))
                 plate = None
         self._plates[mould] = plate
         return plate
@@ -116,22 +117,18 @@ class Plate:
     """BSON with holes: where the very same object stands in the sample, another value of its type goes."""
 
     def __init__(self, sample: Mapping[str, Any], holes: Sequence[Any]) -> None:
-        parts = list(_parts(sample, holes))
-        places = [it for it in parts if isinstance(it, int)]
-        self._sized = sorted(place for place in set(places) if not isinstance(holes[place], ObjectId | datetime))
-        fixed = {place: len(_value(holes[place])) for place in set(places) - set(self._sized)}
-        lengths = [it for it in parts if isinstance(it, _Inside)]
-        self._lengths = [
-            (it.size(fixed), [self._sized.index(place) for place in it.places if place in self._sized])
-            for it in lengths
-        ]
+        fixed = {place: len(_value(hole)) for place, hole in enumerate(holes) if isinstance(hole, ObjectId | datetime)}
+        parts = _parts(sample, holes, fixed)
+        lengths = [it for it in parts if isinstance(it, _Length)]
+        self._sized = sorted({place for it in lengths for place in it.places})
+        self._lengths = [(it.size, [self._sized.index(place) for place in it.places]) for it in lengths]
         self._known: dict[tuple[int, ...], list[bytes]] = {}
         self._pieces = [it for it in parts if isinstance(it, bytes)]
         # The values come first, then the lengths, then the pieces; in this order they are the document.
         behind, last = len(holes), len(holes) + len(lengths)
         number_of_length, number_of_piece = iter(range(behind, last)), iter(range(last, last + len(self._pieces)))
         order = [
-            it if isinstance(it, int) else next(number_of_length if isinstance(it, _Inside) else number_of_piece)
+            it if isinstance(it, int) else next(number_of_length if isinstance(it, _Length) else number_of_piece)
             for it in parts
         ]
         self._in_order = itemgetter(*order)
@@ -148,30 +145,26 @@ class Plate:
         return b"".join(self._in_order(values + lengths + self._pieces))
 
 
-class _Inside:
-    """Where the length of a document is written, which is that of all these parts, its own among them."""
+class _Length(NamedTuple):
+    """Where the length of a document is written that has holes of no fixed size: theirs come to `size`."""
 
-    def __init__(self, parts: "Sequence[bytes | int | _Inside]") -> None:
-        self.places = [it for it in parts if isinstance(it, int)]
-        self._parts = parts
-
-    def size(self, fixed: Mapping[int, int]) -> int:
-        """Return it without those holes that are not of a fixed size."""
-        others = sum(
-            len(it) if isinstance(it, bytes) else _LENGTH.size for it in self._parts if not isinstance(it, int)
-        )
-        return _LENGTH.size + others + sum(fixed.get(place, 0) for place in self.places)
+    size: int
+    places: Sequence[int]
 
 
-def _parts(value: Mapping[str, Any] | Sequence[Any], holes: Sequence[Any]) -> "Iterator[bytes | int | _Inside]":
-    """Cut a document where the holes are: pieces, the holes' numbers, and where lengths stand."""
-    inside: list[bytes | int | _Inside] = []
+_Part = bytes | int | _Length
+"""A piece, the number of a hole, or a length."""
+
+
+def _parts(value: Mapping[str, Any] | Sequence[Any], holes: Sequence[Any], fixed: Mapping[int, int]) -> Sequence[_Part]:
+    """Cut a document where the holes are; `fixed` are the sizes of those that have one."""
+    inside: list[_Part] = []
     items = value.items() if isinstance(value, Mapping) else ((str(number), it) for number, it in enumerate(value))
     for key, child in items:
         element = encode({key: child})[4:-1]
         place = next((number for number, hole in enumerate(holes) if child is hole), None)
         name = element[: len(element) - len(_value(child))]
-        own = list(_parts(child, holes)) if isinstance(child, dict | list) else []
+        own = _parts(child, holes, fixed) if isinstance(child, dict | list) and place is None else ()
         if place is not None:
             inside += [name, place]
         elif any(isinstance(it, int) for it in own):
@@ -179,7 +172,12 @@ def _parts(value: Mapping[str, Any] | Sequence[Any], holes: Sequence[Any]) -> "I
         else:
             inside.append(element)
     inside.append(b"\0")
-    return chain([_Inside(inside)], inside)
+    places = [it for it in inside if isinstance(it, int)]
+    pieces = sum(len(it) for it in inside if isinstance(it, bytes))
+    lengths = 1 + sum(isinstance(it, _Length) for it in inside)
+    size = pieces + lengths * _LENGTH.size + sum(fixed.get(place, 0) for place in places)
+    others = [place for place in places if place not in fixed]
+    return [_Length(size, others) if others else _LENGTH.pack(size), *inside]
 
 
 def _value(value: Any) -> bytes:

@@ -38,7 +38,7 @@ from schemas.events import EVENT_SCHEMA, EVENT_SOURCE, EVENT_TYPE
 from schemas.progress import render_progress
 
 BATCH = 2_000
-"""Records of one batch: with 8,000, as ours are, no peer is faster (DECISIONS.md, 110)."""
+"""Records of one batch: with 8,000, as ours were, no peer is faster (DECISIONS.md, 110)."""
 
 LINGER = 0.1
 """Seconds that a batch waits for more records, at most."""
