@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import bson
 from bson import ObjectId
+from msgspec import Struct
 from pydantic import ValidationError
 
 from processor.core.evidence import Append, Item, Owner
@@ -73,13 +74,12 @@ def match(
     return matched
 
 
-@dataclass(slots=True)
-class _Evidence:
+class _Evidence(Struct, eq=False):
     """What a batch holds for one progress document; a dict keeps items once and in order."""
 
     journey: JourneyRules
     owner: Owner
-    items: dict[str, dict[Item, None]] = field(default_factory=dict)
+    items: dict[str, dict[Item, None]] = {}  # msgspec makes a new one for each
 
     def append(self, progress: ObjectId) -> Append:
         return Append(
