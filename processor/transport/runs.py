@@ -2,7 +2,8 @@
 
 aiokafka 0.14 passes each record through two iterators and makes a dataclass of it, with its topic and partition. Here
 its own generator walks over runs as if each was a record, so it still judges checksums, transactions and control
-batches, and its own account of positions stays what it was; what it read is given as it is.
+batches, and its own account of positions stays what it was; what it read is given as it is. A run is as long as what
+is asked for: nothing is read ahead.
 
 What is put into its objects refers to them weakly: in a cycle, the megabyte of a fetch would wait for the collector.
 """
@@ -16,9 +17,6 @@ from weakref import proxy
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
-
-RUN = 100
-"""Most records of a run: what is read before it is asked for."""
 
 
 class Message(Protocol):
@@ -66,24 +64,26 @@ class _Runs:
     """Stands where aiokafka has the records of a partition; `next_fetch_offset` is the one after the last taken."""
 
     def __init__(self, records: PartitionRecords) -> None:
+        self._wanted = _Wanted()
         # Its generator has not begun, and asks for both when it does.
-        records._records = _Batches(records._records)  # noqa: SLF001
+        records._records = _Batches(records._records, self._wanted)  # noqa: SLF001
         records._consumer_record = partial(_beginning_at, proxy(records))  # noqa: SLF001
         self._records = records
-        self._rest: list[Message] = []
+        self._read: list[Message] = []
         self.next_fetch_offset: int = records.next_fetch_offset
         self.is_over = False
 
     def take(self, most: int | None) -> list[Message]:
         """Return the next records, at most that many. Raises what aiokafka raises; nothing is passed over then."""
-        while most is None or len(self._rest) < most:
+        while most is None or len(self._read) < most:
+            self._wanted.most = None if most is None else most - len(self._read)
             run = next(self._records, None)
             if run is None:
                 self.is_over = True
                 break
-            self._rest += run
-        end = len(self._rest) if most is None else most
-        taken, self._rest = self._rest[:end], self._rest[end:]
+            self._read += run
+        end = len(self._read) if most is None else most  # an error may have left more than is asked for now
+        taken, self._read = self._read[:end], self._read[end:]
         self.next_fetch_offset = self._records.next_fetch_offset if self.is_over else taken[-1].offset + 1
         return taken
 
@@ -101,18 +101,25 @@ class _Run(NamedTuple):
     records: list[Message]
 
 
+class _Wanted:
+    """How long the next run may be; any length, if that is None."""
+
+    most: int | None = None
+
+
 class _Batch:
     """A producer's batch, whose records are its runs."""
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch: Any, wanted: _Wanted) -> None:
         self._batch = batch
+        self._wanted = wanted
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[_Run]:
         records = chain(self._batch)  # which neither begins again nor reads on past its end, as the batch would
-        while run := list(islice(records, RUN)):
+        while run := list(islice(records, self._wanted.most)):
             yield _Run(run[-1].offset, run)
 
     def __next__(self) -> Any:
@@ -123,10 +130,11 @@ class _Batch:
 class _Batches:
     """The batches of a fetch."""
 
-    def __init__(self, batches: Any) -> None:
+    def __init__(self, batches: Any, wanted: _Wanted) -> None:
         self._batches = batches
+        self._wanted = wanted
         self.has_next = batches.has_next
 
     def next_batch(self) -> _Batch:
         """Return the next one."""
-        return _Batch(self._batches.next_batch())
+        return _Batch(self._batches.next_batch(), self._wanted)

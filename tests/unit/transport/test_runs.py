@@ -17,7 +17,7 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.transport.runs import RUN, Message, _Fetched
+from processor.transport.runs import Message, _Fetched
 
 PARTITION = TopicPartition("statements", 3)
 ABORT, COMMIT = b"\x00\x00\x00\x00", b"\x00\x00\x00\x01"
@@ -120,12 +120,19 @@ def test_i1_they_are_the_same_and_the_position_is(fetch: Fetch, mosts: list[int]
     assert taken(fetch, [*mosts, None], in_runs=True) == by_one
 
 
-@pytest.mark.parametrize("size", [1, RUN - 1, RUN, RUN + 1, 2 * RUN, 2 * RUN + 7])
-@pytest.mark.parametrize("most", [None, 1, RUN, 3 * RUN])
-def test_a_batch_may_be_longer_than_a_run_and_end_with_one(size: int, most: int | None) -> None:
+@pytest.mark.parametrize("size", [1, 99, 100, 101, 200, 207])
+@pytest.mark.parametrize("most", [None, 1, 100, 300])
+def test_a_batch_may_be_longer_than_what_is_asked_for_and_end_with_it(size: int, most: int | None) -> None:
     fetch = Fetch(a_batch(range(size)) + a_batch(range(size, 2 * size), codec=LZ4), 0)
     calls = [most] * (2 * size + 1)
     assert taken(fetch, calls, in_runs=True) == taken(fetch, calls, in_runs=False)
+
+
+def test_nothing_is_read_ahead() -> None:
+    fetched = _Fetched()
+    fetched[PARTITION] = Fetch(a_batch(range(3)) + a_batch(range(3, 9)), 0).result(Assignment(0))
+    assert [it.offset for it in fetched[PARTITION].getall(4)] == [0, 1, 2, 3]
+    assert fetched[PARTITION]._partition_records._read == []
 
 
 def test_formats_before_headers_are_read_too() -> None:
@@ -154,7 +161,9 @@ def test_i1_what_was_read_before_an_error_is_not_lost() -> None:
     with pytest.raises(kafka.CorruptRecordException):
         fetched[PARTITION].getall(8)
     assert assignment.position == 0
-    assert [it.offset for it in fetched[PARTITION].getall(8)] == list(range(5))
+    assert [it.offset for it in fetched[PARTITION].getall(2)] == [0, 1]
+    assert assignment.position == 2
+    assert [it.offset for it in fetched[PARTITION].getall(8)] == [2, 3, 4]
     assert assignment.position == 5
 
 
