@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from processor.app import Part, run_processor
 from processor.clock import SystemClock
@@ -98,6 +98,15 @@ async def _while_running(loops: "asyncio.Task[None]", work: Coroutine[Any, Any, 
         task.cancel()
 
 
+class _Standing(NamedTuple):
+    """How many records were read at an instant, and the CPU and MongoDB's writing until then, in seconds."""
+
+    records: int
+    time: float
+    cpu: float
+    mongo: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Measuring:
     settings: Settings
@@ -108,24 +117,33 @@ class _Measuring:
     told: Told
 
     async def saturated(self) -> Measured:
-        """Time from the first committed batch, so that the start does not count, until all is done."""
+        """Time from the first committed batch, so that the start does not count, until all is done.
+
+        The start counts for so few statements that the first batch has them all.
+        """
+        start = await self._standing()
         await self._until_read(1)
-        first, began, cpu = self._count("records"), time.perf_counter(), time.process_time()
-        mongo = await seconds_writing(self.database)
+        first = await self._standing()
+        if first.records >= self.plan.statements:
+            first = start
         await self._until_read(self.plan.statements)
         await self._until_quiet()
-        seconds, spent = time.perf_counter() - began, await seconds_writing(self.database)
+        last = await self._standing()
         return Measured(
-            statements=max(self.plan.statements - first, 1),
+            statements=self.plan.statements - first.records,
             matches=self._count("matches"),
             documents=self._count("promotions"),
-            seconds=seconds,
-            cpu=time.process_time() - cpu,
-            mongo=None if spent is None or mongo is None else spent - mongo,
+            seconds=last.time - first.time,
+            cpu=last.cpu - first.cpu,
+            mongo=None if last.mongo is None or first.mongo is None else last.mongo - first.mongo,
             memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             paced=0.0,
             latencies=(),
         )
+
+    async def _standing(self) -> "_Standing":
+        records, now, cpu = self._count("records"), time.perf_counter(), time.process_time()
+        return _Standing(records, now, cpu, await seconds_writing(self.database))
 
     async def latencies(self, producer: Producer, rate: float) -> list[float]:
         """Send on a schedule that waits for nobody; return how long each learner's first event was in coming."""

@@ -25,7 +25,9 @@ PERCENTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
 
 def bench(
     context: typer.Context,
-    statements: Annotated[int, typer.Option(help="Statements to produce and process.", min=100)] = 50_000,
+    statements: Annotated[
+        int, typer.Option(help="Statements to produce and process; of few, the start is timed, too.", min=100)
+    ] = 50_000,
     match_rate: Annotated[float, typer.Option(help="Share of them that match a waypoint.", min=0, max=1)] = 0.05,
     journeys: Annotated[int, typer.Option(help="Journeys that are loaded.", min=1)] = 100,
     rate: Annotated[float | None, typer.Option(help="Statements a second that you expect at most.", min=0.001)] = None,

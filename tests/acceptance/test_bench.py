@@ -16,14 +16,15 @@ from tests.acceptance.commands import COMMAND, environment, ran, running
 async def test_it_measures_and_cleans_up(settings: Settings) -> None:
     prefix = settings.mongo_database
     done = await ran(
-        settings, "bench", "--statements=20000", "--match-rate=0.5", "--rate=1", f"--prefix={prefix}", "--json"
+        settings, "bench", "--statements=600", "--match-rate=0.5", "--rate=1", f"--prefix={prefix}", "--json"
     )
     assert done.returncode == 0, done.stderr
     figures = orjson.loads(done.stdout)
     assert figures["rate"] > 0
+    assert figures["statements"] > 1  # so few are read in one batch, and there is something to time all the same
     assert figures["cpu_us_per_statement"] > 0
     assert figures["mongo_writing_share"] > 0
-    assert figures["promotions"] == figures["matches"] == 10_000
+    assert figures["promotions"] == figures["matches"] == 300
     assert 0 < figures["latency_ms"]["p50"] <= figures["latency_ms"]["p99"] <= figures["latency_ms"]["p999"]
     assert figures["processes"] == 1
     assert await _left_of(settings, prefix) == set()
