@@ -3,7 +3,7 @@
 aiokafka 0.14 passes each record through two iterators and makes a dataclass of it, with its topic and partition. Here
 its own generator walks over runs as if each was a record, so it still judges checksums, transactions and control
 batches, and its own account of positions stays what it was; what it read is given as it is. A run is as long as what
-is asked for: nothing is read ahead.
+is asked for: nothing is read ahead. I1: the position is behind exactly what was given, so nothing is passed over.
 
 What is put into its objects refers to them weakly: in a cycle, the megabyte of a fetch would wait for the collector.
 """

@@ -1,4 +1,4 @@
-"""What comes off a plate is what would be inserted without it, to the byte (F1, R1)."""
+"""What comes off a plate is what would be inserted without it, to the byte (F1)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,7 @@ def an_append(rules: JourneyRules, ident: Any, waypoint: str, item: Item) -> App
 
 
 @given(data=st.data(), journey=journeys(), policy=POLICIES)
-def test_what_is_printed_is_what_would_be_inserted(
+def test_f1_what_is_printed_is_what_would_be_inserted(
     data: st.DataObject, journey: dict[str, Any], policy: FoldingPolicy
 ) -> None:
     rules = compile_journey(journey)
