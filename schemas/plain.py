@@ -18,8 +18,8 @@ from schemas.plain_parts import Activity, Agent, Around, Part, RawStatement, Sta
 REMEMBERED: Final = 1024
 """Parts of each kind of which it is remembered what they say."""
 
-SHORT: Final = 4096
-"""Bytes that a document may have whose parts are remembered."""
+SHORT: Final = 1024
+"""Bytes that a part may have that is remembered."""
 
 Known = TypeVar("Known", bound=Part)
 Told = TypeVar("Told")
@@ -78,17 +78,16 @@ def plain_document(value: bytes) -> PlainDocument | None:
     others to judge.
     """
     try:
-        verb_of, activity_of, actor_of, is_around = _REMEMBERING if len(value) <= SHORT else _JUDGING
         found = _read(value)
         statement = found.statement
         context, authority, written = statement.context, statement.authority, bytes(statement.actor)
         around = context and context.contextActivities
-        verb, activity, actor = verb_of(bytes(statement.verb)), activity_of(bytes(statement.object)), actor_of(written)
+        verb, activity, actor = _verb(bytes(statement.verb)), _activity(bytes(statement.object)), _actor(written)
         if not (
             (verb and activity and actor and not found.voided and statement.holds())
             and (context is UNSET or context.holds())
-            and (not around or is_around(bytes(around)))
-            and (authority is UNSET or actor_of(bytes(authority)))
+            and (not around or _is_around(bytes(around)))
+            and (authority is UNSET or _actor(bytes(authority)))
         ):
             return None
     except (MsgspecError, ValueError, RecursionError):
@@ -111,10 +110,10 @@ def _known(value: str | UnsetType | None) -> str | None:
     return None if value is UNSET else value
 
 
-def _judging(kind: type[Known], told: Callable[[bytes, Known], Told]) -> Callable[[bytes], Told | None]:
-    """Return what tells something of the JSON of a part, None if it does not hold.
+def _remembered(kind: type[Known], told: Callable[[bytes, Known], Told]) -> Callable[[bytes], Told | None]:
+    """Return what tells something of the JSON of a part, None if it does not hold; at once where it did before.
 
-    That raises MsgspecError or ValueError for what is no such part.
+    Raises MsgspecError or ValueError for what is no such part.
     """
     read = Decoder(kind).decode
 
@@ -122,7 +121,8 @@ def _judging(kind: type[Known], told: Callable[[bytes, Known], Told]) -> Callabl
         part = read(value)
         return told(value, part) if part.holds() else None
 
-    return judged
+    known = lru_cache(REMEMBERED)(judged)
+    return lambda value: known(value) if len(value) <= SHORT else judged(value)
 
 
 def _told_activity(_: bytes, activity: Activity) -> tuple[str, str | None]:
@@ -135,16 +135,7 @@ def _told_actor(value: bytes, _: Agent) -> dict[str, Any]:
 
 
 _read: Final = Decoder(_Document).decode
-_JUDGING: Final = (
-    _judging(Verb, lambda _, verb: verb.id),
-    _judging(Activity, _told_activity),
-    _judging(Agent, _told_actor),
-    _judging(Around, lambda *_: True),
-)
-_REMEMBERING: Final = (
-    lru_cache(REMEMBERED)(_JUDGING[0]),
-    lru_cache(REMEMBERED)(_JUDGING[1]),
-    lru_cache(REMEMBERED)(_JUDGING[2]),
-    lru_cache(REMEMBERED)(_JUDGING[3]),
-)
-"""The same, at once for the bytes that were judged before."""
+_verb: Final = _remembered(Verb, lambda _, verb: verb.id)
+_activity: Final = _remembered(Activity, _told_activity)
+_actor: Final = _remembered(Agent, _told_actor)
+_is_around: Final = _remembered(Around, lambda *_: True)
