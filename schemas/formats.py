@@ -4,13 +4,13 @@ They are regular expressions without nested repetition, so that no value can sta
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from schemas.ids import SHORT, parse_timestamp
+from schemas.ids import SHORT, parse_timestamp, usual_timestamps
 
 _IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x20<>\"{}|\\^`\x7f]+")  # absolute: RFC 3987, 2.2
 _LANGUAGE = re.compile(  # RFC 5646, 2.1: language, script, region, variants, extensions, private use; grandfathered
@@ -64,6 +64,11 @@ def is_mbox(value: str) -> bool:
 def is_timestamp(value: str) -> bool:
     """Tell a timestamp as statements have it."""
     return _is_short_timestamp(value) if len(value) < SHORT else _is_timestamp(value)
+
+
+def are_timestamps(values: Collection[str]) -> bool:
+    """Tell whether all are timestamps as statements have them."""
+    return usual_timestamps(values) is not None or all(map(is_timestamp, values))
 
 
 def _is_timestamp(value: str) -> bool:

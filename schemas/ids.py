@@ -6,7 +6,7 @@ holds instants outside the years 0001 to 9999 (`DatetimeMS`): to us these are no
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
@@ -25,7 +25,8 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
-_SIGNS = itemgetter(4, 7, 10, 13, 16, 19, 23)
+_PLACES = (4, 7, 10, 13, 16, 19, 23)
+_SIGNS = itemgetter(*_PLACES)
 _USUAL_SIGNS = tuple("--T::.Z")
 _MIDNIGHT = re.compile(r"24:00(?::00(?:[.,]0+)?)?[Zz+-]")
 _BASIC = re.compile(r"[0-9]{8}(?:[Tt ][0-9:.,]*(?:[Zz]|[+-][0-9:]+)?)?")
@@ -69,6 +70,32 @@ def parse_timestamp(value: Any) -> datetime:
         if isinstance(inner, int) and not isinstance(inner, bool):
             return _from_milliseconds(inner)
     raise ValueError(f"{value!r:.60} is not a timestamp")
+
+
+def usual_timestamps(texts: Collection[str]) -> list[datetime] | None:
+    """Return the instants that texts spell, if all are spelt yyyy-mm-ddThh:mm:ss.sssZ, as nearly all are; else None."""
+    together = "".join(texts)
+    if set(map(len, texts)) <= {24} and all(
+        together[place::24] == sign * len(texts) for place, sign in zip(_PLACES, _USUAL_SIGNS, strict=True)
+    ):
+        try:
+            return list(map(datetime.fromisoformat, texts))
+        except ValueError:
+            pass
+    return None
+
+
+def parse_timestamps(texts: Collection[str]) -> dict[str, datetime | None]:
+    """Return by text the instant that it spells, None where that is none: `parse_timestamp` of many."""
+    usual = usual_timestamps(texts)
+    return {text: _parsed(text) for text in texts} if usual is None else dict(zip(texts, usual, strict=True))
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        return parse_timestamp(text)
+    except ValueError:
+        return None
 
 
 def format_timestamp(value: datetime) -> str:

@@ -5,15 +5,17 @@ Nearly all that match are agents who did something with an activity. To see that
 whatever is not plainly so is for the model to judge.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import compress
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import orjson
 from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
 from msgspec.json import Decoder
 
-from schemas.plain_parts import Activity, Agent, Around, Part, RawStatement, Statement, Verb
+from schemas.plain_parts import Activity, Agent, Around, Part, RawStatement, Statement, Verb, are_usual
 
 REMEMBERED: Final = 1024
 """Parts of each kind of which it is remembered what they say."""
@@ -23,6 +25,7 @@ SHORT: Final = 1024
 
 Known = TypeVar("Known", bound=Part)
 Told = TypeVar("Told")
+Read = TypeVar("Read")
 
 
 class _Person(Struct, gc=False):
@@ -64,45 +67,82 @@ def is_plain(statement: Mapping[str, Any]) -> bool:
     """
     try:
         plain = convert(statement, Statement)
-        parts = (plain, plain.actor, plain.verb, plain.object, plain.context, plain.authority)
-        around = plain.context and plain.context.contextActivities
-        return all(part.holds() for part in (*parts, around) if part)
+        contexts = (plain.context,) if plain.context else ()
+        around = [it.contextActivities for it in contexts]
+        parts = (plain.actor, plain.verb, plain.object, plain.authority, *around)
+        return all(part.holds() for part in parts if part) and are_usual((plain,), contexts)
     except (MsgspecError, TypeError, ValueError):  # what BSON has besides JSON: code for a text, say
         return False
 
 
-def plain_document(value: bytes) -> PlainDocument | None:
-    """Read a statement document, if its statement is plain and it is not voided. None says nothing about it.
+def plain_documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
+    """Read statement documents: of each what it says, if its statement is plain and it is not voided.
 
-    The bytes are UTF-8 JSON without escaped dots in keys. Ids, times, and what stands beside the statement are for
-    others to judge.
+    None says nothing about it. The bytes are UTF-8 JSON without escaped dots in keys. Ids, times, and what stands
+    beside the statement are for others to judge.
     """
-    try:
-        found = _read(value)
-        statement = found.statement
-        context, authority, written = statement.context, statement.authority, bytes(statement.actor)
-        around = context and context.contextActivities
-        verb, activity, actor = _verb(bytes(statement.verb)), _activity(bytes(statement.object)), _actor(written)
-        if not (
-            (verb and activity and actor and not found.voided and statement.holds())
-            and (context is UNSET or context.holds())
-            and (not around or _is_around(bytes(around)))
-            and (authority is UNSET or _actor(bytes(authority)))
-        ):
-            return None
-    except (MsgspecError, ValueError, RecursionError):
-        return None
-    return PlainDocument(
-        id=found.id,
-        timestamp=found.timestamp,
-        stored=found.stored,
-        store=_known(found.lrs_id),
-        persona=_known(found.person.id) if found.person else None,
-        actor=actor,
-        written_actor=written,
-        verb=verb,
-        activity=activity[0],
-        activity_type=activity[1],
+    read, failed = decoded(_read, values)
+    plain = _plain(read)
+    for position in failed:  # ascending
+        plain.insert(position, None)
+    return plain
+
+
+def decoded(decode: Callable[[Any], Read], values: Sequence[Any]) -> tuple[list[Read], list[int]]:
+    """Return what could be decoded of the values, and the positions of the others, ascending."""
+    found: list[Read] = []
+    failed: list[int] = []
+    some = map(decode, values)
+    while len(found) + len(failed) < len(values):
+        try:
+            found.extend(some)  # as far as the next that fails
+        except (MsgspecError, ValueError, TypeError, RecursionError):
+            failed.append(len(found) + len(failed))
+    return found, failed
+
+
+def _plain(read: Sequence[_Document]) -> list[PlainDocument | None]:
+    """What is asked of each is asked of all at once, so that most loops run in C."""
+    statements = list(map(_STATEMENT, read))
+    written = [bytes(it.actor) for it in statements]
+    actors, verbs = _actors(written), _verbs([bytes(it.verb) for it in statements])
+    activities = _activities([bytes(it.object) for it in statements])
+    told = [all(it) for it in zip(actors, verbs, activities, strict=True)]
+    some = list(compress(read, told))
+    if not _all_hold(some):
+        told = [it and _all_hold([document]) for it, document in zip(told, read, strict=True)]
+    return [
+        PlainDocument(
+            id=document.id,
+            timestamp=document.timestamp,
+            stored=document.stored,
+            store=_known(document.lrs_id),
+            persona=_known(document.person.id) if document.person else None,
+            actor=actor,
+            written_actor=by,
+            verb=verb,
+            activity=activity[0],
+            activity_type=activity[1],
+        )
+        if is_told and actor and verb and activity
+        else None
+        for is_told, document, actor, by, verb, activity in zip(
+            told, read, actors, written, verbs, activities, strict=True
+        )
+    ]
+
+
+def _all_hold(documents: Sequence[_Document]) -> bool:
+    """Tell whether the statements hold, but for their actors, verbs and objects, and none of them is voided."""
+    statements = list(map(_STATEMENT, documents))
+    contexts = [it.context for it in statements if it.context]
+    around = [bytes(it.contextActivities) for it in contexts if it.contextActivities]
+    authorities = [bytes(it.authority) for it in statements if it.authority]
+    return (
+        not any(map(_VOIDED, documents))
+        and all(_are_around(around))
+        and all(_actors(authorities))
+        and are_usual(statements, contexts)
     )
 
 
@@ -110,19 +150,27 @@ def _known(value: str | UnsetType | None) -> str | None:
     return None if value is UNSET else value
 
 
-def _remembered(kind: type[Known], told: Callable[[bytes, Known], Told]) -> Callable[[bytes], Told | None]:
-    """Return what tells something of the JSON of a part, None if it does not hold; at once where it did before.
-
-    Raises MsgspecError or ValueError for what is no such part.
-    """
+def _remembered(
+    kind: type[Known], told: Callable[[bytes, Known], Told]
+) -> Callable[[Sequence[bytes]], list[Told | None]]:
+    """Return what tells something of the JSON of each of some parts, None of others; at once where it did before."""
     read = Decoder(kind).decode
 
     def judged(value: bytes) -> Told | None:
-        part = read(value)
+        try:
+            part = read(value)
+        except (MsgspecError, ValueError, RecursionError):
+            return None
         return told(value, part) if part.holds() else None
 
     known = lru_cache(REMEMBERED)(judged)
-    return lambda value: known(value) if len(value) <= SHORT else judged(value)
+
+    def all_judged(values: Sequence[bytes]) -> list[Told | None]:
+        if max(map(len, values), default=0) <= SHORT:
+            return list(map(known, values))
+        return [known(value) if len(value) <= SHORT else judged(value) for value in values]
+
+    return all_judged
 
 
 def _told_activity(_: bytes, activity: Activity) -> tuple[str, str | None]:
@@ -135,7 +183,9 @@ def _told_actor(value: bytes, _: Agent) -> dict[str, Any]:
 
 
 _read: Final = Decoder(_Document).decode
-_verb: Final = _remembered(Verb, lambda _, verb: verb.id)
-_activity: Final = _remembered(Activity, _told_activity)
-_actor: Final = _remembered(Agent, _told_actor)
-_is_around: Final = _remembered(Around, lambda *_: True)
+_verbs: Final = _remembered(Verb, lambda _, verb: verb.id)
+_activities: Final = _remembered(Activity, _told_activity)
+_actors: Final = _remembered(Agent, _told_actor)
+_are_around: Final = _remembered(Around, lambda *_: True)
+_STATEMENT: Final[Callable[[_Document], RawStatement]] = attrgetter("statement")
+_VOIDED: Final = attrgetter("voided")

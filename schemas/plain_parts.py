@@ -1,11 +1,13 @@
 """The parts of a plain statement (`plain.py`): their types, and what else makes the full model take them."""
 
+from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Any, Literal
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from schemas.formats import USUAL, is_iri, is_language_tag, is_mbox, is_timestamp, is_uuid, is_version
+from schemas.formats import USUAL, are_timestamps, is_iri, is_language_tag, is_mbox, is_uuid, is_version
 from schemas.statement import VOIDED
 
 Text = Annotated[str, Meta(max_length=USUAL - 1)]
@@ -100,21 +102,13 @@ class Around(Part):
 
 
 class AnyContext(Part):
-    """What both readings of a context have in common."""
+    """What both readings of a context have in common; see `are_usual`."""
 
     registration: str | UnsetType = UNSET
     revision: str | UnsetType = UNSET
     platform: str | UnsetType = UNSET
     language: Text | UnsetType = UNSET
     extensions: Extensions = UNSET
-
-    def holds(self) -> bool:
-        """Tell by all but the activities."""
-        return (
-            all(map(is_iri, self.extensions or ()))
-            and (self.registration is UNSET or is_uuid(self.registration))
-            and (self.language is UNSET or is_language_tag(self.language))
-        )
 
 
 class Context(AnyContext):
@@ -136,7 +130,7 @@ class Score(Part):
 
 
 class Result(Part):
-    """A result without a duration."""
+    """A result without a duration; see `are_usual`."""
 
     score: Score | UnsetType = UNSET
     success: bool | UnsetType = UNSET
@@ -144,29 +138,15 @@ class Result(Part):
     response: str | UnsetType = UNSET
     extensions: Extensions = UNSET
 
-    def holds(self) -> bool:
-        """Tell by its extensions."""
-        return all(map(is_iri, self.extensions or ()))
-
 
 class AnyStatement(Part, kw_only=True):
-    """What both readings of a statement have in common: what is another in every one."""
+    """What both readings of a statement have in common: what is another in every one; see `are_usual`."""
 
     id: str | UnsetType = UNSET
     result: Result | UnsetType = UNSET
     timestamp: Text | UnsetType = UNSET
     stored: Text | UnsetType = UNSET
     version: Text | UnsetType = UNSET
-
-    def holds(self) -> bool:
-        """Tell by all but what the readings have apart."""
-        return (
-            (self.id is UNSET or is_uuid(self.id))
-            and (self.timestamp is UNSET or is_timestamp(self.timestamp))
-            and (self.stored is UNSET or is_timestamp(self.stored))
-            and (self.version is UNSET or is_version(self.version))
-            and (self.result is UNSET or self.result.holds())
-        )
 
 
 class Statement(AnyStatement, kw_only=True):
@@ -187,3 +167,26 @@ class RawStatement(AnyStatement, kw_only=True):
     object: Raw
     context: RawContext | UnsetType = UNSET
     authority: Raw | UnsetType = UNSET
+
+
+def are_usual(statements: Sequence[AnyStatement], contexts: Sequence[AnyContext]) -> bool:
+    """Tell whether the full model takes all of these, beyond the types and but for the parts that hold by themselves.
+
+    What is asked of each is asked of all at once, and once of what several say.
+    """
+    results = [it.result for it in statements if it.result]
+    extensions = [it.extensions for it in chain[Result | AnyContext](results, contexts) if it.extensions]
+    ids = {*map(_ID, statements), *map(_REGISTRATION, contexts)} - _NOTHING
+    times = {*map(_TIMESTAMP, statements), *map(_STORED, statements)} - _NOTHING
+    return (
+        all(map(is_uuid, ids))
+        and are_timestamps(times)
+        and all(map(is_version, set(map(_VERSION, statements)) - _NOTHING))
+        and all(map(is_language_tag, set(map(_LANGUAGE, contexts)) - _NOTHING))
+        and all(map(is_iri, set(chain.from_iterable(extensions))))
+    )
+
+
+_NOTHING: Final = frozenset({UNSET})
+_ID, _TIMESTAMP, _STORED, _VERSION = map(attrgetter, ("id", "timestamp", "stored", "version"))
+_REGISTRATION, _LANGUAGE = map(attrgetter, ("registration", "language"))

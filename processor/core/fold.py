@@ -126,7 +126,10 @@ def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, frontie
     attempts = result.attempts
     is_open = False
     completing = frontier.statement if frontier else None
-    for key in items:
+    place = 0
+    while place < len(items):
+        key = items[place]
+        first, place = place, place + 1
         if not is_open and (attempts or frontier) and not rules.is_repeatable:
             _count(result.dropped, Outcome.AFTER_COMPLETION, 1)
             tell(key.waypoint, key.statement, Outcome.AFTER_COMPLETION, None)
@@ -139,10 +142,15 @@ def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, frontie
             continue
         if not is_open:
             attempts.append(attempt)
-        _count_item(rules, attempt, key)
-        tell(key.waypoint, key.statement, Outcome.COUNTED, len(attempts) - 1)
+        # What stands in nobody's way here does not for the next items of the same waypoint, until it is full.
+        end = min(first + _room(rules, attempt, key), len(items))
+        while place < end and items[place].waypoint == key.waypoint:
+            place += 1
+        _count_items(rules, attempt, items[first:place])
+        for counted in items[first:place] if tell is not tell_nobody else ():
+            tell(counted.waypoint, counted.statement, Outcome.COUNTED, len(attempts) - 1)
         is_open = attempt.completed_at is None
-        completing = None if is_open else key.statement
+        completing = None if is_open else items[place - 1].statement
 
 
 def _obstacle(rules: JourneyRules, attempt: Attempt, key: Key, completing: ObjectId | None) -> Outcome | None:
@@ -152,21 +160,28 @@ def _obstacle(rules: JourneyRules, attempt: Attempt, key: Key, completing: Objec
         return Outcome.INACTIVE
     if key.statement == completing:
         return Outcome.COMPLETED_LAST
-    if len(attempt.counted.get(key.waypoint, ())) >= waypoint.count:
+    if _room(rules, attempt, key) <= 0:
         return Outcome.FULL
     return Outcome.OUT_OF_SEQUENCE if rules.is_sequential and _is_early(rules, attempt, key) else None
 
 
-def _count_item(rules: JourneyRules, attempt: Attempt, key: Key) -> None:
-    counted = attempt.counted.get(key.waypoint)
+def _room(rules: JourneyRules, attempt: Attempt, key: Key) -> int:
+    """Return how many items more the waypoint takes in this attempt."""
+    return rules.waypoints[key.waypoint].count - len(attempt.counted.get(key.waypoint, ()))
+
+
+def _count_items(rules: JourneyRules, attempt: Attempt, keys: Sequence[Key]) -> None:
+    """Count items of one waypoint, as many as it takes at most."""
+    waypoint, order = keys[0].waypoint, keys[0].order
+    counted = attempt.counted.get(waypoint)
     if counted is None:
-        counted = attempt.counted[key.waypoint] = []
-        attempt.orders[key.waypoint] = key.order
-    counted.append(Item(key.statement, key.timestamp))
-    if len(counted) == rules.waypoints[key.waypoint].count:
-        attempt.waypoints_completed[key.waypoint] = key.timestamp
+        counted = attempt.counted[waypoint] = []
+        attempt.orders[waypoint] = order
+    counted += [Item(key.statement, key.timestamp) for key in keys]
+    if len(counted) == rules.waypoints[waypoint].count:
+        attempt.waypoints_completed[waypoint] = keys[-1].timestamp
         if len(attempt.waypoints_completed) == len(rules.active_waypoints):
-            attempt.completed_at = key.timestamp
+            attempt.completed_at = keys[-1].timestamp
 
 
 def _is_early(rules: JourneyRules, attempt: Attempt, key: Key) -> bool:

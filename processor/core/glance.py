@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Annotated, Any, Final
 
 from bson import ObjectId
-from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import Decoder
 
 from processor.core.conditions import Path, key_of, parse_path
@@ -24,6 +24,7 @@ from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
 from schemas.ids import parse_object_id
+from schemas.plain import decoded
 
 PATHS_LIMIT: Final = 64
 """Paths that are looked at besides the usual ones: each costs every statement a little."""
@@ -110,7 +111,7 @@ class Glance:
 
     def _unsettled(self, values: Sequence[bytes | None], leave_out: LeaveOut | None) -> list[Held[Any]]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
-        seen, failed = self._seen(values)
+        seen, failed = decoded(self._decode, values)
         unsettled: dict[int, Sequence[Any] | None] = dict.fromkeys(failed)
         places = [place for place in range(len(values)) if place not in unsettled] if failed else range(len(values))
         if not are_usual(seen, [values[place] for place in places] if failed else values):
@@ -130,18 +131,6 @@ class Glance:
             return [(number, None) for number in range(len(seen))]
         held: Sequence[Held[Any]] = shelf.holding(self._looks, seen) if shelf else ()
         return leave_out(held, seen) if leave_out and held else held
-
-    def _seen(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[int]]:
-        """Return what was seen of the values, and the positions of those of which nothing was."""
-        seen: list[Any] = []
-        failed: list[int] = []
-        some = map(self._decode, values)  # type: ignore[arg-type]  # None is a TypeError
-        while len(seen) + len(failed) < len(values):
-            try:
-                seen.extend(some)  # as far as the next that fails
-            except (MsgspecError, ValueError, TypeError, RecursionError):
-                failed.append(len(seen) + len(failed))
-        return seen, failed
 
 
 _ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')

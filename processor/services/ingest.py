@@ -186,9 +186,7 @@ class Ingest:
         """Read some records, whole where that has to be, and match what they hold."""
         statements: list[StatementRecord | Sighting] = []
         rejected: list[Rejected] = []
-        for position, things in held:
-            value = batch.values[position]
-            sighting = sighted(value, things) if things is not None and value is not None else None
+        for (position, _), sighting in zip(held, sighted(batch.values, held), strict=True):
             if sighting:
                 statements.append(sighting)
                 continue

@@ -110,6 +110,28 @@ def test_a_broken_statement(seed: dict[str, Any], dice: random.Random) -> None:
     sightings(mutated(orjson.loads(orjson.dumps(seed, default=str)), dice))
 
 
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from([SEED, BARE_SEED]), min_size=2, max_size=12), st.randoms(use_true_random=False))
+def test_several_are_sighted_as_each_by_itself(seeds: list[dict[str, Any]], dice: random.Random) -> None:
+    """What is asked of all at once is no more and no less than what is asked of one, whatever is among them."""
+    plain = [orjson.loads(orjson.dumps(seed, default=str)) for seed in seeds]
+    values = [mutated(it, dice) if dice.random() < 0.3 else orjson.dumps(it) for it in plain]
+    for index in INDEXES:
+        held = index.glance.unsettled(values)
+        alone = [sighted([values[position]], [(0, things)])[0] for position, things in held]
+        assert sighted(values, held) == alone
+
+
+@pytest.mark.parametrize(("path", "value"), [(path, value) for path, values in BROKEN.items() for value in values])
+def test_a_broken_part_among_others_only_leaves_itself_out(path: str, value: Any) -> None:
+    broken = {**SEED, "statement": with_a_part(path, value)}
+    values = [orjson.dumps(it, default=str) for it in (SEED, broken, BARE_SEED)]
+    things = next(things for _, things in INDEXES[0].glance.unsettled(values[:1]))
+    found = sighted(values, [(place, things) for place in range(3)])
+    assert found[1] is None
+    assert found[0] is not None is not found[2]
+
+
 @pytest.mark.parametrize("key", ["timestamp", "stored"])
 @pytest.mark.parametrize("time", [*TIMES, "2026-01-01", "2026-01-01T10:00", "2026-01-01 10:00:00,5z", "", None, 5])
 def test_a_time(key: str, time: Any) -> None:
@@ -194,7 +216,7 @@ def test_matching_what_was_sighted_is_matching_what_was_read() -> None:
         )
         for number, (actor, person) in enumerate(product(actors * 3, people))
     ]
-    seen = [sighted(value, things or ()) for value in values for _, things in index.glance.unsettled([value])]
+    seen = sighted(values, index.glance.unsettled(values))
     read = [record for value in values for record in decode(Record("statements", 0, 0, 1, value), Tenancy())]
     for lowercase in (False, True):
         identification = Identification(lowercase_actors=lowercase)

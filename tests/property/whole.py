@@ -16,7 +16,7 @@ from processor.core.sighting import sighted
 
 def is_sighted_right(index: JourneyIndex, value: bytes, things: Sequence[Match]) -> bool:
     """Tell whether it is sighted; if so, it has to be what reading it whole and matching give."""
-    sighting = sighted(value, things)
+    [sighting] = sighted([value], [(0, things)])
     if sighting is None:
         return False
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
