@@ -1,1 +1,1 @@
-"""The nouns: xAPI statements, journeys, progress documents, events. Only pydantic, bson and the standard library."""
+"""The nouns: xAPI statements, journeys, progress documents, events. No I/O: only what reads, checks and writes data."""

@@ -73,7 +73,7 @@ def parse_timestamp(value: Any) -> datetime:
 
 
 def usual_timestamps(texts: Collection[str]) -> list[datetime] | None:
-    """Return the instants that texts spell, if all are spelt yyyy-mm-ddThh:mm:ss.sssZ, as nearly all are; else None."""
+    """Return the instants of texts that are all spelt yyyy-mm-ddThh:mm:ss.sssZ, as nearly all are; None for others."""
     together = "".join(texts)
     if set(map(len, texts)) <= {24} and all(
         together[place::24] == sign * len(texts) for place, sign in zip(_PLACES, _USUAL_SIGNS, strict=True)

@@ -15,7 +15,8 @@ import orjson
 from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
 from msgspec.json import Decoder
 
-from schemas.plain_parts import Activity, Agent, Around, Part, RawStatement, Statement, Verb, are_usual
+from schemas.decoding import decoded
+from schemas.plain_parts import Activity, Agent, Around, RawStatement, Statement, Verb, Whole, all_hold
 
 REMEMBERED: Final = 1024
 """Parts of each kind of which it is remembered what they say."""
@@ -23,9 +24,8 @@ REMEMBERED: Final = 1024
 SHORT: Final = 1024
 """Bytes that a part may have that is remembered."""
 
-Known = TypeVar("Known", bound=Part)
+Known = TypeVar("Known", bound=Whole)
 Told = TypeVar("Told")
-Read = TypeVar("Read")
 
 
 class _Person(Struct, gc=False):
@@ -70,7 +70,7 @@ def is_plain(statement: Mapping[str, Any]) -> bool:
         contexts = (plain.context,) if plain.context else ()
         around = [it.contextActivities for it in contexts]
         parts = (plain.actor, plain.verb, plain.object, plain.authority, *around)
-        return all(part.holds() for part in parts if part) and are_usual((plain,), contexts)
+        return all(part.holds() for part in parts if part) and all_hold((plain,), contexts)
     except (MsgspecError, TypeError, ValueError):  # what BSON has besides JSON: code for a text, say
         return False
 
@@ -88,29 +88,23 @@ def plain_documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
     return plain
 
 
-def decoded(decode: Callable[[Any], Read], values: Sequence[Any]) -> tuple[list[Read], list[int]]:
-    """Return what could be decoded of the values, and the positions of the others, ascending."""
-    found: list[Read] = []
-    failed: list[int] = []
-    some = map(decode, values)
-    while len(found) + len(failed) < len(values):
-        try:
-            found.extend(some)  # as far as the next that fails
-        except (MsgspecError, ValueError, TypeError, RecursionError):
-            failed.append(len(found) + len(failed))
-    return found, failed
-
-
 def _plain(read: Sequence[_Document]) -> list[PlainDocument | None]:
     """What is asked of each is asked of all at once, so that most loops run in C."""
     statements = list(map(_STATEMENT, read))
     written = [bytes(it.actor) for it in statements]
-    actors, verbs = _actors(written), _verbs([bytes(it.verb) for it in statements])
-    activities = _activities([bytes(it.object) for it in statements])
-    told = [all(it) for it in zip(actors, verbs, activities, strict=True)]
-    some = list(compress(read, told))
-    if not _all_hold(some):
-        told = [it and _all_hold([document]) for it, document in zip(told, read, strict=True)]
+    around = [bytes((it.context and it.context.contextActivities) or b"{}") for it in statements]
+    told = list(
+        zip(
+            _actors(written),
+            _verbs([bytes(it.verb) for it in statements]),
+            _activities([bytes(it.object) for it in statements]),
+            _are_around(around),
+            strict=True,
+        )
+    )
+    are_plain = [all(it) and not document.voided for it, document in zip(told, read, strict=True)]
+    if not _all_hold(list(compress(statements, are_plain))):
+        are_plain = [it and _all_hold([statement]) for it, statement in zip(are_plain, statements, strict=True)]
     return [
         PlainDocument(
             id=document.id,
@@ -124,26 +118,17 @@ def _plain(read: Sequence[_Document]) -> list[PlainDocument | None]:
             activity=activity[0],
             activity_type=activity[1],
         )
-        if is_told and actor and verb and activity
+        if is_plain and actor and verb and activity
         else None
-        for is_told, document, actor, by, verb, activity in zip(
-            told, read, actors, written, verbs, activities, strict=True
-        )
+        for is_plain, document, by, (actor, verb, activity, _) in zip(are_plain, read, written, told, strict=True)
     ]
 
 
-def _all_hold(documents: Sequence[_Document]) -> bool:
-    """Tell whether the statements hold, but for their actors, verbs and objects, and none of them is voided."""
-    statements = list(map(_STATEMENT, documents))
-    contexts = [it.context for it in statements if it.context]
-    around = [bytes(it.contextActivities) for it in contexts if it.contextActivities]
+def _all_hold(statements: Sequence[RawStatement]) -> bool:
+    """Tell whether statements hold, but for what is asked of each before."""
     authorities = [bytes(it.authority) for it in statements if it.authority]
-    return (
-        not any(map(_VOIDED, documents))
-        and all(_are_around(around))
-        and all(_actors(authorities))
-        and are_usual(statements, contexts)
-    )
+    contexts = [it.context for it in statements if it.context]
+    return all(_actors(authorities)) and all_hold(statements, contexts)
 
 
 def _known(value: str | UnsetType | None) -> str | None:
@@ -159,9 +144,9 @@ def _remembered(
     def judged(value: bytes) -> Told | None:
         try:
             part = read(value)
+            return told(value, part) if part.holds() else None
         except (MsgspecError, ValueError, RecursionError):
             return None
-        return told(value, part) if part.holds() else None
 
     known = lru_cache(REMEMBERED)(judged)
 
@@ -188,4 +173,3 @@ _activities: Final = _remembered(Activity, _told_activity)
 _actors: Final = _remembered(Agent, _told_actor)
 _are_around: Final = _remembered(Around, lambda *_: True)
 _STATEMENT: Final[Callable[[_Document], RawStatement]] = attrgetter("statement")
-_VOIDED: Final = attrgetter("voided")

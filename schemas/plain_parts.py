@@ -20,9 +20,13 @@ Extensions = dict[Text, Any] | UnsetType
 class Part(Struct, forbid_unknown_fields=True, gc=False):
     """Only what is named, in its type, and no null; a part that is missing is UNSET."""
 
+
+class Whole(Part):
+    """A part that is judged by itself."""
+
     def holds(self) -> bool:
         """Tell whether the full model takes it, beyond the types."""
-        return True
+        raise NotImplementedError
 
 
 class Account(Part):
@@ -32,7 +36,7 @@ class Account(Part):
     name: str
 
 
-class Agent(Part):
+class Agent(Whole):
     """With exactly one identifier."""
 
     objectType: Literal["Agent"] | UnsetType = UNSET
@@ -47,7 +51,7 @@ class Agent(Part):
         return self.mbox is not UNSET and is_mbox(self.mbox)
 
 
-class Verb(Part):
+class Verb(Whole):
     """Any but the one that voids."""
 
     id: Text
@@ -75,7 +79,7 @@ class Definition(Part):
         )
 
 
-class Activity(Part):
+class Activity(Whole):
     """The object of a plain statement, or one around it."""
 
     id: Text
@@ -87,7 +91,7 @@ class Activity(Part):
         return is_iri(self.id) and (self.definition is UNSET or self.definition.holds())
 
 
-class Around(Part):
+class Around(Whole):
     """Context activities."""
 
     parent: list[Activity] | UnsetType = UNSET
@@ -102,7 +106,7 @@ class Around(Part):
 
 
 class AnyContext(Part):
-    """What both readings of a context have in common; see `are_usual`."""
+    """What both readings of a context have in common; see `all_hold`."""
 
     registration: str | UnsetType = UNSET
     revision: str | UnsetType = UNSET
@@ -130,7 +134,7 @@ class Score(Part):
 
 
 class Result(Part):
-    """A result without a duration; see `are_usual`."""
+    """A result without a duration; see `all_hold`."""
 
     score: Score | UnsetType = UNSET
     success: bool | UnsetType = UNSET
@@ -140,7 +144,7 @@ class Result(Part):
 
 
 class AnyStatement(Part, kw_only=True):
-    """What both readings of a statement have in common: what is another in every one; see `are_usual`."""
+    """What both readings of a statement have in common: what is another in every one; see `all_hold`."""
 
     id: str | UnsetType = UNSET
     result: Result | UnsetType = UNSET
@@ -169,13 +173,14 @@ class RawStatement(AnyStatement, kw_only=True):
     authority: Raw | UnsetType = UNSET
 
 
-def are_usual(statements: Sequence[AnyStatement], contexts: Sequence[AnyContext]) -> bool:
+def all_hold(statements: Sequence[AnyStatement], contexts: Sequence[AnyContext]) -> bool:
     """Tell whether the full model takes all of these, beyond the types and but for the parts that hold by themselves.
 
     What is asked of each is asked of all at once, and once of what several say.
     """
     results = [it.result for it in statements if it.result]
-    extensions = [it.extensions for it in chain[Result | AnyContext](results, contexts) if it.extensions]
+    extensions = [it.extensions for it in results if it.extensions]
+    extensions += [it.extensions for it in contexts if it.extensions]
     ids = {*map(_ID, statements), *map(_REGISTRATION, contexts)} - _NOTHING
     times = {*map(_TIMESTAMP, statements), *map(_STORED, statements)} - _NOTHING
     return (

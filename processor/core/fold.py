@@ -142,7 +142,7 @@ def _fold_items(rules: JourneyRules, items: Sequence[Key], result: Fold, frontie
             continue
         if not is_open:
             attempts.append(attempt)
-        # What stands in nobody's way here does not for the next items of the same waypoint, until it is full.
+        # Nothing stands in the way of the next items of the same waypoint either, until it is full.
         end = min(first + _room(rules, attempt, key), len(items))
         while place < end and items[place].waypoint == key.waypoint:
             place += 1
@@ -171,7 +171,7 @@ def _room(rules: JourneyRules, attempt: Attempt, key: Key) -> int:
 
 
 def _count_items(rules: JourneyRules, attempt: Attempt, keys: Sequence[Key]) -> None:
-    """Count items of one waypoint, as many as it takes at most."""
+    """Count items of one waypoint: one at least, and no more than there is room for."""
     waypoint, order = keys[0].waypoint, keys[0].order
     counted = attempt.counted.get(waypoint)
     if counted is None:

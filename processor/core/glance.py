@@ -23,8 +23,8 @@ from processor.core.content import SPELLINGS
 from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
+from schemas.decoding import decoded
 from schemas.ids import parse_object_id
-from schemas.plain import decoded
 
 PATHS_LIMIT: Final = 64
 """Paths that are looked at besides the usual ones: each costs every statement a little."""

@@ -6,8 +6,7 @@ its time and its owner. No dict is made of the rest, which is most of what readi
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import compress
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from bson import ObjectId
 from msgspec import Struct
@@ -21,6 +20,12 @@ from processor.core.shelves import Held
 from schemas.dots import may_have_dots
 from schemas.ids import parse_object_id, parse_timestamps
 from schemas.plain import PlainDocument, plain_documents
+
+CHUNK: Final = 125
+"""Records that are read together: few enough for the processor's cache, and for an odd one to cost others little."""
+
+SIZE: Final = 2_097_152
+"""Bytes that are read together: what is read takes thirteen times as much memory."""
 
 Parsed = TypeVar("Parsed")
 
@@ -50,43 +55,51 @@ def sighted(values: Sequence[bytes | None], held: Sequence[Held[Match]]) -> list
     """Return of each that is held what reading the record whole and matching would come to; None where that has to be.
 
     What is held is what a glance found in the values: all that a record may match, which is known for a usual statement
-    document. What is asked of each is asked of all at once, so that most loops run in C.
+    document.
     """
-    asked: dict[int, Sequence[Texts] | None] = {}
-    places: list[int] = []
-    plain: list[bytes] = []
-    for place, (position, things) in enumerate(held):
-        value, key = values[position], id(things)
-        if key not in asked:
-            asked[key] = _asked(things)
-        if value is not None and asked[key] is not None:
-            places.append(place)
-            plain.append(value)
-    if _may_be_unusual(plain):
-        usual = [not _may_be_unusual([value]) for value in plain]
-        places, plain = list(compress(places, usual)), list(compress(plain, usual))
     sightings: list[Sighting | None] = [None] * len(held)
-    documents = plain_documents(plain)
-    if None in documents:
-        places = [place for place, it in zip(places, documents, strict=True) if it is not None]
-    for place, sighting in zip(places, _sightings([it for it in documents if it], places, held, asked), strict=True):
-        sightings[place] = sighting
+    asked = list(_asked_for_texts(values, held))
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        is_small = sum(len(value) for _, value, _ in chunk) <= SIZE
+        for some in [chunk] if is_small else ([it] for it in chunk):
+            places, those, things = zip(*some, strict=True)
+            for place, sighting in zip(places, _together(those, things), strict=True):
+                sightings[place] = sighting
     return sightings
 
 
-def _sightings(
-    documents: Sequence[PlainDocument],
-    places: Sequence[int],
-    held: Sequence[Held[Match]],
-    asked: Mapping[int, Sequence[Texts] | None],
-) -> Iterator[Sighting | None]:
-    """Yield what is sighted in plain documents that are held at these places; None where an id or a time is none."""
-    references = _references([it.id for it in documents])
-    times = parse_timestamps({text for it in documents for text in (it.timestamp, it.stored)})
-    stores = {text: _read(known_id, text) for text in {it.store for it in documents}}
+def _asked_for_texts(
+    values: Sequence[bytes | None], held: Sequence[Held[Match]]
+) -> Iterator[tuple[int, bytes, Sequence[Match]]]:
+    """Yield the places of what may be sighted, each with the record's value and what it may match."""
+    known: dict[int, bool] = {}
+    for place, (position, things) in enumerate(held):
+        value = values[position]
+        if things is None or value is None:
+            continue
+        is_asked = known.get(id(things))
+        if is_asked is None:
+            is_asked = known[id(things)] = all(_texts(thing) is not None for thing in things)
+        if is_asked:
+            yield place, value, things
+
+
+def _together(values: Sequence[bytes], things: Sequence[Sequence[Match]]) -> Iterator[Sighting | None]:
+    """Yield what is sighted in each. What is asked of each is asked of all at once: so most loops run in C."""
+    if _may_be_unusual(values):
+        values = [b"" if _may_be_unusual([value]) else value for value in values]  # in nothing is nothing plain
+    documents = plain_documents(values)
+    plain = [it for it in documents if it]
+    references = iter(_references([it.id for it in plain]))
+    times = parse_timestamps({text for it in plain for text in (it.timestamp, it.stored)})
+    stores = {text: _read(known_id, text) for text in {it.store for it in plain}}
     known: dict[tuple[Any, ...], list[Match]] = {}
-    for document, place, reference in zip(documents, places, references, strict=True):
-        timestamp, store = times[document.timestamp], stores[document.store]
+    for document, those in zip(documents, things, strict=True):
+        if document is None:
+            yield None
+            continue
+        reference, timestamp, store = next(references), times[document.timestamp], stores[document.store]
         persona = None if document.persona is None else _read(parse_object_id, document.persona)
         if (
             (reference is None or timestamp is None or times[document.stored] is None)
@@ -95,31 +108,21 @@ def _sightings(
         ):
             yield None
             continue
-        things = held[place][1]
-        key = id(things), document.verb, document.activity, document.activity_type, store
+        key = id(those), document.verb, document.activity, document.activity_type, store
         matches = known.get(key)
         if matches is None:
-            matches = known[key] = _matches(document, store, things or (), asked[id(things)] or ())
+            matches = known[key] = [thing for thing in those if _is_matched(thing, document, store)]
         yield Sighting(persona, document.actor, document.written_actor, reference, timestamp, matches)
 
 
-def _asked(things: Sequence[Match] | None) -> Sequence[Texts] | None:
-    """Return the texts that each of the things asks for; None if one asks for more."""
-    if things is None:
-        return None
-    asked = [texts_of(thing.waypoint.conditions) for thing in things]
-    return None if None in asked else cast("list[Texts]", asked)
+def _texts(thing: Match) -> Texts | None:
+    return texts_of(thing.waypoint.conditions)
 
 
-def _matches(
-    document: PlainDocument, store: ObjectId | None, things: Sequence[Match], asked: Sequence[Texts]
-) -> list[Match]:
+def _is_matched(thing: Match, document: PlainDocument, store: ObjectId | None) -> bool:
     there = {VERB: document.verb, ACTIVITY: document.activity, ACTIVITY_TYPE: document.activity_type}
-    return [
-        thing
-        for thing, texts in zip(things, asked, strict=True)
-        if all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store)
-    ]
+    texts = _texts(thing) or {}
+    return all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store)
 
 
 def _references(texts: Sequence[str]) -> list[ObjectId | None]:

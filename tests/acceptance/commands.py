@@ -61,8 +61,9 @@ class Running:
 
     def logged(self, event: str = "", **wanted: Any) -> list[dict[str, Any]]:
         """Return the entries of the log whose event begins so, and whose fields are so."""
-        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines() if line.startswith(b"{")]
-        return [it for it in lines if it["event"].startswith(event) and wanted.items() <= it.items()]
+        *lines, _ = self.log.read_bytes().split(b"\n")  # half a line may have been written
+        entries = [orjson.loads(line) for line in lines if line.startswith(b"{")]
+        return [it for it in entries if it["event"].startswith(event) and wanted.items() <= it.items()]
 
     def holds(self, partitions: int, **wanted: Any) -> bool:
         """Tell whether the log last said that so many partitions were assigned."""

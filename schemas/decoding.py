@@ -1,0 +1,21 @@
+"""Many values decoded by one call, as far as they can be."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import MsgspecError
+
+Read = TypeVar("Read")
+
+
+def decoded(decode: Callable[[Any], Read], values: Sequence[bytes | None]) -> tuple[list[Read], list[int]]:
+    """Return what msgspec's `decode` makes of the values, and the positions, ascending, of those that it refuses."""
+    found: list[Read] = []
+    failed: list[int] = []
+    some = map(decode, values)
+    while len(found) + len(failed) < len(values):
+        try:
+            found.extend(some)  # as far as the next that fails
+        except (MsgspecError, ValueError, TypeError, RecursionError):  # None is a TypeError
+            failed.append(len(found) + len(failed))
+    return found, failed
