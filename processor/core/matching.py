@@ -99,7 +99,7 @@ class _Collected:
     identification: Identification
     evidence: dict[ObjectId, _Evidence] = field(default_factory=dict)
     uncounted: Counter[str] = field(default_factory=Counter)
-    known: dict[tuple[bytes, ObjectId], Sequence[_Evidence]] = field(default_factory=dict)
+    known: dict[tuple[bytes, int], Sequence[_Evidence]] = field(default_factory=dict)
 
     def whose(self, record: StatementRecord | Sighting, journey: JourneyRules) -> Sequence[_Evidence]:
         """Return the evidence of each owner; count why it is nobody's."""
@@ -113,7 +113,7 @@ class _Collected:
         """Return the same, at once where the actor was asked for before."""
         if journey.track_by != "actor":
             return self.whose(record, journey)
-        key = record.written_actor, journey.id
+        key = record.written_actor, id(journey)  # of one snapshot: and an ObjectId is hashed slowly
         whose = self.known.get(key)
         if whose is None:
             whose = self.known[key] = self.whose(record, journey)
@@ -129,9 +129,11 @@ class _Collected:
 
 def _add(record: StatementRecord | Sighting, found: Match, whose: Sequence[_Evidence]) -> bool:
     """Add one match to the evidence of each owner; say whether it is anybody's."""
-    item = Item(record.reference, record.timestamp)
+    item, waypoint = Item(record.reference, record.timestamp), found.waypoint.id
     for evidence in whose:
-        evidence.items.setdefault(found.waypoint.id, {})[item] = None
+        if waypoint not in evidence.items:
+            evidence.items[waypoint] = {}
+        evidence.items[waypoint][item] = None
     return bool(whose)
 
 

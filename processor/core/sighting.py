@@ -30,7 +30,7 @@ SIZE: Final = 2_097_152
 Parsed = TypeVar("Parsed")
 
 
-class Sighting(Struct, frozen=True):
+class Sighting(Struct, frozen=True, gc=False):
     """What counts of a statement document that was not read whole, and that the full xAPI model takes.
 
     `matches` are all that it counts towards. `persona` is the document's; `actor` is its actor, and `written_actor` the
