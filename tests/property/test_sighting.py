@@ -1,6 +1,7 @@
 """What is sighted is what reading the whole record and matching would give (DECISIONS 94)."""
 
 import random
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -17,7 +18,8 @@ from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.records import Record, StatementRecord
-from processor.core.sighting import sighted
+from processor.core.sighting import SIZE, sighted
+from schemas.plain import PlainDocument, plain_documents
 from tests.builders import a_journey, a_statement_document
 from tests.hostile import LITERALS, TIMES, mutated
 from tests.property.test_plain import AGENT, BROKEN, FULL, MAIL, with_a_part
@@ -130,6 +132,22 @@ def test_a_broken_part_among_others_only_leaves_itself_out(path: str, value: Any
     found = sighted(values, [(place, things) for place in range(3)])
     assert found[1] is None
     assert found[0] is not None is not found[2]
+
+
+def test_only_so_many_bytes_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read takes many times as much memory; a piece of large statements is not to take it all at once."""
+    extensions = {"http://example.org/e": ["ab"] * 60_000}
+    large = orjson.dumps({**SEED, "statement": {**FULL, "result": {"extensions": extensions}}}, default=str)
+    values = [large] * 2 * (SIZE // len(large))
+    together: list[int] = []
+
+    def counting(values: Sequence[bytes]) -> list[PlainDocument | None]:
+        together.append(sum(map(len, values)))
+        return plain_documents(values)
+
+    monkeypatch.setattr("processor.core.sighting.plain_documents", counting)
+    assert all(sighted(values, INDEXES[0].glance.unsettled(values)))
+    assert max(together) <= SIZE < sum(together) == sum(map(len, values))
 
 
 @pytest.mark.parametrize("key", ["timestamp", "stored"])
