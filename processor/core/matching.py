@@ -75,11 +75,11 @@ def match(
 
 
 class _Evidence(Struct, eq=False):
-    """What a batch holds for one progress document; a dict keeps items once and in order."""
+    """What a batch holds for one progress document, by waypoint."""
 
     journey: JourneyRules
     owner: Owner
-    items: dict[str, dict[Item, None]] = {}  # msgspec makes a new one for each
+    items: dict[str, list[Item]] = {}  # msgspec makes a new one for each
 
     def append(self, progress: ObjectId) -> Append:
         return Append(
@@ -88,7 +88,10 @@ class _Evidence(Struct, eq=False):
             journey=self.journey.id,
             version=self.journey.version,
             owner=self.owner,
-            items={waypoint: tuple(items) for waypoint, items in self.items.items()},
+            items={
+                waypoint: tuple(items if len(items) == 1 else dict.fromkeys(items))
+                for waypoint, items in self.items.items()
+            },
         )
 
 
@@ -131,9 +134,10 @@ def _add(record: StatementRecord | Sighting, found: Match, whose: Sequence[_Evid
     """Add one match to the evidence of each owner; say whether it is anybody's."""
     item, waypoint = Item(record.reference, record.timestamp), found.waypoint.id
     for evidence in whose:
-        if waypoint not in evidence.items:
-            evidence.items[waypoint] = {}
-        evidence.items[waypoint][item] = None
+        if waypoint in evidence.items:
+            evidence.items[waypoint].append(item)
+        else:
+            evidence.items[waypoint] = [item]
     return bool(whose)
 
 
