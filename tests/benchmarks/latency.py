@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from processor.settings import Settings
 from processor.store.connect import Database, open_database
-from tests.benchmarks.machine import Cores
+from tests.benchmarks.machine import Cores, pinned
 from tests.benchmarks.statements import documents
 from tests.benchmarks.surroundings import DEADLINE, REST, Stalled, Watch, prepare, publish, under_test, watching
 from tests.benchmarks.workloads import Workload, settings_for
@@ -63,12 +63,13 @@ async def latencies(
         await publish(settings, values[:first])
         await watch.until_warm(first)
         async with _events(settings) as consumer:
-            began = time.perf_counter() + 0.1
-            times = [began + number / rate for number in range(several)]
-            due = dict(zip(list(_names(workload, numbers))[first:], times, strict=True))
-            sending = asyncio.create_task(_send(settings, values[first:], times))
-            seen = await _arrivals(consumer, set(due), watch, sending)
-            await sending
+            with pinned(cores.harness):
+                began = time.perf_counter() + 0.1
+                times = [began + number / rate for number in range(several)]
+                due = dict(zip(list(_names(workload, numbers))[first:], times, strict=True))
+                sending = asyncio.create_task(_send(settings, values[first:], times))
+                seen = await _arrivals(consumer, set(due), watch, sending)
+                await sending
     waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
     third = len(waits) // 3
     thirds = {"first": _percentiles(waits[:third]), "last": _percentiles(waits[-third:])}

@@ -15,14 +15,16 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """One core for the process under test, another for the servers and the harness; the same where there is one.
+    """One core for the process under test, another for the servers; the same where there is one.
 
-    `second` is for a second process under test: the servers', where there is no third.
+    `second` is for a second process under test: the servers', where there is no third. `harness` is for what sends and
+    waits while latency is timed: a third, or the process's, which has more room at that rate than the servers'.
     """
 
     processor: int
     servers: int
     second: int
+    harness: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,13 @@ class Usage:
 def choose_cores() -> Cores:
     """Take the first and the last core that we may use."""
     allowed = sorted(os.sched_getaffinity(0))
-    return Cores(processor=allowed[-1], servers=allowed[0], second=allowed[-2] if len(allowed) > 2 else allowed[0])
+    third = allowed[-2] if len(allowed) > 2 else None
+    return Cores(
+        processor=allowed[-1],
+        servers=allowed[0],
+        second=allowed[0] if third is None else third,
+        harness=allowed[-1] if third is None else third,
+    )
 
 
 @contextmanager
@@ -85,6 +93,7 @@ def describe(cores: Cores) -> dict[str, Any]:
         "python": platform.python_version(),
         "processor_core": cores.processor,
         "servers_core": cores.servers,
+        "harness_core": cores.harness,
         "load_before": round(os.getloadavg()[0], 2),
     }
 

@@ -23,7 +23,7 @@ from tests.servers import Servers
 
 WORKLOADS = [name for name, it in workloads(1).items() if not it.is_ours_alone]
 SERVERS = Servers("kafka:9092", "mongodb://mongo", "embedded")
-CORES = Cores(0, 0, 0)
+CORES = Cores(0, 0, 0, 0)
 NEAREST, *OTHERS = PEERS
 
 
