@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import orjson
-from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
+from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType, convert, field
 from msgspec.json import Decoder
 
 from schemas.decoding import decoded
@@ -24,6 +24,9 @@ REMEMBERED: Final = 1024
 SHORT: Final = 1024
 """Bytes that a part may have that is remembered."""
 
+Nothing = Annotated[int, Meta(ge=1, le=0)]
+"""What no value is: a CloudEvent is no statement document."""
+
 Known = TypeVar("Known", bound=Whole)
 Told = TypeVar("Told")
 
@@ -34,12 +37,15 @@ class _Person(Struct, gc=False):
 
 class _Document(Struct, gc=False):
     id: str = field(name="_id")
+    organisation: str
     timestamp: str
     stored: str
     statement: RawStatement
     lrs_id: str | UnsetType | None = UNSET
+    client: str | UnsetType | None = UNSET
     person: _Person | UnsetType | None = UNSET
     voided: bool | UnsetType | None = UNSET
+    specversion: Nothing | UnsetType = UNSET
 
 
 class PlainDocument(Struct, gc=False):
@@ -49,9 +55,11 @@ class PlainDocument(Struct, gc=False):
     """
 
     id: str
+    organisation: str
+    lrs_id: str | None
+    client: str | None
     timestamp: str
     stored: str
-    store: str | None
     persona: str | None
     actor: Mapping[str, Any]
     written_actor: bytes
@@ -108,9 +116,11 @@ def _plain(read: Sequence[_Document]) -> list[PlainDocument | None]:
     return [
         PlainDocument(
             id=document.id,
+            organisation=document.organisation,
+            lrs_id=_known(document.lrs_id),
+            client=_known(document.client),
             timestamp=document.timestamp,
             stored=document.stored,
-            store=_known(document.lrs_id),
             persona=_known(document.person.id) if document.person else None,
             actor=actor,
             written_actor=by,

@@ -18,13 +18,14 @@ from bson import ObjectId
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.json import Decoder
 
-from processor.core.conditions import Path, key_of, parse_path
+from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Path, key_of, parse_path
 from processor.core.content import SPELLINGS
 from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
 from schemas.decoding import decoded
 from schemas.ids import parse_object_id
+from schemas.plain import PlainDocument
 
 PATHS_LIMIT: Final = 64
 """Paths that are looked at besides the usual ones: each costs every statement a little."""
@@ -95,6 +96,8 @@ class Glance:
         by_id = {str(organisation): shelf for organisation, shelf in shelves.items()}
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
+        self.is_of_texts = paths.keys() <= _PLAIN.keys.keys()
+        """Whether plain documents tell all that is looked at."""
 
     def unsettled(self, values: Sequence[bytes | None], leave_out: LeaveOut | None = None) -> list[Held[Any]]:
         """Return the positions of the values that have to be looked at closer, ascending, each with all it may match.
@@ -109,6 +112,14 @@ class Glance:
             for it, things in self._unsettled(values[start : start + CHUNK], leave_out)
         ]
 
+    def held_by(self, documents: Sequence[PlainDocument]) -> list[Sequence[Any] | None]:
+        """Return all that each plain document may match, as it would be held; None where that may be anything."""
+        held: list[Sequence[Any] | None] = [()] * len(documents)
+        for tenant, numbers in _by_tenant(documents):
+            for number, things in self._held(tenant, [documents[it] for it in numbers], None, _PLAIN):
+                held[numbers[number]] = things
+        return held
+
     def _unsettled(self, values: Sequence[bytes | None], leave_out: LeaveOut | None) -> list[Held[Any]]:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = decoded(self._decode, values)
@@ -119,19 +130,31 @@ class Glance:
             unsettled.update((place, None) for place, is_usual in alone if not is_usual)
         for tenant, numbers in _by_tenant(seen):
             those = seen if len(numbers) == len(seen) else [seen[number] for number in numbers]
-            for number, things in self._held(tenant, those, leave_out):
+            for number, things in self._held(tenant, those, leave_out, self._looks):
                 unsettled.setdefault(places[numbers[number]], things)
         return [(place, unsettled[place]) for place in sorted(unsettled)]
 
-    def _held(self, tenant: tuple[Any, ...], seen: Sequence[Any], leave_out: LeaveOut | None) -> Sequence[Held[Any]]:
+    def _held(
+        self, tenant: tuple[Any, ...], seen: Sequence[Any], leave_out: LeaveOut | None, looks: Looks
+    ) -> Sequence[Held[Any]]:
         """Return what may match and is not left out, of statements of one tenant."""
         try:
             shelf = self._shelf_of(*tenant)
         except ValueError:  # the ids are none
             return [(number, None) for number in range(len(seen))]
-        held: Sequence[Held[Any]] = shelf.holding(self._looks, seen) if shelf else ()
+        held: Sequence[Held[Any]] = shelf.holding(looks, seen) if shelf else ()
         return leave_out(held, seen) if leave_out and held else held
 
+
+_PLAIN: Final = Looks(
+    {
+        VERB: lambda seen: (key_of(seen.verb),),
+        ACTIVITY: lambda seen: (key_of(seen.activity),),
+        ACTIVITY_TYPE: lambda seen: () if seen.activity_type is None else (key_of(seen.activity_type),),
+    },
+    {VERB: attrgetter("verb"), ACTIVITY: attrgetter("activity")},
+)
+"""How to look at plain documents."""
 
 _ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')
 _TENANT: Final = attrgetter("organisation", "lrs_id", "client")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
 from processor.core.content import may_be_deep
 from processor.core.decode import known_id
+from processor.core.glance import Glance
 from processor.core.identity import ACTOR_LIMIT
 from processor.core.index import Match, takes_store
 from processor.core.shelves import Held
@@ -59,14 +60,44 @@ def sighted(values: Sequence[bytes | None], held: Sequence[Held[Match]]) -> list
     """
     sightings: list[Sighting | None] = [None] * len(held)
     asked = list(_asked_for_texts(values, held))
-    for start in range(0, len(asked), CHUNK):
-        chunk = asked[start : start + CHUNK]
-        is_small = sum(len(value) for _, value, _ in chunk) <= SIZE
-        for some in [chunk] if is_small else ([it] for it in chunk):
-            places, those, things = zip(*some, strict=True)
-            for place, sighting in zip(places, _together(those, things), strict=True):
-                sightings[place] = sighting
+    plain = [value for _, value, _ in asked]
+    for some in _chunks(plain):
+        places, _, things = zip(*asked[some], strict=True)
+        for place, sighting in zip(places, _sightings(_documents(plain[some]), things), strict=True):
+            sightings[place] = sighting
     return sightings
+
+
+def sighted_at_once(values: Sequence[bytes | None], glance: Glance) -> list[Sighting | None]:
+    """Return the same of every value, without a glance before: to be looked at twice is a waste where nearly all match.
+
+    One that matches nothing, and need not be read, is a sighting without matches. None has to be glanced at.
+    """
+    plain = [value or b"" for value in values]
+    return [it for some in _chunks(plain) for it in _at_once(plain[some], glance)]
+
+
+def _chunks(values: Sequence[bytes]) -> Iterator[slice]:
+    for start in range(0, len(values), CHUNK):
+        end = min(start + CHUNK, len(values))
+        if sum(map(len, values[start:end])) <= SIZE:
+            yield slice(start, end)
+        else:
+            yield from (slice(place, place + 1) for place in range(start, end))
+
+
+def _at_once(values: Sequence[bytes], glance: Glance) -> Iterator[Sighting | None]:
+    documents = _documents(values if all(map(_is_utf8, values)) else [it if _is_utf8(it) else b"" for it in values])
+    held = iter(glance.held_by([it for it in documents if it]))
+    return _sightings(documents, [next(held) if it else None for it in documents])
+
+
+def _is_utf8(value: bytes) -> bool:
+    """Tell what a glance sees to, also in what is passed over."""
+    try:
+        return value.isascii() or bool(value.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _asked_for_texts(
@@ -85,44 +116,59 @@ def _asked_for_texts(
             yield place, value, things
 
 
-def _together(values: Sequence[bytes], things: Sequence[Sequence[Match]]) -> Iterator[Sighting | None]:
-    """Yield what is sighted in each. What is asked of each is asked of all at once: so most loops run in C."""
+def _documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
     if _may_be_unusual(values):
         values = [b"" if _may_be_unusual([value]) else value for value in values]  # in nothing is nothing plain
-    documents = plain_documents(values)
+    return plain_documents(values)
+
+
+def _sightings(
+    documents: Sequence[PlainDocument | None], things: Sequence[Sequence[Match] | None]
+) -> Iterator[Sighting | None]:
+    """Yield what is sighted in each. What is asked of each is asked of all at once: so most loops run in C."""
     plain = [it for it in documents if it]
     references = iter(_references([it.id for it in plain]))
     times = parse_timestamps({text for it in plain for text in (it.timestamp, it.stored)})
-    stores = {text: _read(known_id, text) for text in {it.store for it in plain}}
-    known: dict[tuple[Any, ...], list[Match]] = {}
+    stores = {text: _read(known_id, text) for text in {it.lrs_id for it in plain}}
+    known: dict[tuple[Any, ...], list[Match] | None] = {}
     for document, those in zip(documents, things, strict=True):
         if document is None:
             yield None
             continue
-        reference, timestamp, store = next(references), times[document.timestamp], stores[document.store]
+        reference, timestamp, store = next(references), times[document.timestamp], stores[document.lrs_id]
         persona = None if document.persona is None else _read(parse_object_id, document.persona)
         if (
             (reference is None or timestamp is None or times[document.stored] is None)
-            or (store is None and document.store is not None)
+            or (store is None and document.lrs_id is not None)
             or (persona is None and document.persona is not None)
         ):
             yield None
             continue
         key = id(those), document.verb, document.activity, document.activity_type, store
-        matches = known.get(key)
+        if key not in known:
+            known[key] = _matches(document, store, those)
+        matches = known[key]
         if matches is None:
-            matches = known[key] = [thing for thing in those if _is_matched(thing, document, store)]
+            yield None
+            continue
         yield Sighting(persona, document.actor, document.written_actor, reference, timestamp, matches)
+
+
+def _matches(document: PlainDocument, store: ObjectId | None, things: Sequence[Match] | None) -> list[Match] | None:
+    """Return which of the things match; None if one asks for more than texts, or it may be anything."""
+    there = {VERB: document.verb, ACTIVITY: document.activity, ACTIVITY_TYPE: document.activity_type}
+    matches: list[Match] | None = None if things is None else []
+    for thing in things or ():
+        texts = _texts(thing)
+        if texts is None or matches is None:
+            return None
+        if all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store):
+            matches.append(thing)
+    return matches
 
 
 def _texts(thing: Match) -> Texts | None:
     return texts_of(thing.waypoint.conditions)
-
-
-def _is_matched(thing: Match, document: PlainDocument, store: ObjectId | None) -> bool:
-    there = {VERB: document.verb, ACTIVITY: document.activity, ACTIVITY_TYPE: document.activity_type}
-    texts = _texts(thing) or {}
-    return all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store)
 
 
 def _references(texts: Sequence[str]) -> list[ObjectId | None]:

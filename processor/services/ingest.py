@@ -16,26 +16,20 @@ nothing is not judged beyond its structure (DECISIONS 67, 71): so it is not bad.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from processor.core.decode import Tenancy, decode
-from processor.core.identity import Identification
-from processor.core.index import JourneyIndex, Match
-from processor.core.letters import condensed
-from processor.core.matching import Matched, match
-from processor.core.records import Batch, Reason, Record, Rejected, StatementRecord
+from processor.core.index import JourneyIndex
+from processor.core.records import Batch, Reason, Rejected
 from processor.core.rejections import RejectionBudget, Rejections
-from processor.core.shelves import Held
-from processor.core.sighting import Sighting, sighted
 from processor.errors import RejectionBudgetSpent
 from processor.ports.progress import Evidence
 from processor.ports.stream import DeadLetters, RecordSource
 from processor.services.finished import Finished
 from processor.services.journeys import Journeys
 from processor.services.landing import Landing
+from processor.services.reading import Read, Reading, ReadingPolicy
 from processor.services.surroundings import Surroundings
 from processor.settings import PREFIX
 
@@ -46,21 +40,15 @@ SHARE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class IngestPolicy:
-    """What statements without a tenant belong to, how actors are told apart, and how much may be rejected.
+class IngestPolicy(ReadingPolicy):
+    """How records are read, and how many may be rejected.
 
-    `stride` is how many records are glanced at before those among them that may match are read. `piece` is how many at
-    most are read together: enough to make a round trip cheap, few enough to be written while the next are read.
     `least` is how many documents are worth a write of their own before the batch is read, and while others are written;
     or as many as `SHARE` says of a larger batch, up to a piece. `growth` is for how many seconds a batch takes what
     comes while it is written.
     """
 
-    tenancy: Tenancy = field(default_factory=Tenancy)
-    identification: Identification = field(default_factory=Identification)
     budget: RejectionBudget = field(default_factory=RejectionBudget)
-    stride: int = 1_000
-    piece: int = 500
     least: int = 64
     growth: float = 0.25
 
@@ -96,6 +84,7 @@ class Ingest:
         self._policy = policy
         self._around = surroundings
         self._promoter = promoter
+        self._reading = Reading(policy, promoter.finished, surroundings)
         self._rejections = Rejections()
         for reason in Reason:
             surroundings.metrics.dead_letters.labels(str(reason))  # from 0 on: the first letter is an increase, too
@@ -111,7 +100,7 @@ class Ingest:
                 return 0
             with self._around.metrics.ingest_seconds.time():
                 # 1. append
-                read = _Read(rejections=self._rejections)
+                read = _Grown(rejections=self._rejections)
                 batch = await self._append(first, read)
                 # 2. park
                 if read.rejected:
@@ -122,7 +111,7 @@ class Ingest:
             self._account(batch, read, is_committed)
             return read.taken
 
-    async def _append(self, batch: Batch, read: "_Read") -> Batch:
+    async def _append(self, batch: Batch, read: "_Grown") -> Batch:
         """Append what the batch holds, and what comes meanwhile; return the batch that covers all of it."""
         index, until = self._journeys.index, asyncio.get_running_loop().time() + self._policy.growth
         least = max(self._policy.least, min(len(batch.values) // SHARE, self._policy.piece))
@@ -131,8 +120,7 @@ class Ingest:
             more: Batch | None = batch
             while more is not None:
                 batch, before, rejected = more, read.rejections, list[Rejected]()
-                for held in self._unsettled(batch.values, index):
-                    piece = self._read(batch, held, index)
+                for piece in self._reading.pieces(batch, index):
                     read.add(piece)
                     rejected += piece.rejected
                     self._judged(batch, before, rejected)
@@ -162,50 +150,6 @@ class Ingest:
                 return more
         return None
 
-    def _unsettled(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Held[Match]]]:
-        """Yield the positions of the records that have to be read, with what they may match, a piece at a time.
-
-        The first are yielded long before the last are glanced at.
-        """
-        for start in range(0, len(values), self._policy.stride):
-            glanced = self._glance(values[start : start + self._policy.stride], index)
-            unsettled = [(start + position, things) for position, things in glanced]
-            for first in range(0, len(unsettled), self._policy.piece):
-                yield unsettled[first : first + self._policy.piece]
-
-    def _glance(self, values: Sequence[bytes | None], index: JourneyIndex) -> Sequence[Held[Match]]:
-        finished = self._promoter.finished
-        if finished is None:
-            return index.glance.unsettled(values)
-        before = finished.left_out
-        unsettled = index.glance.unsettled(values, finished.leaving_out(self._around.clock.now()))
-        self._around.metrics.passed_over.inc(finished.left_out - before)
-        return unsettled
-
-    def _read(self, batch: Batch, held: Sequence[Held[Match]], index: JourneyIndex) -> "_Read":
-        """Read some records, whole where that has to be, and match what they hold."""
-        statements: list[StatementRecord | Sighting] = []
-        rejected: list[Rejected] = []
-        for (position, _), sighting in zip(held, sighted(batch.values, held), strict=True):
-            if sighting:
-                statements.append(sighting)
-                continue
-            good, bad = self._decode(batch.records[position])
-            statements += good
-            rejected += condensed(bad)
-        matched = match(statements, index, self._policy.identification)
-        return _Read(0, len(held), len(statements), matched, condensed(rejected + matched.rejected))
-
-    def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
-        statements: list[StatementRecord] = []
-        rejected: list[Rejected] = []
-        for decoded in decode(record, self._policy.tenancy):
-            if isinstance(decoded, Rejected):
-                rejected.append(decoded)
-            else:
-                statements.append(decoded)
-        return statements, rejected
-
     def _judged(self, batch: Batch, before: Rejections, rejected: list[Rejected]) -> Rejections:
         """Return what was rejected of the last records, those of this poll among them; raise if that is too much."""
         budget = self._policy.budget
@@ -220,7 +164,7 @@ class Ingest:
             "Mend the cause, or set it to 0 to park them all"
         )
 
-    def _account(self, batch: Batch, read: "_Read", is_committed: bool) -> None:
+    def _account(self, batch: Batch, read: "_Grown", is_committed: bool) -> None:
         metrics = self._around.metrics
         matched = read.matched
         reasons = _reasons(read.rejected)
@@ -247,21 +191,11 @@ class Ingest:
 
 
 @dataclass(slots=True)
-class _Read:
-    """What the records come to that were read, of all that were `taken`; `rejected` are the matching's, too."""
+class _Grown(Read):
+    """What a batch comes to as it grows: of so many records, with what was rejected of them and of those before."""
 
     taken: int = 0
-    records: int = 0
-    statements: int = 0
-    matched: Matched = field(default_factory=Matched)
-    rejected: list[Rejected] = field(default_factory=list)
     rejections: Rejections = field(default_factory=Rejections)
-
-    def add(self, other: "_Read") -> None:
-        self.records += other.records
-        self.statements += other.statements
-        self.matched.add(other.matched)
-        self.rejected += other.rejected
 
 
 def _reasons(rejected: list[Rejected]) -> Counter[str]:

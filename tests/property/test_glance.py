@@ -24,7 +24,7 @@ from tests.golden import STATEMENT_DOCUMENTS
 from tests.hostile import LITERALS, TIMES, mutated
 from tests.property.conditions.realistic import Leaves, a_realistic_query, in_dialect, leaves_of
 from tests.property.conditions.strategies import Dice
-from tests.property.whole import has_vast_number, is_sighted_right
+from tests.property.whole import has_vast_number, is_sighted_right, is_sighted_right_at_once
 from tests.unit.schemas.samples import CONFORMANCE, COURSE, lines, needs
 
 ANA = "59c236a0bdf9ac67b2ab5ee9"
@@ -108,8 +108,9 @@ def positions(index: JourneyIndex, values: Sequence[bytes | None], leave_out: Le
 def settles(index: JourneyIndex, value: bytes | None) -> bool:
     """Tell whether a glance settles it; if so, reading it whole has to give one statement without a match.
 
-    If not, and it is sighted, then reading it whole has to come to the same.
+    If not, and it is sighted, then reading it whole has to come to the same; and so where it is sighted at once.
     """
+    is_sighted_right_at_once(index, value)
     for _, things in index.glance.unsettled([value]):
         if things is not None and value is not None:
             is_sighted_right(index, value, things)

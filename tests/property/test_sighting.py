@@ -18,12 +18,12 @@ from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.records import Record, StatementRecord
-from processor.core.sighting import SIZE, sighted
+from processor.core.sighting import SIZE, sighted, sighted_at_once
 from schemas.plain import PlainDocument, plain_documents
 from tests.builders import a_journey, a_statement_document
 from tests.hostile import LITERALS, TIMES, mutated
 from tests.property.test_plain import AGENT, BROKEN, FULL, MAIL, with_a_part
-from tests.property.whole import is_sighted_right
+from tests.property.whole import is_sighted_right, is_sighted_right_at_once
 from tests.unit.schemas.samples import CONFORMANCE, COURSE, lines, needs
 
 VERB, THING, KIND = "statement.verb.id", "statement.object.id", "statement.object.definition.type"
@@ -74,7 +74,9 @@ BARE_SEED = a_statement_document(
 
 
 def sightings(value: bytes | None) -> int:
-    """Return by how many indexes the record is sighted; each has to be right."""
+    """Return by how many indexes the record is sighted; each has to be right, and so without a glance before."""
+    for index in INDEXES:
+        is_sighted_right_at_once(index, value)
     held = [(index, things) for index in INDEXES for _, things in index.glance.unsettled([value])]
     return sum(
         is_sighted_right(index, value, things) for index, things in held if things is not None and value is not None
@@ -122,6 +124,8 @@ def test_several_are_sighted_as_each_by_itself(seeds: list[dict[str, Any]], dice
         held = index.glance.unsettled(values)
         alone = [sighted([values[position]], [(0, things)])[0] for position, things in held]
         assert sighted(values, held) == alone
+        at_once = [sighted_at_once([value], index.glance)[0] for value in values]
+        assert sighted_at_once(values, index.glance) == at_once
 
 
 @pytest.mark.parametrize(("path", "value"), [(path, value) for path, values in BROKEN.items() for value in values])
@@ -132,6 +136,26 @@ def test_a_broken_part_among_others_only_leaves_itself_out(path: str, value: Any
     found = sighted(values, [(place, things) for place in range(3)])
     assert found[1] is None
     assert found[0] is not None is not found[2]
+
+
+def test_sighted_at_once_is_what_a_glance_would_hold() -> None:
+    """Also of a statement that matches nothing, which a glance settles, of another tenant's, and of what is no JSON."""
+    other = {**SEED, "statement": {**FULL, "verb": {"id": "http://example.org/verbs/other"}, "object": {"id": "urn:x"}}}
+    elsewhere = {**SEED, "organisation": "5" * 24}
+    nobody = {**SEED, "organisation": "x" * 24}
+    event = {**SEED, "specversion": "1.0"}
+    values = [orjson.dumps(it, default=str) for it in (SEED, other, elsewhere, nobody, event)]
+    values += [values[0].replace(b'"display":"Ana"', b'"display":"\xc3"'), b"[]", b""]
+    index = INDEXES[FOR_TEXTS.index({VERB: DID})]
+    found = sighted_at_once([*values, None], index.glance)
+    assert [it and len(it.matches) for it in found] == [1, 0, 0, None, None, None, None, None, None]
+    assert found[:1] == sighted(values[:1], index.glance.unsettled(values[:1]))
+
+
+@pytest.mark.parametrize("asked", [FOR_MORE[2], FOR_MORE[5], {"statement.context.platform": "p"}])
+def test_nothing_is_sighted_at_once_that_may_match_what_asks_for_more(asked: dict[str, Any]) -> None:
+    value = orjson.dumps(SEED, default=str)
+    assert sighted_at_once([value], index_of(journeys(asked)).glance) == [None]
 
 
 def test_only_so_many_bytes_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:

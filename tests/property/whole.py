@@ -11,14 +11,22 @@ from processor.core.identity import Identification, owners_of
 from processor.core.index import JourneyIndex, Match
 from processor.core.matching import fault_of
 from processor.core.records import Reason, Record, Rejected
-from processor.core.sighting import sighted
+from processor.core.sighting import Sighting, sighted, sighted_at_once
 
 
 def is_sighted_right(index: JourneyIndex, value: bytes, things: Sequence[Match]) -> bool:
     """Tell whether it is sighted; if so, it has to be what reading it whole and matching give."""
     [sighting] = sighted([value], [(0, things)])
-    if sighting is None:
-        return False
+    return sighting is not None and _is_right(sighting, index, value)
+
+
+def is_sighted_right_at_once(index: JourneyIndex, value: bytes | None) -> bool:
+    """Tell the same of what is not glanced at before."""
+    [sighting] = sighted_at_once([value], index.glance)
+    return sighting is not None and value is not None and _is_right(sighting, index, value)
+
+
+def _is_right(sighting: Sighting, index: JourneyIndex, value: bytes) -> bool:
     [found] = decode(Record("statements", 0, 0, 1, value), Tenancy())
     if isinstance(found, Rejected):
         assert found.reason == Reason.NOT_JSON, found

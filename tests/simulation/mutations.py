@@ -23,6 +23,7 @@ from processor.services.continuations import Continuations
 from processor.services.ingest import Ingest
 from processor.services.journeys import JourneyWatch
 from processor.services.promoter import Found, Promoter
+from processor.services.reading import Reading
 from processor.services.relay import Relay
 from processor.testing.broker import MemoryEventSink
 from processor.testing.faults import effect
@@ -35,7 +36,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 class _ReadsWhole(Ingest):
     def _matched(self, batch: Batch) -> tuple[Matched, list[Rejected]]:
-        read = [self._decode(record) for record in batch.records]
+        read = [self._reading._decode(record) for record in batch.records]
         statements = [statement for good, _ in read for statement in good]
         matched = match(statements, self._journeys.index, self._policy.identification)
         return matched, [rejected for _, bad in read for rejected in bad] + matched.rejected
@@ -68,6 +69,12 @@ class ParksLast(_ReadsWhole):
 class ForgetsToPark(Ingest):
     """I3: what cannot be used is passed over."""
 
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._reading = _PassesOver(self._policy, self._promoter.finished, self._around)
+
+
+class _PassesOver(Reading):
     def _decode(self, record: Record) -> tuple[list[StatementRecord], list[Rejected]]:
         statements, _ = super()._decode(record)
         return statements, []
