@@ -1,11 +1,14 @@
-"""Many values decoded by one call, as far as they can be."""
+"""What several decode alike: many values by one call, as far as they can be."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from msgspec import MsgspecError
+from msgspec import Meta, MsgspecError
 
 Read = TypeVar("Read")
+
+ABSENT: Final = Annotated[int, Meta(ge=1, le=0)]
+"""The kind of a field that must not be there: it has no values."""
 
 
 def decoded(decode: Callable[[Any], Read], values: Sequence[bytes | None]) -> tuple[list[Read], list[int]]:

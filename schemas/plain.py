@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress
 from operator import attrgetter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
-from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType, convert, field
+from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
 from msgspec.json import Decoder
 
-from schemas.decoding import decoded
+from schemas.decoding import ABSENT, decoded
 from schemas.plain_parts import Activity, Agent, Around, RawStatement, Statement, Verb, Whole, all_hold
 
 REMEMBERED: Final = 1024
@@ -23,9 +23,6 @@ REMEMBERED: Final = 1024
 
 SHORT: Final = 1024
 """Bytes that a part may have that is remembered."""
-
-Nothing = Annotated[int, Meta(ge=1, le=0)]
-"""What no value is: a CloudEvent is no statement document."""
 
 Known = TypeVar("Known", bound=Whole)
 Told = TypeVar("Told")
@@ -45,7 +42,7 @@ class _Document(Struct, gc=False):
     client: str | UnsetType | None = UNSET
     person: _Person | UnsetType | None = UNSET
     voided: bool | UnsetType | None = UNSET
-    specversion: Nothing | UnsetType = UNSET
+    specversion: ABSENT | UnsetType = UNSET  # type: ignore[valid-type]
 
 
 class PlainDocument(Struct, gc=False):
@@ -86,8 +83,8 @@ def is_plain(statement: Mapping[str, Any]) -> bool:
 def plain_documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
     """Read statement documents: of each what it says, if its statement is plain and it is not voided.
 
-    None says nothing about it. The bytes are UTF-8 JSON without escaped dots in keys. Ids, times, and what stands
-    beside the statement are for others to judge.
+    Such a statement passes the structural check of a record, too. None says nothing about it. The bytes are UTF-8 JSON
+    without escaped dots in keys. Ids, times, and what stands beside the statement are for others to judge.
     """
     read, failed = decoded(_read, values)
     plain = _plain(read)

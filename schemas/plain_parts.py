@@ -33,7 +33,7 @@ class Account(Part):
     """An agent's account."""
 
     homePage: Text
-    name: str
+    name: Annotated[str, Meta(min_length=1)]  # without one, the structural check of a record knows nobody
 
 
 class Agent(Whole):

@@ -7,18 +7,16 @@ its field's is an error.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from processor.core.conditions import Path
+from schemas.decoding import ABSENT
 
 Scalar = str | bool | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | None
 """Of integers beyond 64 bits orjson makes floats, msgspec none."""
-
-ABSENT: Final = Annotated[int, Meta(ge=1, le=0)]
-"""The kind of a field that must not be there: it has no values."""
 
 
 @dataclass(slots=True)

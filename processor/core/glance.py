@@ -20,10 +20,10 @@ from msgspec.json import Decoder
 
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Path, key_of, parse_path
 from processor.core.content import SPELLINGS
-from processor.core.fields import ABSENT, Field, add_path, struct_of, values_in
+from processor.core.fields import Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
-from schemas.decoding import decoded
+from schemas.decoding import ABSENT, decoded
 from schemas.ids import parse_object_id
 from schemas.plain import PlainDocument
 
@@ -96,7 +96,7 @@ class Glance:
         by_id = {str(organisation): shelf for organisation, shelf in shelves.items()}
         self._shelf_of = lru_cache(TENANTS_LIMIT)(partial(_shelf_of, by_id))
         self._looks = Looks(keys_of, texts)
-        self.is_of_texts = paths.keys() <= _PLAIN.keys.keys()
+        self.is_told_by_plain = all(path in _PLAIN.keys for path in paths)
         """Whether plain documents tell all that is looked at."""
 
     def unsettled(self, values: Sequence[bytes | None], leave_out: LeaveOut | None = None) -> list[Held[Any]]:

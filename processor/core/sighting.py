@@ -60,21 +60,21 @@ def sighted(values: Sequence[bytes | None], held: Sequence[Held[Match]]) -> list
     """
     sightings: list[Sighting | None] = [None] * len(held)
     asked = list(_asked_for_texts(values, held))
-    plain = [value for _, value, _ in asked]
-    for some in _chunks(plain):
-        places, _, things = zip(*asked[some], strict=True)
-        for place, sighting in zip(places, _sightings(_documents(plain[some]), things), strict=True):
+    for some in _chunks([value for _, value, _ in asked]):
+        places, those, things = zip(*asked[some], strict=True)
+        for place, sighting in zip(places, _sightings(plain_documents(_usual(those)), things), strict=True):
             sightings[place] = sighting
     return sightings
 
 
 def sighted_at_once(values: Sequence[bytes | None], glance: Glance) -> list[Sighting | None]:
-    """Return the same of every value, without a glance before: to be looked at twice is a waste where nearly all match.
+    """Return of each value what reading the record whole and matching would come to; None has to be glanced at.
 
-    One that matches nothing, and need not be read, is a sighting without matches. None has to be glanced at.
+    To be looked at twice is a waste where nearly all match. What matches nothing is a sighting without matches, so no
+    plain document may be one that the structural check refuses. Only where the glance `is_told_by_plain`.
     """
-    plain = [value or b"" for value in values]
-    return [it for some in _chunks(plain) for it in _at_once(plain[some], glance)]
+    there = [value or b"" for value in values]
+    return [it for some in _chunks(there) for it in _at_once(there[some], glance)]
 
 
 def _chunks(values: Sequence[bytes]) -> Iterator[slice]:
@@ -87,7 +87,10 @@ def _chunks(values: Sequence[bytes]) -> Iterator[slice]:
 
 
 def _at_once(values: Sequence[bytes], glance: Glance) -> Iterator[Sighting | None]:
-    documents = _documents(values if all(map(_is_utf8, values)) else [it if _is_utf8(it) else b"" for it in values])
+    values = _usual(values)
+    if not all(map(_is_utf8, values)):
+        values = [value if _is_utf8(value) else b"" for value in values]
+    documents = plain_documents(values)
     held = iter(glance.held_by([it for it in documents if it]))
     return _sightings(documents, [next(held) if it else None for it in documents])
 
@@ -116,10 +119,9 @@ def _asked_for_texts(
             yield place, value, things
 
 
-def _documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
-    if _may_be_unusual(values):
-        values = [b"" if _may_be_unusual([value]) else value for value in values]  # in nothing is nothing plain
-    return plain_documents(values)
+def _usual(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the values, and nothing in the place of the unusual ones: in nothing is nothing plain."""
+    return [b"" if _may_be_unusual([value]) else value for value in values] if _may_be_unusual(values) else values
 
 
 def _sightings(
@@ -156,11 +158,13 @@ def _sightings(
 
 def _matches(document: PlainDocument, store: ObjectId | None, things: Sequence[Match] | None) -> list[Match] | None:
     """Return which of the things match; None if one asks for more than texts, or it may be anything."""
+    if things is None:
+        return None
     there = {VERB: document.verb, ACTIVITY: document.activity, ACTIVITY_TYPE: document.activity_type}
-    matches: list[Match] | None = None if things is None else []
-    for thing in things or ():
+    matches: list[Match] = []
+    for thing in things:
         texts = _texts(thing)
-        if texts is None or matches is None:
+        if texts is None:
             return None
         if all(there[path] in wanted for path, wanted in texts.items()) and takes_store(thing.journey, store):
             matches.append(thing)

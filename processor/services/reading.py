@@ -70,13 +70,13 @@ class Reading:
         self._policy = policy
         self._finished = finished
         self._around = surroundings
-        self._at_once = 0
+        self._left_at_once = 0
 
     def pieces(self, batch: Batch, index: JourneyIndex) -> Iterator[Read]:
         """Read a batch and match what it holds, a piece at a time: the first long before the last are looked at."""
         for start in range(0, len(batch.values), self._policy.stride):
             values = batch.values[start : start + self._policy.stride]
-            if self._at_once and index.glance.is_of_texts:
+            if self._left_at_once and index.glance.is_told_by_plain:
                 pieces = self._sighted_at_once(values, index)
             else:
                 pieces = self._glanced_at(values, index)
@@ -90,18 +90,20 @@ class Reading:
             sightings = sighted(values, some)
             matching += sum(1 for it in sightings if it and it.matches)
             yield [(position, sighting) for (position, _), sighting in zip(some, sightings, strict=True)]
-        self._at_once = AT_ONCE if matching >= MOSTLY * len(values) else 0
+        self._left_at_once = AT_ONCE if matching >= MOSTLY * len(values) else 0
 
     def _sighted_at_once(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Found]]:
-        sightings = sighted_at_once(values, index.glance)
-        others = [position for position, it in enumerate(sightings) if it is None]
-        held = self._glance([values[it] for it in others], index) if others else ()
-        found: list[Found] = [(position, it) for position, it in enumerate(sightings) if it and it.matches]
-        self._at_once = self._at_once - 1 if len(found) >= MOSTLY * len(values) else 0
-        if held:
-            found = sorted([*found, *((others[it], None) for it, _ in held)], key=_POSITION)
-        for first in range(0, len(found), self._policy.piece):
-            yield found[first : first + self._policy.piece]
+        matching = 0
+        for first in range(0, len(values), self._policy.piece):
+            sightings = list(
+                enumerate(sighted_at_once(values[first : first + self._policy.piece], index.glance), first)
+            )
+            found: list[Found] = [(position, it) for position, it in sightings if it and it.matches]
+            matching += len(found)
+            others = [position for position, it in sightings if it is None]
+            held = self._glance([values[it] for it in others], index) if others else ()
+            yield sorted([*found, *((others[it], None) for it, _ in held)], key=_POSITION) if held else found
+        self._left_at_once = self._left_at_once - 1 if matching >= MOSTLY * len(values) else 0
 
     def _glance(self, values: Sequence[bytes | None], index: JourneyIndex) -> Sequence[Held[Match]]:
         if self._finished is None:

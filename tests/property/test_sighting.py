@@ -1,7 +1,7 @@
 """What is sighted is what reading the whole record and matching would give (DECISIONS 94)."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -106,6 +106,22 @@ def test_a_plain_statement_is_sighted_where_only_texts_are_asked_for(seed: dict[
 def test_a_broken_part(path: str, value: Any) -> None:
     statement = with_a_part(path, value)
     sightings(orjson.dumps({**SEED, "statement": statement}, default=str))
+
+
+@pytest.mark.parametrize("instead", ["", None, {}, [], 0, True, "5" * 24, {"": ""}], ids=repr)
+@pytest.mark.parametrize("seed", [SEED, BARE_SEED], ids=["full", "bare"])
+def test_any_part_replaced(seed: dict[str, Any], instead: Any) -> None:
+    for value in replaced(orjson.loads(orjson.dumps(seed, default=str)), instead):
+        sightings(orjson.dumps(value))
+
+
+def replaced(value: Any, instead: Any) -> Iterator[Any]:
+    """Yield the value with each of its parts, at any depth, replaced in turn."""
+    yield instead
+    for key, child in value.items() if isinstance(value, dict) else ():
+        yield from ({**value, key: it} for it in replaced(child, instead))
+    for place, child in enumerate(value) if isinstance(value, list) else ():
+        yield from ([*value[:place], it, *value[place + 1 :]] for it in replaced(child, instead))
 
 
 @settings(max_examples=300)
