@@ -146,7 +146,7 @@ def _sightings(
         ):
             yield None
             continue
-        key = id(those), document.verb, document.activity, document.activity_type, store
+        key = id(those), document.verb, document.activity, document.activity_type, document.lrs_id
         if key not in known:
             known[key] = _matches(document, store, those)
         matches = known[key]

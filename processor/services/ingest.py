@@ -49,7 +49,7 @@ class IngestPolicy(ReadingPolicy):
     """
 
     budget: RejectionBudget = field(default_factory=RejectionBudget)
-    least: int = 64
+    least: int = 32
     growth: float = 0.25
 
 
