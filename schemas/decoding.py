@@ -1,13 +1,13 @@
 """What several decode alike: many values by one call, as far as they can be."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, MsgspecError
 
 Read = TypeVar("Read")
 
-ABSENT: Final = Annotated[int, Meta(ge=1, le=0)]
+Absent = Annotated[int, Meta(ge=1, le=0)]
 """The kind of a field that must not be there: it has no values."""
 
 

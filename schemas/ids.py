@@ -6,16 +6,19 @@ holds instants outside the years 0001 to 9999 (`DatetimeMS`): to us these are no
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from msgspec import to_builtins
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
+
+Parsed = TypeVar("Parsed")
 
 SHORT = 40
 """Characters within which a timestamp is remembered."""
@@ -88,14 +91,27 @@ def usual_timestamps(texts: Collection[str]) -> list[datetime] | None:
 def parse_timestamps(texts: Collection[str]) -> dict[str, datetime | None]:
     """Return by text the instant that it spells, None where that is none: `parse_timestamp` of many."""
     usual = usual_timestamps(texts)
-    return {text: _parsed(text) for text in texts} if usual is None else dict(zip(texts, usual, strict=True))
+    return _each(parse_timestamp, texts) if usual is None else dict(zip(texts, usual, strict=True))
 
 
-def _parsed(text: str) -> datetime | None:
+def parse_object_ids(texts: Collection[str]) -> dict[str, ObjectId | None]:
+    """Return by text the id that it spells, None where that is none: `parse_object_id` of many."""
     try:
-        return parse_timestamp(text)
+        digits = bytes.fromhex("".join(texts))
     except ValueError:
-        return None
+        digits = b""
+    if len(digits) != 12 * len(texts) or not set(map(len, texts)) <= {24}:
+        return _each(parse_object_id, texts)
+    ids = map(ObjectId, (digits[start : start + 12] for start in range(0, len(digits), 12)))
+    return dict(zip(texts, ids, strict=True))
+
+
+def _each(parse: Callable[[str], Parsed], texts: Collection[str]) -> dict[str, Parsed | None]:
+    parsed: dict[str, Parsed | None] = dict.fromkeys(texts)
+    for text in texts:
+        with suppress(ValueError):
+            parsed[text] = parse(text)
+    return parsed
 
 
 def format_timestamp(value: datetime) -> str:

@@ -15,8 +15,8 @@ import orjson
 from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
 from msgspec.json import Decoder
 
-from schemas.decoding import ABSENT, decoded
-from schemas.plain_parts import Activity, Agent, Around, RawStatement, Statement, Verb, Whole, all_hold
+from schemas.decoding import Absent, decoded
+from schemas.plain_parts import Activity, Agent, Around, Judged, RawStatement, Statement, Verb, all_hold
 
 REMEMBERED: Final = 1024
 """Parts of each kind of which it is remembered what they say."""
@@ -24,7 +24,7 @@ REMEMBERED: Final = 1024
 SHORT: Final = 1024
 """Bytes that a part may have that is remembered."""
 
-Known = TypeVar("Known", bound=Whole)
+Known = TypeVar("Known", bound=Judged)
 Told = TypeVar("Told")
 
 
@@ -42,7 +42,7 @@ class _Document(Struct, gc=False):
     client: str | UnsetType | None = UNSET
     person: _Person | UnsetType | None = UNSET
     voided: bool | UnsetType | None = UNSET
-    specversion: ABSENT | UnsetType = UNSET  # type: ignore[valid-type]
+    specversion: Absent | UnsetType = UNSET
 
 
 class PlainDocument(Struct, gc=False):
@@ -74,8 +74,8 @@ def is_plain(statement: Mapping[str, Any]) -> bool:
         plain = convert(statement, Statement)
         contexts = (plain.context,) if plain.context else ()
         around = [it.contextActivities for it in contexts]
-        parts = (plain.actor, plain.verb, plain.object, plain.authority, *around)
-        return all(part.holds() for part in parts if part) and all_hold((plain,), contexts)
+        parts: list[Judged | UnsetType] = [plain.actor, plain.verb, plain.object, plain.authority, *around]
+        return all(part.holds() for part in parts if part is not UNSET) and all_hold((plain,), contexts)
     except (MsgspecError, TypeError, ValueError):  # what BSON has besides JSON: code for a text, say
         return False
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -21,12 +21,11 @@ class Part(Struct, forbid_unknown_fields=True, gc=False):
     """Only what is named, in its type, and no null; a part that is missing is UNSET."""
 
 
-class Whole(Part):
-    """A part that is judged by itself."""
+class Judged(Protocol):
+    """A part that is judged by itself; the others are by `all_hold`."""
 
     def holds(self) -> bool:
         """Tell whether the full model takes it, beyond the types."""
-        raise NotImplementedError
 
 
 class Account(Part):
@@ -36,7 +35,7 @@ class Account(Part):
     name: Annotated[str, Meta(min_length=1)]  # without one, the structural check of a record knows nobody
 
 
-class Agent(Whole):
+class Agent(Part):
     """With exactly one identifier."""
 
     objectType: Literal["Agent"] | UnsetType = UNSET
@@ -51,7 +50,7 @@ class Agent(Whole):
         return self.mbox is not UNSET and is_mbox(self.mbox)
 
 
-class Verb(Whole):
+class Verb(Part):
     """Any but the one that voids."""
 
     id: Text
@@ -79,7 +78,7 @@ class Definition(Part):
         )
 
 
-class Activity(Whole):
+class Activity(Part):
     """The object of a plain statement, or one around it."""
 
     id: Text
@@ -91,7 +90,7 @@ class Activity(Whole):
         return is_iri(self.id) and (self.definition is UNSET or self.definition.holds())
 
 
-class Around(Whole):
+class Around(Part):
     """Context activities."""
 
     parent: list[Activity] | UnsetType = UNSET

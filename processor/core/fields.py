@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from processor.core.conditions import Path
-from schemas.decoding import ABSENT
+from schemas.decoding import Absent
 
 Scalar = str | bool | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | None
 """Of integers beyond 64 bits orjson makes floats, msgspec none."""
@@ -42,7 +42,7 @@ def add_path(root: Field, path: Path, absent: Iterable[str] = ()) -> None:
         keys = (step.key, step.encoded) if step.encoded else (step.key,)
         nodes = [node.fields.setdefault(key, Field(is_free=True)) for node in nodes if not node.kind for key in keys]
         for node in nodes:
-            node.fields.update((key, Field(ABSENT)) for key in absent)
+            node.fields.update((key, Field(Absent)) for key in absent)
 
 
 def struct_of(root: Field) -> type[Struct]:

@@ -23,7 +23,7 @@ from processor.core.content import SPELLINGS
 from processor.core.fields import Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
-from schemas.decoding import ABSENT, decoded
+from schemas.decoding import Absent, decoded
 from schemas.ids import parse_object_id
 from schemas.plain import PlainDocument
 
@@ -63,7 +63,7 @@ def _document() -> Field:
             "timestamp": Field(INSTANT, is_required=True),
             "stored": Field(INSTANT, is_required=True),
             "statement": Field(is_required=True, fields=statement),
-            "specversion": Field(ABSENT),
+            "specversion": Field(Absent),
         },
         is_required=True,
     )

@@ -4,31 +4,25 @@ Most conditions are such, and most statements plain (`schemas/plain.py`): what a
 its time and its owner. No dict is made of the rest, which is most of what reading one costs.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from bson import ObjectId
 from msgspec import Struct
 
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
 from processor.core.content import may_be_deep
-from processor.core.decode import known_id
-from processor.core.glance import Glance
+from processor.core.glance import CHUNK, Glance
 from processor.core.identity import ACTOR_LIMIT
 from processor.core.index import Match, takes_store
 from processor.core.shelves import Held
 from schemas.dots import may_have_dots
-from schemas.ids import parse_object_id, parse_timestamps
+from schemas.ids import parse_object_ids, parse_timestamps
 from schemas.plain import PlainDocument, plain_documents
-
-CHUNK: Final = 125
-"""Records that are read together: few enough for the processor's cache, and for an odd one to cost others little."""
 
 SIZE: Final = 2_097_152
 """Bytes that are read together: what is read takes thirteen times as much memory."""
-
-Parsed = TypeVar("Parsed")
 
 
 class Sighting(Struct, frozen=True, gc=False):
@@ -78,6 +72,7 @@ def sighted_at_once(values: Sequence[bytes | None], glance: Glance) -> list[Sigh
 
 
 def _chunks(values: Sequence[bytes]) -> Iterator[slice]:
+    """Yield what is read together: as for a glance, so that an odd one costs others little, and not too much memory."""
     for start in range(0, len(values), CHUNK):
         end = min(start + CHUNK, len(values))
         if sum(map(len, values[start:end])) <= SIZE:
@@ -129,16 +124,16 @@ def _sightings(
 ) -> Iterator[Sighting | None]:
     """Yield what is sighted in each. What is asked of each is asked of all at once: so most loops run in C."""
     plain = [it for it in documents if it]
-    references = iter(_references([it.id for it in plain]))
+    ids = parse_object_ids({text for it in plain for text in (it.id, it.lrs_id, it.persona) if text is not None})
     times = parse_timestamps({text for it in plain for text in (it.timestamp, it.stored)})
-    stores = {text: _read(known_id, text) for text in {it.lrs_id for it in plain}}
     known: dict[tuple[Any, ...], list[Match] | None] = {}
     for document, those in zip(documents, things, strict=True):
         if document is None:
             yield None
             continue
-        reference, timestamp, store = next(references), times[document.timestamp], stores[document.lrs_id]
-        persona = None if document.persona is None else _read(parse_object_id, document.persona)
+        reference, timestamp = ids[document.id], times[document.timestamp]
+        store = None if document.lrs_id is None else ids[document.lrs_id]
+        persona = None if document.persona is None else ids[document.persona]
         if (
             (reference is None or timestamp is None or times[document.stored] is None)
             or (store is None and document.lrs_id is not None)
@@ -173,24 +168,6 @@ def _matches(document: PlainDocument, store: ObjectId | None, things: Sequence[M
 
 def _texts(thing: Match) -> Texts | None:
     return texts_of(thing.waypoint.conditions)
-
-
-def _references(texts: Sequence[str]) -> list[ObjectId | None]:
-    """Read ids; None where one is none."""
-    try:
-        digits = bytes.fromhex("".join(texts))
-    except ValueError:
-        digits = b""
-    if len(digits) == 12 * len(texts) and set(map(len, texts)) <= {24}:
-        return list(map(ObjectId, (digits[start : start + 12] for start in range(0, len(digits), 12))))
-    return [_read(parse_object_id, text) for text in texts]
-
-
-def _read(parse: Callable[[str], Parsed], text: str | None) -> Parsed | None:
-    try:
-        return None if text is None else parse(text)
-    except ValueError:
-        return None
 
 
 def _may_be_unusual(values: Sequence[bytes]) -> bool:

@@ -1,7 +1,8 @@
 """Records to evidence, no more of each than is needed (`core/glance.py`, `core/sighting.py`, `core/decode.py`).
 
 Most of a stream matches nothing: that is told at a glance. What may match is sighted, what is not plain is read whole.
-Where nearly all matches, a glance before would only be work done twice, and is left out most of the time.
+Where nearly all matches, a glance before would only be work done twice, and is left out most of the time. I3: whichever
+way it is read, what is bad is told.
 """
 
 from collections.abc import Iterator, Sequence

@@ -103,7 +103,7 @@ def test_what_cannot_be_sighted_at_once_is_glanced_at_and_read_in_its_place(glan
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_same_comes_of_them(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_i3_the_same_comes_of_them(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(seed)
     nobody = a_statement(76, actor={"account": {"homePage": "http://example.org", "name": ""}})
     strange: list[Any] = [
