@@ -19,13 +19,13 @@ TIMES = (
 )
 
 
-@pytest.mark.parametrize("several", product(IDS, IDS), ids=repr)
+@pytest.mark.parametrize("several", list(product(IDS, IDS)), ids=repr)
 def test_ids(several: tuple[str, ...]) -> None:
     texts = set(several)
     assert parse_object_ids(texts) == {text: alone(parse_object_id, text) for text in texts}
 
 
-@pytest.mark.parametrize("several", product(TIMES, TIMES), ids=repr)
+@pytest.mark.parametrize("several", list(product(TIMES, TIMES)), ids=repr)
 def test_timestamps(several: tuple[str, ...]) -> None:
     texts = set(several)
     assert parse_timestamps(texts) == {text: alone(parse_timestamp, text) for text in texts}
