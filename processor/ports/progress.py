@@ -177,6 +177,12 @@ class ProgressStore(Evidence, Protocol):
         still publish of what it was handed: what came to such an outbox since waits for that (R2).
         """
 
+    def note_account(self, account: Account) -> None:
+        """Hear from the relay of this process what it has published, before the account is kept.
+
+        Here it is published from now on: the next event of such a document need not wait. Nothing of it is durable.
+        """
+
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
         """Keep a relay's account, and its lease; `until` None when nothing more is to come from it.
 

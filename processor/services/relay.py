@@ -4,7 +4,8 @@
    filled were handed over as they were filled (`handover.py`),
 2. publish their events in revision order (acknowledged by the broker), and those that are handed over meanwhile,
 3. forget what was published, together: what was claimed in its documents, what was handed over in one account of it
-   all; while more is handed over, beside the next publication.
+   all; while more is handed over, beside the next publication. This process knows before: the next event of such a
+   document need not wait for that (DECISIONS 122).
 
 R1: every change of public state is published at least once: a crash between 2 and 3 repeats events with the same
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
@@ -30,7 +31,10 @@ SWEEP = timedelta(seconds=0.25)
 """How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
 
 LINGER = 0.02
-"""Seconds that what was published waits to be forgotten with what is handed over next: nobody waits for that."""
+"""Seconds that what was published waits for more, to be forgotten with it: nobody of this process waits for that."""
+
+LONGEST = 0.1
+"""Seconds that it waits at most, however soon more comes."""
 
 MOMENT = 0.001
 """Seconds that are too short to wait."""
@@ -80,9 +84,6 @@ class Relay:
             # 2. publish
             done = await self._published_together(claims)
             # 3. forget
-            for claim, published in done:
-                if claim.number is not None and not _unpublished(claim, published):
-                    self._handover.published(claim.number)
             before, self._forgetting = self._forgetting, None
             if done:
                 self._forgetting = asyncio.create_task(self._forget(done))
@@ -102,17 +103,27 @@ class Relay:
     async def _published_together(self, claims: Sequence[OutboxClaim]) -> Sequence[Published]:
         """Publish, and what is handed over for a moment after; return what was."""
         done: list[Published] = []
-        until = asyncio.get_running_loop().time() + LINGER
+        is_handed = all(claim.number is not None for claim in claims)
+        until = asyncio.get_running_loop().time() + (LONGEST if is_handed else LINGER)
         while claims:
             try:
-                done += await self._published(claims, is_patient=not done)
+                published = await self._published(claims, is_patient=not done)
             except Unavailable:
                 if not done:
                     raise
                 self._handover.give_back(claims)  # what is published need not wait for it
                 break
+            self._note(published)
+            done += published
             claims = await self._handed_over(until, done)
         return done
+
+    def _note(self, several: Sequence[Published]) -> None:
+        """Tell this process what is published of what was handed over, long before the account tells everybody."""
+        for claim, published in several:
+            if claim.number is not None and not _unpublished(claim, published):
+                self._handover.published(claim.number)
+        self._store.note_account(self._handover.account)
 
     async def _stay(self) -> None:
         """Hold what is handed over for some time from now, if little of that is left; tell at once what others get."""
@@ -195,7 +206,9 @@ class Relay:
 
     async def _handed_over(self, until: float, done: Sequence[Published]) -> Sequence[OutboxClaim]:
         """Wait a moment for what can be published and forgotten with what is done; return it, or nothing."""
-        while (left := until - asyncio.get_running_loop().time()) > MOMENT and self._handover.is_open:
+        clock = asyncio.get_running_loop().time
+        until = min(until, clock() + LINGER)
+        while (left := until - clock()) > MOMENT and self._handover.is_open:
             if sum(len(claim.outboxes) for claim, _ in done) >= self._leasing.batch or self._around.stop.is_set():
                 break
             if handed := self._handover.take():

@@ -225,6 +225,10 @@ class MongoProgressStore:
         with translated(), self._outbox.marking(now):
             return await self._relays.audit(now)
 
+    def note_account(self, account: Account) -> None:
+        """Hear what the relay of this process has published; see `ports.ProgressStore.note_account`."""
+        self._relays.note(account)
+
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
         """Keep a relay's account; see `ports.ProgressStore.keep_account`."""
         with translated(), self._outbox.marking(now):

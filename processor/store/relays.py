@@ -51,6 +51,7 @@ class Relays:
         self._relays = database[RELAYS]
         self._progresses = database[PROGRESSES]
         self._accounts: dict[ObjectId, Account] = {}
+        self._own: ObjectId | None = None
         self._ended: set[ObjectId] = set()
         self._looked: datetime | None = None
         self._marked: dict[ObjectId, Marked] = {}
@@ -58,31 +59,37 @@ class Relays:
     async def keep(self, account: Account, worker: str, now: datetime, until: datetime | None) -> None:
         """Write an account, and the end of its relay's lease, None for no more."""
         numbers = {"last": account.last, "open": sorted(account.open), "left": sorted(account.left)}
+        self._accounts[account.relay] = account  # at once: what is published is, whether this lands or not
         update: Document = {"$set": {"worker": worker, **numbers}, "$setOnInsert": {"since": now}}
         if until:
             update["$set"]["until"] = until
         else:
             update["$unset"] = {"until": ""}
         await self._relays.update_one({"_id": account.relay}, update, upsert=True)
-        self._know(account, has_ended=until is None)
+        self._ends(account.relay, has_ended=until is None)
+
+    def note(self, account: Account) -> None:
+        """Take over what the relay of this process has published; it knows that before its account does."""
+        self._own = account.relay
+        self._accounts[account.relay] = account
 
     async def _look_up(self, handed: Iterable[Handed]) -> None:
         """Read the accounts of those relays of which something is not known to be published."""
-        asked = {it.relay for it in handed if not self._is_published(it)}
+        asked = {it.relay for it in handed if it.relay != self._own and not self._is_published(it)}
         if not asked:
             return
         found = await self._relays.find({"_id": {"$in": list(asked)}}).to_list()
         for relay in asked - {it["_id"] for it in found}:
             self._accounts.pop(relay, None)
         for it in found:
-            self._know(_account(it), has_ended="until" not in it)
+            self._accounts[it["_id"]] = _account(it)
+            self._ends(it["_id"], has_ended="until" not in it)
 
-    def _know(self, account: Account, *, has_ended: bool) -> None:
-        self._accounts[account.relay] = account
+    def _ends(self, relay: ObjectId, *, has_ended: bool) -> None:
         if has_ended:
-            self._ended.add(account.relay)
+            self._ended.add(relay)
         else:
-            self._ended.discard(account.relay)
+            self._ended.discard(relay)
 
     def _is_published(self, handed: Handed) -> bool:
         account = self._accounts.get(handed.relay)

@@ -84,6 +84,7 @@ class MemoryProgressStore:
         self._database = database
         self._faults = faults
         self._worker = worker
+        self._noted: Account | None = None
 
     async def append(self, appends: Sequence[Append], statements: Sequence[StatementRecord], now: datetime) -> int:
         """Keep statements, then evidence; see `ports.ProgressStore.append` (I1, I2)."""
@@ -143,7 +144,7 @@ class MemoryProgressStore:
         """Read documents that nobody is at; see `ports.ProgressStore.at_rest`."""
         async with effect(self._faults, "at_rest"):
             found = [self._database.progresses[progress] for progress in ids if progress in self._database.progresses]
-            free = [self._database.without_published(it) for it in found if not is_in_work(it["processing"])]
+            free = [self._without_published(it) for it in found if not is_in_work(it["processing"])]
             return {it["_id"]: as_stored(it) for it in free}
 
     async def go_on(
@@ -186,7 +187,7 @@ class MemoryProgressStore:
                 if self._claimable([document], "due", "lease", now):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        held = [self._database.without_published(it) for it in found if it.get("lockKey") == lock_key]
+        held = [self._without_published(it) for it in found if it.get("lockKey") == lock_key]
         documents = tuple(map(as_stored, held))
         return Claim(lock_key, until, documents, has_more=len(found) == limit)
 
@@ -253,7 +254,7 @@ class MemoryProgressStore:
                     processing.pop("publish", None)
         held = [it for it in found if it["processing"].get("relayKey") == lock_key]
         outboxes = {}
-        for document in map(self._database.without_published, held):
+        for document in map(self._without_published, held):
             if self._is_anothers(document):
                 async with effect(self._faults, "claim_events"):
                     processing = self._database.progresses[document["_id"]]["processing"]
@@ -298,6 +299,16 @@ class MemoryProgressStore:
         for relay in [key for key, held in self._database.relays.items() if held.until is None and key not in named]:
             del self._database.relays[relay]
         return True
+
+    def note_account(self, account: Account) -> None:
+        """Hear what the relay of this process has published; see `ports.ProgressStore.note_account`."""
+        self._noted = account
+
+    def _without_published(self, document: Document) -> Document:
+        handed, noted = handed_of(document), self._noted
+        if handed and noted and handed.relay == noted.relay and noted.is_published(handed.number):
+            return without_published(document, handed)
+        return self._database.without_published(document)
 
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
         """Keep a relay's account; see `ports.ProgressStore.keep_account`."""

@@ -1,5 +1,6 @@
 """One contract for `ports.ProgressStore`: outboxes in the hands of a relay that keeps account of them (R1, R2)."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -506,3 +507,38 @@ def revision_of(entry: ProgressEvent | Mapping[str, int]) -> int:
 def with_data(promotion: Promotion, data: bytes) -> Promotion:
     assert promotion.event
     return replace(promotion, event=replace(promotion.event, data=data))
+
+
+async def test_r2_the_relays_own_process_knows_at_once_what_it_has_published(both: Both) -> None:
+    """Others know when the account is kept. What its process decides meanwhile stays right for them."""
+    await both.account(0, at_second=0)
+    progress = await handed(both)
+    both.store.note_account(Account(RELAY, 1))
+    [mine] = (await both.store.at_rest([progress])).values()
+    [theirs] = (await both.other.at_rest([progress])).values()
+    assert [len(it["processing"]["outbox"]) for it in (mine, theirs)] == [0, 1]
+    done = await applied(both, 2, 3, lease=2)
+    assert [event.revision for event in done.outboxes[progress]] == [2]
+    assert not await revisions(both.other, 5)
+    assert await revisions(both.other, 61.5) == {progress: [2]}
+
+
+async def test_r2_a_second_event_comes_by_itself_to_the_relay_that_has_published_the_first(both: Both) -> None:
+    await both.account(0, at_second=0)
+    progress = await handed(both)
+    await applied(both, 2, 3)
+    both.store.note_account(Account(RELAY, 1))
+    assert await revisions(both.store, 4) == {progress: [2]}
+
+
+async def test_what_is_noted_stays_so_when_an_older_account_is_kept_or_stands_in_the_store(both: Both) -> None:
+    await both.account(0, at_second=0)
+    first, second, third = [await handed(both, number, f"o{number}") for number in (1, 2, 3)]
+    keeping = asyncio.create_task(both.account(1, at_second=2))
+    await asyncio.sleep(0)  # it is under way
+    both.store.note_account(Account(RELAY, 2))
+    await keeping
+    documents = await both.store.at_rest([first, second, third])
+    assert [len(documents[it]["processing"]["outbox"]) for it in (first, second, third)] == [0, 0, 1]
+    documents = await both.store.at_rest([second, third])
+    assert len(documents[second]["processing"]["outbox"]) == 0, "the third made it ask who has published what"

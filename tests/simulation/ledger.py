@@ -201,12 +201,19 @@ class WatchedStore(MemoryProgressStore):
             self.ledger.broken("P2", f"{document['_id']} names the segment {error}, which is not there")
             return document
 
+    def note_account(self, account: Account) -> None:
+        self._on_published(account)
+        super().note_account(account)
+
     async def keep_account(self, account: Account, now: datetime, until: datetime | None) -> None:
+        self._on_published(account)
+        await super().keep_account(account, now, until)
+
+    def _on_published(self, account: Account) -> None:
         for document in self._database.progresses.values():
             handed = handed_of(document)
             if handed and handed.relay == account.relay and account.is_published(handed.number):
                 self.ledger.on_forget({document["_id"]: handed.revision})
-        await super().keep_account(account, now, until)
 
     async def _forget(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
         self.ledger.on_forget(published)

@@ -319,6 +319,13 @@ class AccountsTooEarly(WatchedStore):
         await super().keep_account(structs.replace(account, open=frozenset()), now, until)
 
 
+class NotesTooEarly(WatchedStore):
+    """R1: what a relay is still at is told to be published within its process."""
+
+    def note_account(self, account: Account) -> None:
+        super().note_account(structs.replace(account, open=frozenset()))
+
+
 class ForgetsWhatIsLeft(WatchedStore):
     """R1: what a relay has left to others is written down as published."""
 

@@ -73,6 +73,7 @@ CASES = (
     Case("R1", Parts(store=mutations.PublishesEarly)),
     Case("R1", Parts(store=mutations.Falters), None, Fault(0, Kind.FAIL, 0, "publish.before")),
     Case("R1", Parts(store=mutations.AccountsTooEarly)),
+    Case("R1", Parts(store=mutations.NotesTooEarly)),
     Case("R1", Parts(store=mutations.ForgetsWhatIsLeft)),
     Case("R1", Parts(store=mutations.LooksForNoneLeft)),
     Case("R1/R2", Parts(store=mutations.TakesThePlace)),

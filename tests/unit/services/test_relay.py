@@ -215,6 +215,61 @@ async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_publishe
     assert world.effects.done[-3:] == ["publish", "publish", "keep_account"]
 
 
+async def test_r2_what_is_published_is_so_for_its_process_while_its_account_still_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The learner's next event need not wait for that."""
+    monkeypatch.setattr("processor.services.relay.LINGER", 60.0)
+    monkeypatch.setattr("processor.services.relay.LONGEST", 60.0)
+    world = World()
+    handover = await world.handover(room=8)
+    first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
+    first()
+    step = asyncio.create_task(a_relay(world, handover, batch=2).step())
+    async with asyncio.timeout(10):
+        while not (published(world) and handover.account.is_published(1)):  # noqa: ASYNC110 - the relay sets none
+            await asyncio.sleep(0)
+    ana = an_append().progress
+    for store, waits in ((world.store, 0), (world.other, 1)):
+        assert len((await store.at_rest([ana]))[ana]["processing"]["outbox"]) == waits
+    assert "keep_account" not in world.effects.done
+    second()
+    assert await step == 2
+
+
+@pytest.mark.parametrize(("linger", "longest"), [(60.0, 0.02), (0.02, 60.0)], ids=["much comes", "no more comes"])
+async def test_what_was_published_is_forgotten_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, linger: float, longest: float
+) -> None:
+    monkeypatch.setattr("processor.services.relay.LINGER", linger)
+    monkeypatch.setattr("processor.services.relay.LONGEST", longest)
+    world = World()
+    handover = await world.handover(room=8)
+    (await promoted_for(world, handover))()
+    async with asyncio.timeout(10):
+        relay = a_relay(world, handover)
+        assert await relay.step() == 1
+        assert await relay.step() == 0
+    assert world.waiting() == [0]
+
+
+async def test_what_was_claimed_is_not_forgotten_late_because_much_is_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What comes to such an outbox meanwhile waits for that."""
+    monkeypatch.setattr("processor.services.relay.LINGER", 0.05)
+    monkeypatch.setattr("processor.services.relay.LONGEST", 60.0)
+    world = World()
+    handover = await world.handover(room=8)
+    others = [await promoted_for(world, handover, f"o{number}") for number in range(40)]
+    await promoted(world, 1)
+    step = asyncio.create_task(a_relay(world, handover).step())
+    for other in others:
+        other()
+        await asyncio.sleep(0.01)
+    assert await step < len(others)
+
+
 async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
