@@ -50,7 +50,7 @@ class IngestPolicy(ReadingPolicy):
 
     budget: RejectionBudget = field(default_factory=RejectionBudget)
     least: int = 32
-    growth: float = 0.25
+    growth: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
