@@ -68,17 +68,17 @@ def workloads(scale: float) -> dict[str, Workload]:
 
     known = COMPLETED_LEARNERS
     every = [
-        Workload("nothing matches", 0, WARM_UP, several(240_000), lambda n: n % 5_000, lambda _: None, shorter=4),
+        Workload("nothing matches", 0, WARM_UP, several(300_000), lambda n: n % 5_000, lambda _: None, shorter=5),
         # Compared with the one before: a process that has matched much meanwhile takes a tenth longer for either.
         Workload(
-            "completed", 4 * 10**7, WARM_UP, several(240_000), lambda n: n % known, lambda _: COMPLETING, shorter=12
+            "completed", 4 * 10**7, WARM_UP, several(300_000), lambda n: n % known, lambda _: COMPLETING, shorter=15
         ),
-        Workload("5 % match", 10**7, WARM_UP, several(120_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
-        Workload("everything matches", 2 * 10**7, WARM_UP, several(16_000), lambda n: n, lambda _: COUNTED),
+        Workload("5 % match", 10**7, WARM_UP, several(160_000), lambda n: n, lambda n: None if n % 20 else COUNTED),
+        Workload("everything matches", 2 * 10**7, WARM_UP, several(20_000), lambda n: n, lambda _: COUNTED),
         Workload("bursts of 20", 3 * 10**7, WARM_UP, several(48_000), lambda n: n // BURST, lambda _: COUNTED),
         Workload(
             "10,000 journeys",
-            *(0, WARM_UP, several(60_000)),
+            *(0, WARM_UP, several(80_000)),
             lambda n: n % 5_000,
             lambda n: None if n % 20 else COUNTED,
             10_000,
