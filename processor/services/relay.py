@@ -31,10 +31,10 @@ SWEEP = timedelta(seconds=0.25)
 """How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
 
 LINGER = 0.02
-"""Seconds that what was published waits for more, to be forgotten with it: nobody of this process waits for that."""
+"""Seconds that what was published waits for more, to be forgotten with it; what was claimed, no longer in all."""
 
 LONGEST = 0.1
-"""Seconds that it waits at most, however soon more comes."""
+"""Seconds that what was handed over waits in all, however soon more comes: nobody of this process waits for that."""
 
 MOMENT = 0.001
 """Seconds that are too short to wait."""

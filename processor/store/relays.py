@@ -78,12 +78,13 @@ class Relays:
         asked = {it.relay for it in handed if it.relay != self._own and not self._is_published(it)}
         if not asked:
             return
-        found = await self._relays.find({"_id": {"$in": list(asked)}}).to_list()
-        for relay in asked - {it["_id"] for it in found}:
-            self._accounts.pop(relay, None)
-        for it in found:
-            self._accounts[it["_id"]] = _account(it)
-            self._ends(it["_id"], has_ended="until" not in it)
+        found = {it["_id"]: it for it in await self._relays.find({"_id": {"$in": list(asked)}}).to_list()}
+        for relay in asked - {self._own}:  # its relay may have told of itself meanwhile, and knows better
+            if it := found.get(relay):
+                self._accounts[relay] = _account(it)
+                self._ends(relay, has_ended="until" not in it)
+            else:
+                self._accounts.pop(relay, None)
 
     def _ends(self, relay: ObjectId, *, has_ended: bool) -> None:
         if has_ended:

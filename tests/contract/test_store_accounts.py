@@ -542,3 +542,32 @@ async def test_what_is_noted_stays_so_when_an_older_account_is_kept_or_stands_in
     assert [len(documents[it]["processing"]["outbox"]) for it in (first, second, third)] == [0, 0, 1]
     documents = await both.store.at_rest([second, third])
     assert len(documents[second]["processing"]["outbox"]) == 0, "the third made it ask who has published what"
+
+
+async def test_what_is_noted_while_accounts_are_read_stays_so(
+    mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or its process would not hear of it again: it does not ask for the account of its own relay any more."""
+    store = MongoProgressStore(mongo_database)
+    await store.keep_account(Account(RELAY), at(0), at(60))
+    begun = begin(an_append(an_item(1)), RULES, FoldingPolicy(), "begun", at(1))
+    assert begun
+    await store.begin([begun], a_lease(), at(1))
+    find = store._relays._relays.find
+
+    def asked(*conditions: Any) -> Any:
+        cursor = find(*conditions)
+        answer = cursor.to_list
+
+        async def answered() -> Any:
+            accounts = await answer()
+            store.note_account(Account(RELAY, 1))
+            return accounts
+
+        monkeypatch.setattr(cursor, "to_list", answered)
+        return cursor
+
+    monkeypatch.setattr(store._relays._relays, "find", asked)
+    for _ in range(2):
+        [document] = (await store.at_rest([begun.append.progress])).values()
+        assert document["processing"]["outbox"] == []
