@@ -49,7 +49,7 @@ class IngestPolicy(ReadingPolicy):
     """
 
     budget: RejectionBudget = field(default_factory=RejectionBudget)
-    least: int = 32
+    least: int = 20
     growth: float = 0.5
 
 
