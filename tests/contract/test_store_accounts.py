@@ -550,12 +550,17 @@ async def test_what_is_noted_while_accounts_are_read_stays_so(
     """Or its process would not hear of it again: it does not ask for the account of its own relay any more."""
     store = MongoProgressStore(mongo_database)
     await store.keep_account(Account(RELAY), at(0), at(60))
-    begun = begin(an_append(an_item(1)), RULES, FoldingPolicy(), "begun", at(1))
-    assert begun
-    await store.begin([begun], a_lease(), at(1))
-    find = store._relays._relays.find
+    ids = []
+    for number, owner in enumerate(("ana", "ben"), 1):
+        begun = begin(an_append(an_item(1), owner=owner), RULES, FoldingPolicy(), f"begun-{owner}", at(1))
+        assert begun
+        await store.begin([begun], a_lease(number), at(1))
+        ids.append(begun.append.progress)
+    find, asked = store._relays._relays.find, 0
 
-    def asked(*conditions: Any) -> Any:
+    def told_meanwhile(*conditions: Any) -> Any:
+        nonlocal asked
+        asked += 1
         cursor = find(*conditions)
         answer = cursor.to_list
 
@@ -567,7 +572,8 @@ async def test_what_is_noted_while_accounts_are_read_stays_so(
         monkeypatch.setattr(cursor, "to_list", answered)
         return cursor
 
-    monkeypatch.setattr(store._relays._relays, "find", asked)
+    monkeypatch.setattr(store._relays._relays, "find", told_meanwhile)
     for _ in range(2):
-        [document] = (await store.at_rest([begun.append.progress])).values()
-        assert document["processing"]["outbox"] == []
+        documents = await store.at_rest(ids)
+        assert [len(documents[it]["processing"]["outbox"]) for it in ids] == [0, 1]
+    assert asked == 1

@@ -215,20 +215,32 @@ async def test_what_is_handed_over_meanwhile_is_forgotten_with_what_was_publishe
     assert world.effects.done[-3:] == ["publish", "publish", "keep_account"]
 
 
+def lingers(monkeypatch: pytest.MonkeyPatch, linger: float, longest: float) -> None:
+    """Let a relay wait so many seconds for more, and so many in all."""
+    monkeypatch.setattr("processor.services.relay.LINGER", linger)
+    monkeypatch.setattr("processor.services.relay.LONGEST", longest)
+
+
 async def test_r2_what_is_published_is_so_for_its_process_while_its_account_still_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The learner's next event need not wait for that."""
-    monkeypatch.setattr("processor.services.relay.LINGER", 60.0)
-    monkeypatch.setattr("processor.services.relay.LONGEST", 60.0)
-    world = World()
+    lingers(monkeypatch, 60.0, 60.0)
+    world, noted = World(), asyncio.Event()
+    note = world.store.note_account
+
+    def spy(account: Account) -> None:
+        note(account)
+        noted.set()
+
+    monkeypatch.setattr(world.store, "note_account", spy)
     handover = await world.handover(room=8)
     first, second = await promoted_for(world, handover), await promoted_for(world, handover, "ben")
     first()
     step = asyncio.create_task(a_relay(world, handover, batch=2).step())
     async with asyncio.timeout(10):
-        while not (published(world) and handover.account.is_published(1)):  # noqa: ASYNC110 - the relay sets none
-            await asyncio.sleep(0)
+        await noted.wait()
+    assert published(world) == [1]
     ana = an_append().progress
     for store, waits in ((world.store, 0), (world.other, 1)):
         assert len((await store.at_rest([ana]))[ana]["processing"]["outbox"]) == waits
@@ -241,8 +253,7 @@ async def test_r2_what_is_published_is_so_for_its_process_while_its_account_stil
 async def test_what_was_published_is_forgotten_in_the_end(
     monkeypatch: pytest.MonkeyPatch, linger: float, longest: float
 ) -> None:
-    monkeypatch.setattr("processor.services.relay.LINGER", linger)
-    monkeypatch.setattr("processor.services.relay.LONGEST", longest)
+    lingers(monkeypatch, linger, longest)
     world = World()
     handover = await world.handover(room=8)
     (await promoted_for(world, handover))()
@@ -257,8 +268,7 @@ async def test_what_was_claimed_is_not_forgotten_late_because_much_is_handed_ove
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What comes to such an outbox meanwhile waits for that."""
-    monkeypatch.setattr("processor.services.relay.LINGER", 0.05)
-    monkeypatch.setattr("processor.services.relay.LONGEST", 60.0)
+    lingers(monkeypatch, 0.05, 60.0)
     world = World()
     handover = await world.handover(room=8)
     others = [await promoted_for(world, handover, f"o{number}") for number in range(40)]
