@@ -89,8 +89,10 @@ def owners_of(
         return (owner,)
     if not identification.count_group_members:
         return Uncounted.ANONYMOUS_GROUP
-    members = (_actor_owner(member, identification) for member in actor.get("member", ()))
-    distinct = {member.identity: member for member in members if member}
+    distinct: dict[bytes, Owner] = {}
+    for member in actor.get("member", ()):
+        if owner := _actor_owner(member, identification):
+            distinct.setdefault(owner.identity, owner)  # the `ident` is the actor as first seen
     return tuple(distinct.values()) or Uncounted.ANONYMOUS_GROUP
 
 

@@ -123,6 +123,7 @@ def test_count_group_members_makes_it_count_for_each_distinct_member() -> None:
     found = owners(group, MEMBERS)
     assert isinstance(found, tuple)
     assert [owner.identity for owner in found] == [identity(ANA), identity(BEN)]
+    assert [owner.ident for owner in found] == [ANA, BEN]  # as first seen
 
 
 @pytest.mark.parametrize("members", [[], [{"name": "no one"}]])
