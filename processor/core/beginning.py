@@ -42,7 +42,7 @@ def begin(
     """
     if rules is None or not rules.is_running or rules.version != append.version:
         return None
-    new = new_document(append, now)
+    new = {**new_document(append, now), "lockKey": lock_key}
     promotion = promote_at_once(new, append.items, rules, policy, now)
     if promotion is None or promotion.segments:
         return None
@@ -52,7 +52,6 @@ def begin(
     document = {
         **new,
         **promotion.changed,
-        "lockKey": lock_key,
         "processing": {name: value for name, value in processing.items() if value is not None},
     }
     return Beginning(append, rules, document, promotion.event, promotion.finished, promotion.dropped)

@@ -40,9 +40,16 @@ class Continuation(Struct, frozen=True):
 
 
 def go_on(
-    append: Append, rules: JourneyRules | None, document: Mapping[str, Any], policy: FoldingPolicy, now: datetime
+    append: Append,
+    rules: JourneyRules | None,
+    document: Mapping[str, Any],
+    policy: FoldingPolicy,
+    lock_key: str,
+    now: datetime,
 ) -> Continuation | None:
     """Promote the document as the append would leave it. Raises what a document raises that was edited by hand.
+
+    `lock_key` is the fresh one, under which the event tells of it; `now` is its `updatedAt`.
 
     None when it is not at rest, or a promoter knows better: other rules than the append's, more evidence than one
     promotion takes, attempts that have left the document or would. None, too, when nothing would change: what was read
@@ -52,7 +59,7 @@ def go_on(
         return None
     if not is_at_rest(document) or needed_version(document) > rules.version:
         return None
-    promotion = promote_at_once(document, append.items, rules, policy, now)
+    promotion = promote_at_once({**document, "lockKey": lock_key}, append.items, rules, policy, now)
     if promotion is None or promotion.segments or not (promotion.event or promotion.processing):
         return None
     return Continuation(

@@ -34,11 +34,10 @@ class Continuations(Promotes):
             await self._store.append([], statements, now)
         documents = await self._store.at_rest({append.progress for append in appends}) if appends else {}
         # Not before: no promotion that was read may be later than what is decided on it.
-        continuations, others = self._decide(
-            appends, documents, self._journeys.index.journeys, self._around.clock.now()
-        )
+        key, decided_at = self._leasing.new_key(), self._around.clock.now()
+        continuations, others = self._decide(appends, documents, self._journeys.index.journeys, key, decided_at)
         if continuations:
-            others += await self._go_on(continuations, self._around.clock.now())
+            others += await self._go_on(continuations, key, self._around.clock.now())
         return await self._store.append(others, [], self._around.clock.now()) if others else 0
 
     def _decide(
@@ -46,6 +45,7 @@ class Continuations(Promotes):
         appends: Sequence[Append],
         documents: Mapping[ObjectId, Mapping[str, Any]],
         rules: Mapping[ObjectId, JourneyRules],
+        key: str,
         now: datetime,
     ) -> tuple[list[Continuation], list[Append]]:
         """Promote those at rest, once each (pure); return them, and the appends that take the usual way."""
@@ -54,7 +54,7 @@ class Continuations(Promotes):
         left = dict(documents)
         for append in appends:
             document = left.pop(append.progress, None)
-            found = self._continued(append, rules.get(append.journey), document, now) if document else None
+            found = self._continued(append, rules.get(append.journey), document, key, now) if document else None
             if found:
                 continuations.append(found)
             else:
@@ -62,16 +62,15 @@ class Continuations(Promotes):
         return continuations, others
 
     def _continued(
-        self, append: Append, rules: JourneyRules | None, document: Mapping[str, Any], now: datetime
+        self, append: Append, rules: JourneyRules | None, document: Mapping[str, Any], key: str, now: datetime
     ) -> Continuation | None:
         try:
-            return go_on(append, rules, document, self._policy_of(append.journey, now), now)
+            return go_on(append, rules, document, self._policy_of(append.journey, now), key, now)
         except Exception:  # noqa: BLE001 - a document edited by hand can break in any way; its promoter tells of it
             return None
 
-    async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
+    async def _go_on(self, continuations: Sequence[Continuation], key: str, now: datetime) -> list[Append]:
         """Write; return the appends of documents that somebody else was at. The rest is handed to the relay."""
-        key = self._leasing.new_key()
         with self._handover.lease(now) as lease:
             overtaken = await self._store.go_on(continuations, key, lease, now)
             landed = [it for it in continuations if it.progress not in overtaken]

@@ -208,7 +208,9 @@ def _decided(promotion: Promotion, now: datetime, outbox: Outbox) -> Update:
     sets.update(promotion.changed)
     unsets = dict.fromkeys(promotion.removed, "") | {key: "" for key, value in processing.items() if value is None}
     update: Update = {}
-    if promotion.consumed or promotion.event:
+    if promotion.event:
+        update["$max"] = {"updatedAt": promotion.event.time}
+    elif promotion.consumed:
         sets["updatedAt"] = now
     if event := promotion.event:
         sets["processing.revision"] = event.revision

@@ -116,7 +116,9 @@ def decide(document: Document, promotion: Promotion, now: datetime, outbox: Outb
             processing.pop(name, None)
         else:
             processing[name] = deepcopy(value)
-    if promotion.consumed or promotion.event:
+    if promotion.event:
+        document["updatedAt"] = max(document["updatedAt"], promotion.event.time)
+    elif promotion.consumed:
         document["updatedAt"] = now
     if promotion.event:
         processing["revision"] = promotion.event.revision

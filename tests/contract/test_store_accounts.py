@@ -259,7 +259,7 @@ async def test_the_next_event_takes_the_place_of_a_published_one_at_rest(both: B
     documents = await both.other.at_rest([progress])
     assert documents[progress]["processing"]["outbox"] == []
     assert "handed" not in documents[progress]["processing"]
-    found = go_on(append, RULES, documents[progress], FoldingPolicy(), at(3))
+    found = go_on(append, RULES, documents[progress], FoldingPolicy(), "next", at(3))
     assert found
     assert found.is_idle
     assert not await both.other.go_on([found], "next", a_lease(2) if lease else None, at(3))
@@ -273,7 +273,7 @@ async def test_r2_one_who_read_before_the_account_adds_its_event_and_the_first_i
     await both.account(0, at_second=0)
     progress = await handed(both)
     found = go_on(
-        an_append(an_item(2)), RULES, (await both.store.at_rest([progress]))[progress], FoldingPolicy(), at(3)
+        an_append(an_item(2)), RULES, (await both.store.at_rest([progress]))[progress], FoldingPolicy(), "next", at(3)
     )
     assert found
     assert not found.is_idle
@@ -365,7 +365,7 @@ async def test_a_large_event_is_marked_and_not_handed_over(both: Both, size: int
     rest = await handed(both, 3, "continued")
     await both.account(3, at_second=5, busy=[1, 2], until=200)
     document = (await both.store.at_rest([rest]))[rest]
-    found = go_on(an_append(an_item(2), owner="continued"), RULES, document, FoldingPolicy(), at(6))
+    found = go_on(an_append(an_item(2), owner="continued"), RULES, document, FoldingPolicy(), "next", at(6))
     assert found
     assert found.is_idle
     continuation = replace(found, promotion=with_data(found.promotion, data))

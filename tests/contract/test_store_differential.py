@@ -105,7 +105,9 @@ class Side:
             return begun and await store.begin([begun], RelayLease(hand.relay, number, now + LEASE), now)
         if append and name == "read":
             documents = await store.at_rest([append.progress])
-            found = [go_on(append, RULES[append.version], document, POLICY, now) for document in documents.values()]
+            found = [
+                go_on(append, RULES[append.version], document, POLICY, key, now) for document in documents.values()
+            ]
             hand.continuations = [it for it in found if it]
             return sorted(documents), [it.promotion for it in hand.continuations]
         if name in ("go_on", "go_on_held"):

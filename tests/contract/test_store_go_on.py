@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import pytest
 from bson import ObjectId
 from msgspec.structs import replace
@@ -12,10 +13,12 @@ from processor.core.beginning import begin
 from processor.core.continuation import Continuation, go_on
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
+from processor.core.promotion import promote
 from processor.errors import StoreUnavailable
 from processor.store.connect import Database
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
+from schemas.progress import render_progress
 from tests.builders import WAYPOINTS, an_append, an_item, at, journey_rules
 from tests.contract.stores import Both, a_lease, pending
 
@@ -39,7 +42,7 @@ async def continued(
     """Read the document, and decide what becomes of it by one more item."""
     append = an_append(an_item(number), owner=owner, waypoint=waypoint, version=rules.version)
     documents = await both.store.at_rest([append.progress])
-    found = go_on(append, rules, documents[append.progress], FoldingPolicy(), at(number + 1))
+    found = go_on(append, rules, documents[append.progress], FoldingPolicy(), "lock", at(number + 1))
     assert found
     return found
 
@@ -60,6 +63,25 @@ async def test_a_continued_document_is_what_append_claim_and_apply_make(both: Bo
     assert one["lockKey"] == "lock"
     assert (one["processing"]["revision"], one["processing"]["version"]) == (2, 2)
     assert "lease" not in one["processing"]
+
+
+@pytest.mark.parametrize("way", ["begun", "continued", "claimed"])
+async def test_an_event_tells_the_document_as_it_stands_after_the_change(both: Both, way: str) -> None:
+    """Its lock and dates, too: whoever subscribes sees what whoever asks the interfaces sees (semantics.md, 7)."""
+    await at_rest(both)
+    if way == "continued":
+        assert not await both.store.go_on([await continued(both)], "lock", None, at(4))
+    if way == "claimed":
+        await both.append(an_append(an_item(2)), at_second=2)
+        claim = await both.store.claim("lock", at(3), at(63), 10)
+        [document] = claim.documents
+        promotion = promote(document, RULES, FoldingPolicy(), at(4))
+        assert (await both.store.apply(claim, [promotion], at(5))).landed == 1
+    document = await both.only()
+    [entry] = document["processing"]["outbox"]
+    told = orjson.loads(entry["data"] if isinstance(entry, Mapping) else entry.data)
+    assert told.pop("changes")
+    assert told == render_progress(document, with_pending=False)
 
 
 def comparable(document: Any) -> dict[str, Any]:

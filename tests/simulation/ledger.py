@@ -133,7 +133,7 @@ class Ledger:
             return
         if revision != before.revision + 1:
             self.broken("R2", f"revision {revision} of {key} follows {before.revision}")
-        if not tells(outbox[-1].data, document):
+        if not tells_all(outbox[-1].data, document):
             self.broken("P2", f"event {revision} of {key} does not tell the state that was written with it")
         self._note(outbox[-1])
 
@@ -263,13 +263,26 @@ class WatchedFinished(Finished):
 
 
 def tells(data: bytes, document: Mapping[str, Any]) -> bool:
-    """Whether an event's data is the document's public state, dates of the writing aside.
-
-    The attempts are the last ones; `completionsBefore` says how many there are besides.
-    """
-    told, stands = orjson.loads(data), render_progress(document, with_pending=False)
-    stands["completions"] = stands["completions"][told.get("completionsBefore", 0) :]
+    """Whether an event's data is the document's public state, but for what a claim or an append alone moves on."""
+    told, stands = _compared(data, document)
     return all(told.get(name) == stands.get(name) for name in PUBLIC)
+
+
+def tells_all(data: bytes, document: Mapping[str, Any]) -> bool:
+    """Whether it is that as it was written with the event, lock and dates, too (semantics.md, section 7).
+
+    Evidence that somebody has appended meanwhile may have moved `updatedAt` on.
+    """
+    told, stands = _compared(data, document)
+    return bool(told.pop("updatedAt") <= stands.pop("updatedAt") and told == stands)
+
+
+def _compared(data: bytes, document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what an event tells and what the document shows of it: an event may tell the last attempts only."""
+    told, stands = orjson.loads(data), render_progress(document, with_pending=False)
+    stands["completions"] = stands["completions"][told.pop("completionsBefore", 0) :]
+    del told["changes"]
+    return told, stands
 
 
 def _public(document: Mapping[str, Any]) -> dict[str, Any]:

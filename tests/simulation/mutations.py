@@ -152,20 +152,29 @@ class OpensBlindly(WatchedStore):
 class LeavesTheOvertaken(Continuations):
     """I1: whose document somebody else was at, leaves it at that."""
 
-    async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
-        await super()._go_on(continuations, now)
+    async def _go_on(self, continuations: Sequence[Continuation], key: str, now: datetime) -> list[Append]:
+        await super()._go_on(continuations, key, now)
         return []
 
 
 class ContinuesUnseen(Continuations):
     """R2: what was decided in passing is handed to the relay, whether it landed or not."""
 
-    async def _go_on(self, continuations: Sequence[Continuation], now: datetime) -> list[Append]:
+    async def _go_on(self, continuations: Sequence[Continuation], key: str, now: datetime) -> list[Append]:
         with self._handover.lease(now) as lease:
-            overtaken = await self._store.go_on(continuations, self._leasing.new_key(), lease, now)
+            overtaken = await self._store.go_on(continuations, key, lease, now)
             events = {it.progress: (it.promotion.event,) for it in continuations if it.promotion.event}
             self._handover.give(lease, events)
         return [it.append for it in continuations if it.progress in overtaken]
+
+
+class TellsTheLastLock(Continuations):
+    """P2: the event of what is decided in passing tells the document under the lock that it was read with."""
+
+    def _continued(
+        self, append: Append, rules: JourneyRules | None, document: Mapping[str, Any], key: str, now: datetime
+    ) -> Continuation | None:
+        return super()._continued(append, rules, document, document.get("lockKey", key), now)
 
 
 class HandsOverUnseen(Promoter):

@@ -52,6 +52,7 @@ CASES = (
     Case("P3", Parts(store=mutations.OpensBlindly)),
     Case("I1", Parts(continuations=mutations.LeavesTheOvertaken)),
     Case("R1/R2", Parts(continuations=mutations.ContinuesUnseen)),
+    Case("P2", Parts(continuations=mutations.TellsTheLastLock)),
     Case("R2", Parts(promoter=mutations.HandsOverUnseen)),
     Case("P1", Parts(store=mutations.UsesALockTwice)),
     Case("P2", Parts(store=mutations.WritesTheOutboxApart)),

@@ -30,7 +30,7 @@ def continued(
     rules: JourneyRules | None = RULES,
     policy: FoldingPolicy | None = None,
 ) -> Continuation | None:
-    return go_on(append or an_append(an_item(2)), rules, document, policy or FoldingPolicy(), at(3))
+    return go_on(append or an_append(an_item(2)), rules, document, policy or FoldingPolicy(), "next", at(3))
 
 
 def test_a_document_at_rest_goes_on() -> None:
