@@ -6,7 +6,7 @@ them shows the sums of all; of gauges, which say how things stand, what was said
 """
 
 import os
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -20,21 +20,37 @@ LEAST = {"loop_progressed_timestamp_seconds"}
 """Gauges of which several processes show the least: one that stands still must not hide behind the others."""
 
 
+class Described(NamedTuple):
+    """One of them for a reader: its name as it is scraped, its kind, its labels and what it tells."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    about: str
+
+
 class Metrics:
     """The instruments, by name; each is described where it is made."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.described: list[Described] = []
+
+        def described(kind: str, name: str, about: str, labels: tuple[str, ...]) -> str:
+            scraped = f"journey_progress_{name}"
+            self.described.append(Described(scraped + ("_total" if kind == "counter" else ""), kind, labels, about))
+            return scraped
 
         def counter(name: str, about: str, *labels: str) -> Counter:
-            return Counter(f"journey_progress_{name}", about, labels, registry=self.registry)
+            return Counter(described("counter", name, about, labels), about, labels, registry=self.registry)
 
         def gauge(name: str, about: str, *labels: str) -> Gauge:
             mode: Literal["livemin", "livemostrecent"] = "livemin" if name in LEAST else "livemostrecent"
-            return Gauge(f"journey_progress_{name}", about, labels, registry=self.registry, multiprocess_mode=mode)
+            scraped = described("gauge", name, about, labels)
+            return Gauge(scraped, about, labels, registry=self.registry, multiprocess_mode=mode)
 
         def histogram(name: str, about: str) -> Histogram:
-            return Histogram(f"journey_progress_{name}", about, buckets=SECONDS, registry=self.registry)
+            return Histogram(described("histogram", name, about, ()), about, buckets=SECONDS, registry=self.registry)
 
         # Ingest
         self.records = counter("records", "Kafka records read.")

@@ -19,7 +19,9 @@ def settings_page() -> str:
         [
             "# Settings",
             "",
-            "Environment variables, or lines of `.env` in the working directory. Made by `make docs`; do not edit.",
+            "Environment variables, or lines of `.env` in the working directory, or of the file that",
+            "`journey-progress --env-file FILE COMMAND` names. Other pages, the help and the log leave the prefix",
+            f"`{PREFIX}` out. Made by `make docs`; do not edit.",
             "",
             "| setting | default | meaning |",
             "| --- | --- | --- |",

@@ -22,6 +22,9 @@ from schemas.rendering import to_json
 
 DATES = ("startedAt", "completedAt", "duration")
 
+SURPLUS_CUT = "surplus-cut"
+"""Why evidence left for good that is beyond the surplus limit; the other reasons are the fold's."""
+
 OUTBOX_BYTES = 4_194_304
 """Events of a document that may wait: with more of them nothing is promoted until a relay has published some."""
 
@@ -166,7 +169,7 @@ def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> Mappin
     if not (obsolete or cut):
         return dropped
     sealed = dropped.get(Outcome.SEALED, 0) + sum(map(len, obsolete.values()))
-    more = {Outcome.SEALED: sealed, "surplus-cut": cut}
+    more = {Outcome.SEALED: sealed, SURPLUS_CUT: cut}
     return {**dropped, **{reason: number for reason, number in more.items() if number}}
 
 

@@ -9,12 +9,16 @@ import yaml
 from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
+from processor.core.fold import Outcome
+from processor.core.promotion import SURPLUS_CUT
 from processor.metrics import Metrics
 from processor.services import ingest, promoter, recalculation, relay
 
 ROOT = Path(__file__).parents[2]
 LOOPS = [ingest.LOOP, promoter.LOOP, relay.LOOP, recalculation.LOOP]
 """One of each part: the other loops are beside these."""
+
+DROPPED = [SURPLUS_CUT, *Outcome]
 
 RULES: list[dict[str, Any]] = [
     rule
@@ -34,6 +38,10 @@ def series() -> dict[str, MetricWrapperBase]:
     return found
 
 
+def _states(metric: MetricWrapperBase) -> str:
+    return metric._documentation.partition("(")[2]
+
+
 def test_there_are_some_and_no_two_of_a_name() -> None:
     assert len(RULES) >= 6
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
@@ -48,14 +56,15 @@ def test_it_asks_for_what_exists(rule: dict[str, Any]) -> None:
     for name, label, value in re.findall(r'(journey_progress_\w+)\{(\w+)="(\w+)"\}', rule["expr"]):
         metric = series()[name]
         assert label in metric._labelnames
-        known = " ".join(LOOPS) if label == "loop" else metric._documentation.partition("(")[2]
+        known = " ".join(LOOPS) if label == "loop" else " ".join(DROPPED) if label == "reason" else _states(metric)
         assert re.search(rf"\b{value}\b", known), f"{value} is not among {name}'s"
     assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_it_says_what_is_and_what_to_do(rule: dict[str, Any]) -> None:
-    assert rule.keys() <= {"alert", "expr", "for", "annotations"}
+    assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
+    assert rule["labels"]["severity"] in ("page", "ticket")
     assert re.fullmatch(r"[1-9]\d?m", rule.get("for", "1m"))
     assert rule["annotations"].keys() == {"summary", "remedy"}
     for text in rule["annotations"].values():

@@ -9,11 +9,12 @@ import yaml
 
 from processor.app import LETTING_GO
 from processor.cli.processes import time_to_end
+from processor.probes import ANSWER_SECONDS
 from processor.settings import PREFIX, Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 IMAGE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-README = (DEPLOY.parent / "README.md").read_text(encoding="utf-8")
+OPERATING = (DEPLOY / "OPERATING.md").read_text(encoding="utf-8")
 COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 
 
@@ -37,9 +38,9 @@ def test_a_stop_has_the_time_it_may_take(processor: dict[str, Any]) -> None:
     assert int(given) > longest  # or the container ends in the second in which the parent kills who is late
     assert (
         f"`terminationGracePeriodSeconds: {given}`: more than twice `SHUTDOWN_DEADLINE` (once without `HTTP_API`) "
-        f"+ {longest - 2 * default('shutdown_deadline'):g};" in README
+        f"+ {longest - 2 * default('shutdown_deadline'):g}." in OPERATING
     )
-    assert f"up to {LETTING_GO:g} s more pass" in README
+    assert f"up to {LETTING_GO:g} s more pass" in OPERATING
 
 
 def test_the_port_can_be_reached_from_outside() -> None:
@@ -92,6 +93,8 @@ def test_the_health_that_is_asked_for_is_at_the_port(processor: dict[str, Any]) 
     program = processor["healthcheck"]["test"][-1]
     compile(program, "healthcheck", "exec")
     assert f"http://127.0.0.1:{default('http_port')}/health/live" in program
+    assert int(processor["healthcheck"]["timeout"].removesuffix("s")) > ANSWER_SECONDS
+    assert f"what is wrong is said after {ANSWER_SECONDS:g} s at most" in OPERATING
 
 
 @pytest.mark.parametrize("text", [IMAGE, COMPOSE], ids=["Dockerfile", "compose.yaml"])

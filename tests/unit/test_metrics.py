@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from processor.core.identity import Uncounted
 from processor.core.records import Reason
 from processor.metrics import Metrics
+from processor.metrics_page import metrics_page
 
 SOURCES = Path(__file__).parents[2] / "processor"
 NAMES = {
@@ -79,6 +80,13 @@ def test_labels_have_few_values() -> None:
         "progressed": ("loop",),
     }
     assert len(Reason) + len(Uncounted) < 20
+
+
+def test_the_page_is_made_from_them() -> None:
+    """`make docs` writes it."""
+    page = (SOURCES.parent / "deploy" / "METRICS.md").read_text(encoding="utf-8")
+    assert page == metrics_page()
+    assert page.count("\n| `journey_progress_") == len(NAMES)
 
 
 def test_two_processes_of_one_machine_share_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Exit codes mean something, and are the same in the code, in the help and in the README."""
+"""Exit codes mean something, and are the same in the code, in the help and in OPERATING.md."""
 
 import re
 import tempfile
@@ -13,7 +13,7 @@ from processor.cli.main import app
 from processor.errors import JourneyProgressError
 from tests.unit.cli.command import Command, Done
 
-README = Path(__file__).parents[3] / "README.md"
+OPERATING = Path(__file__).parents[3] / "deploy" / "OPERATING.md"
 OTHERS = {0, 2, 130}
 """Done, wrong usage, interrupted: not errors of ours."""
 
@@ -33,8 +33,8 @@ def codes_in(text: str) -> set[int]:
     return {int(number) for number in re.findall(r"(?:^|[,·]) *(\d+) \w+", sentence)}
 
 
-def test_the_readme_names_every_code_and_no_other() -> None:
-    assert codes_in(README.read_text(encoding="utf-8")) == OTHERS | {error.exit_code for error in ERRORS}
+def test_the_page_names_every_code_and_no_other() -> None:
+    assert codes_in(OPERATING.read_text(encoding="utf-8")) == OTHERS | {error.exit_code for error in ERRORS}
 
 
 def test_the_help_names_every_code_and_no_other() -> None:
