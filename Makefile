@@ -72,6 +72,7 @@ bench: install ## benchmarks, as ratios against floors and peers measured in the
 docs: install ## write the generated pages and schemas again
 	$(BIN)/python -m processor.settings_page > deploy/SETTINGS.md
 	$(BIN)/python -m processor.metrics_page > deploy/METRICS.md
+	$(BIN)/python -m tests.house
 	$(BIN)/python -m schemas.export
 
 lock: install ## resolve the dependencies again, with hashes and without index addresses

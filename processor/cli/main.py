@@ -36,6 +36,7 @@ app = typer.Typer(
 
     For real: set `JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS` and `JOURNEY_PROGRESS_MONGO_URL` (in the environment
     or in `.env`), then `topics create`, `journeys apply FILE`, `run`; look with `status` and `progress show`.
+    Every setting begins so; elsewhere in this help the prefix is left out.
 
     Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file, or more of
     the stream than REJECTION_BUDGET allows) · 69 a server is unavailable · 70 a bug ·

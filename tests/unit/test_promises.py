@@ -1,4 +1,4 @@
-"""What the README promises has a place where it is kept and tests that fail without it; and so has every trap."""
+"""What is promised has a place where it is kept and tests that fail without it; and so has every trap."""
 
 import ast
 import re
@@ -10,8 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 IDS = ["I1", "I2", "I3", "F1", "P1", "P2", "P3", "R1", "R2"]
 TRAPS = range(1, 9)
+NUMBERS = {18: "eighteen", 19: "nineteen", 20: "twenty"}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\[`([^`]+)`\]\(([^)]+)\)")
+PAGE = re.sub(  # its links as the README would write them
+    r"\]\((\.\./)?",
+    lambda link: "](" if link[1] else "](tests/",
+    (ROOT / "tests" / "GUARANTEES.md").read_text(encoding="utf-8"),
+)
 
 
 class Guarantee(NamedTuple):
@@ -21,8 +27,8 @@ class Guarantee(NamedTuple):
 
 
 def guarantees() -> list[Guarantee]:
-    """The rows of the README's table: id, promise, links to the sources, links to the tests."""
-    rows = re.findall(r"^\| \*\*(\w\d)\*\* \|(.*)\|$", README, re.MULTILINE)
+    """The rows of the table: id, promise, links to the sources, links to the tests."""
+    rows = re.findall(r"^\| \*\*(\w\d)\*\* \|(.*)\|$", PAGE, re.MULTILINE)
     cells = [(name, rest.split(" | ")) for name, rest in rows]
     return [Guarantee(name, LINK.findall(kept), LINK.findall(tests)) for name, (_, kept, tests) in cells]
 
@@ -62,12 +68,23 @@ def test_the_tests_of_the_guarantee_exist_and_name_it(guarantee: Guarantee) -> N
         assert guarantee.name.lower() in name.split("_")
 
 
-FAULTS = re.findall(r"^\| \*\*([^*]{3,})\*\*[^|]*\|.*\| ([^|]+) \|$", README, re.MULTILINE)
-"""The rows of the README's table of faults: what happens, and the cell with its tests."""
+def test_the_readme_has_each_with_the_same_words_and_one_of_its_tests() -> None:
+    page, readme = [
+        dict(re.findall(r"^\| \*\*(\w\d)\*\* \| ([^|]+) \|", text, re.MULTILINE)) for text in (PAGE, README)
+    ]
+    assert readme == page
+    for guarantee in guarantees():
+        [shown] = re.findall(rf"^\| \*\*{guarantee.name}\*\* \|.*\| ([^|]+) \|$", README, re.MULTILINE)
+        assert set(LINK.findall(shown)) < set(guarantee.tests)
+
+
+FAULTS = re.findall(r"^\| \*\*([^*]{3,})\*\*[^|]*\|.*\| ([^|]+) \|$", PAGE, re.MULTILINE)
+"""The rows of the table of faults: what happens, and the cell with its tests."""
 
 
 def test_the_faults_of_the_table_are_many() -> None:
     assert len(FAULTS) >= 12
+    assert f"{NUMBERS[len(FAULTS)]} faults" in README
 
 
 @pytest.mark.parametrize(("fault", "cell"), FAULTS, ids=[fault for fault, _ in FAULTS])
@@ -78,8 +95,8 @@ def test_the_tests_of_a_fault_exist(fault: str, cell: str) -> None:
         assert name in names_in(path), f"{path} has no {name}"
 
 
-MARKED = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)( \(`make test-apache`\))?", README)
-"""All tests that the README links to: name, path, and the mark of those that `make test` skips."""
+MARKED = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)( \(`make test-apache`\))?", PAGE)
+"""All tests that the page links to: name, path, and the mark of those that `make test` skips."""
 
 
 def says_that_it_needs_apache(name: str, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Every example of the README's page on the condition language does what it says."""
+"""Every example of the page on the condition language, and of the README, does what it says."""
 
 import json
 import re
@@ -10,16 +10,18 @@ from processor.core.conditions import compile_conditions
 from processor.core.conditions.ask import refusal
 from processor.core.conditions.dialect import converted
 
-README = (Path(__file__).parents[3] / "README.md").read_text()
-PAGE = README.partition("## The condition language")[2].partition("\n## ")[0]
-EXAMPLES = re.findall(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|$", PAGE, re.MULTILINE)
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "schemas" / "CONDITIONS.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|$", re.MULTILINE)
+EXAMPLES = EXAMPLE.findall(PAGE)
 OPERATORS = (
     *("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$and", "$or", "$nor", "$not", "$exists", "$type"),
     *("$mod", "$size", "$elemMatch", "$all", "$regex", "$options", "$comment"),
 )
 
 
-@pytest.mark.parametrize(("condition", "match", "miss"), EXAMPLES)
+@pytest.mark.parametrize(("condition", "match", "miss"), [*EXAMPLES, *EXAMPLE.findall(README)])
 def test_example(condition: str, match: str, miss: str) -> None:
     conditions = compile_conditions(condition)
     assert conditions(converted(json.loads(match), "$"))
@@ -28,6 +30,7 @@ def test_example(condition: str, match: str, miss: str) -> None:
 
 def test_there_are_examples_and_all_operators() -> None:
     assert len(EXAMPLES) > 10
+    assert EXAMPLE.findall(README)
     assert [operator for operator in OPERATORS if not re.search(rf"\{operator}\b", PAGE)] == []
 
 
