@@ -104,6 +104,7 @@ async def test_a_retraction_from_a_document_that_is_gone_makes_none(both: Replay
 async def test_retracting_nothing_is_nothing(both: Replaying) -> None:
     await both.replays.retract([])
     await both.replays.append([], [], at(0))
+    assert [document async for document in both.reader.find()] == []
 
 
 async def test_what_a_retraction_takes_may_come_back_after_it(both: Replaying) -> None:

@@ -67,8 +67,12 @@ def test_who_starts_is_not_cleared_away_under(tmp_path: Path) -> None:
 def test_of_two_that_end_at_once_one_may_find_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be raised in a `finally`, and be the exit code."""
 
-    def gone(*_: object) -> Iterator[Path]:
+    looked: list[object] = []
+
+    def gone(*asked: object) -> Iterator[Path]:
+        looked.append(asked)
         raise FileNotFoundError
 
     monkeypatch.setattr(Path, "glob", gone)
     Words(tmp_path, 2).clear_away(1)
+    assert looked

@@ -16,13 +16,15 @@ from processor.transport.topics import delete_topics, topic_names
 SETTINGS = Settings(_env_file=None, kafka_bootstrap_servers="kafka:9092", mongo_url="mongodb://mongo")
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """Let the broker answer so for the last of the topics."""
+def answering(monkeypatch: pytest.MonkeyPatch, code: int) -> list[str]:
+    """Let the broker answer so for the last of the topics; return a list that gets what it is to delete."""
+    asked: list[str] = []
 
     async def present() -> list[str]:
         return list(topic_names(SETTINGS))
 
     async def delete(doomed: list[str]) -> SimpleNamespace:
+        asked.extend(doomed)
         return SimpleNamespace(topic_error_codes=[*((name, 0) for name in doomed[:-1]), (doomed[-1], code)])
 
     @asynccontextmanager
@@ -31,6 +33,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
             yield SimpleNamespace(list_topics=present, delete_topics=delete)
 
     monkeypatch.setattr(topics, "open_admin", admin)
+    return asked
 
 
 async def test_one_that_we_may_not_delete_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,5 +44,6 @@ async def test_one_that_we_may_not_delete_is_told(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("code", topics.GONE)
 async def test_one_that_is_gone_is_not(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    answering(monkeypatch, code)
+    asked = answering(monkeypatch, code)
     await delete_topics(SETTINGS)
+    assert sorted(asked) == sorted(topic_names(SETTINGS))
