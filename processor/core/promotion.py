@@ -6,7 +6,7 @@ Promoting a promoted document decides nothing.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from processor.core.changes import Change, changes_between
 from processor.core.completions import TIMESTAMP, attempt_to, attempts_from, items_from, items_to, summary
@@ -79,6 +79,21 @@ def promote_at_once(
     return _promoted(document, Taken(found), rules, policy, now, tell_nobody)
 
 
+class _Folded(NamedTuple):
+    """What the fold made of a document's evidence, beside its attempts `before`.
+
+    The `first` of the `attempts` are sealed, and as they were; those that are `away` come before all of these. `notes`
+    is what stands under `processing` afterwards.
+    """
+
+    before: Sequence[Attempt]
+    attempts: Sequence[Attempt]
+    first: int
+    away: Away
+    dropped: Mapping[str, int]
+    notes: dict[str, Any]
+
+
 def _promoted(
     document: Mapping[str, Any],
     take: Taken,
@@ -87,24 +102,55 @@ def _promoted(
     now: datetime,
     tell: Tell,
 ) -> Promotion:
-    processing, pending, asked = document["processing"], take.pending, take.asked
-    left = evidence_left(asked, rules.version)
+    folded = _folded(document, take, rules, policy, tell)
+    # Sealed attempts are copied, not written again: they are never changed.
+    completions = [*document["completions"][: folded.first], *map(attempt_to, folded.attempts[folded.first :])]
+    public = {"completions": completions, **_summary(document, folded.away, folded.attempts, policy)}
+    changed = {key: value for key, value in public.items() if document.get(key) != value}
+    removed = [key for key in DATES if key in document and key not in public]
+    event, spilling = None, Spilling((), ())
+    if changed or removed:
+        spilling = spill(completions, folded.away.manifest, document, policy.document_bytes)
+        changed["completions"] = spilling.kept
+        folded.notes["spilled"] = spilling.manifest or None
+        changes = changes_between(folded.before, folded.attempts, replay=bool(take.asked), first=folded.away.attempts)
+        event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
+    return Promotion(
+        progress=document["_id"],
+        processing=_news(document, folded.notes),
+        consumed={key: tuple(items) for key, items in take.pending.items() if items},
+        changed=changed,
+        removed=tuple(removed),
+        event=event,
+        dropped=folded.dropped,
+        replayed=take.replayed,
+        finished=_finished(rules, folded.attempts),
+        is_partial=take.is_partial,
+        segments=spilling.segments,
+        named=spilling.named,
+    )
+
+
+def _folded(
+    document: Mapping[str, Any], take: Taken, rules: JourneyRules, policy: FoldingPolicy, tell: Tell
+) -> _Folded:
+    """Fold what may still be changed: the attempts that are not sealed, the surplus, and what is taken of pending."""
+    processing, left = document["processing"], evidence_left(take.asked, rules.version)
     surplus = left({key: items_from(items) for key, items in processing.get("surplus", {}).items()})
     before = attempts_from(document["completions"])
-    newest = _newest(processing.get("newest"), pending)
+    newest = _newest(processing.get("newest"), take.pending)
     away = Away.of(processing.get("spilled", ()))
-    horizon = UNLIMITED if asked else policy.lateness_horizon
+    horizon = UNLIMITED if take.asked else policy.lateness_horizon
     sealed, sealed_away = _sealed(processing, before, rules.version, newest, horizon)
     first = max(sealed - away.attempts, 0)
 
     counted = [left(attempt.counted) for attempt in before[first:]]
     # What is pending and not later than what is away was only delivered again, or `whole` had brought that back.
     aside, surplus = split(surplus, rules, away.last)
-    _, fresh = split(pending, rules, away.last)
+    _, fresh = split(take.pending, rules, away.last)
     folded = fold(rules, [*counted, surplus, fresh], before[:first], tell, away.last)
     obsolete, aside = split(aside, rules, sealed_away)
     kept, cut = _cut(joined(aside, folded.surplus), rules, policy.surplus_limit)
-    dropped = _dropped(folded.dropped, obsolete, cut)
     notes = {
         "surplus": {key: items_to(items) for key, items in kept.items()},
         "sealed": sealed,
@@ -113,34 +159,7 @@ def _promoted(
         "waiting": None,
         "cut": processing.get("cut", 0) + cut or None,
     }
-
-    # Sealed attempts are copied, not written again: they are never changed.
-    completions = [*document["completions"][:first], *map(attempt_to, folded.attempts[first:])]
-    finished = _finished(rules, folded.attempts)
-    public = {"completions": completions, **_summary(document, away, folded.attempts, policy)}
-    changed = {key: value for key, value in public.items() if document.get(key) != value}
-    removed = [key for key in DATES if key in document and key not in public]
-    event, spilling = None, Spilling((), ())
-    if changed or removed:
-        spilling = spill(completions, away.manifest, document, policy.document_bytes)
-        changed["completions"] = spilling.kept
-        notes["spilled"] = spilling.manifest or None
-        changes = changes_between(before, folded.attempts, replay=bool(asked), first=away.attempts)
-        event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
-    return Promotion(
-        progress=document["_id"],
-        processing=_news(document, notes),
-        consumed={key: tuple(items) for key, items in pending.items() if items},
-        changed=changed,
-        removed=tuple(removed),
-        event=event,
-        dropped=dropped,
-        replayed=take.replayed,
-        finished=finished,
-        is_partial=take.is_partial,
-        segments=spilling.segments,
-        named=spilling.named,
-    )
+    return _Folded(before, folded.attempts, first, away, _dropped(folded.dropped, obsolete, cut), notes)
 
 
 def _news(document: Mapping[str, Any], notes: Mapping[str, Any]) -> dict[str, Any]:
