@@ -52,28 +52,38 @@ def recalculate(
         raise typer.BadParameter("goes with no other option", param_hint="--cancel")
     if not ObjectId.is_valid(journey):
         raise InvalidInput(f"journey {journey!r} is not an id of 24 hex digits")
-    settings = settings_of(context)
+    settings, key = settings_of(context), ObjectId(journey)
     if cancel:
-        was_there = run(cancel_recalculation(settings, ObjectId(journey)))
-        if as_json:
-            print_json({"journey": journey, "cancelled": was_there})
-        else:
-            typer.echo(f"recalculation of {journey} {'cancelled' if was_there else 'was not under way'}")
-        return
-    if dry_run:
-        with _bar("reading") as looked:
-            found = run(foresee_recalculation(settings, ObjectId(journey), actor, looked))
-        _print_foreseen(found, as_json=as_json)
-        return
-    run(start_recalculation(settings, ObjectId(journey), actor))
-    if not wait:
-        if as_json:
-            print_json(rendered(run(_status(settings, ObjectId(journey)))))
+        _cancel(settings, key, as_json=as_json)
+    elif dry_run:
+        _foresee(settings, key, actor, as_json=as_json)
+    else:
+        run(start_recalculation(settings, key, actor))
+        if wait:
+            _wait(settings, key, as_json=as_json)
+        elif as_json:
+            print_json(rendered(run(_status(settings, key))))
         else:
             typer.echo(f"recalculation of {journey} asked for; running processors do it")
-        return
+
+
+def _cancel(settings: Settings, journey: ObjectId, *, as_json: bool) -> None:
+    was_there = run(cancel_recalculation(settings, journey))
+    if as_json:
+        print_json({"journey": str(journey), "cancelled": was_there})
+    else:
+        typer.echo(f"recalculation of {journey} {'cancelled' if was_there else 'was not under way'}")
+
+
+def _foresee(settings: Settings, journey: ObjectId, actor: str | None, *, as_json: bool) -> None:
+    with _bar("reading") as looked:
+        found = run(foresee_recalculation(settings, journey, actor, looked))
+    _print_foreseen(found, as_json=as_json)
+
+
+def _wait(settings: Settings, journey: ObjectId, *, as_json: bool) -> None:
     with _bar("recalculating") as looked:
-        status = run(_until_ended(settings, ObjectId(journey), looked))
+        status = run(_until_ended(settings, journey, looked))
     if as_json:
         print_json(rendered(status))
     else:
