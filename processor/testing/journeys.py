@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+from processor.testing.database import MemoryDatabase
 from processor.testing.faults import Faults, effect, no_faults
-from processor.testing.store import MemoryDatabase
 
 
 class MemoryJourneyCatalog:

@@ -15,8 +15,9 @@ from processor.core.rereading import Scope, references_of
 from processor.core.retraction import retraction_entry
 from processor.ports.recalculation import Reread, Waking
 from processor.testing.broker import MemoryBroker
+from processor.testing.database import MemoryDatabase
 from processor.testing.faults import Faults, effect, no_faults
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from processor.testing.writes import ask, mark
 
 

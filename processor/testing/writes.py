@@ -1,6 +1,6 @@
 """What writes do to a progress document in memory, as `store/updates.py` says it to MongoDB."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any, Literal
@@ -128,3 +128,12 @@ def decide(document: Document, promotion: Promotion, now: datetime, outbox: Outb
         else:
             processing["outbox"] = [*processing.get("outbox", ()), promotion.event]
             mark(processing, "publish", now)
+
+
+def claimable(documents: Iterable[Document], mark: str, lease: str, now: datetime) -> list[Document]:
+    """Return those that are marked and free, longest marked first, then those whose lease ran out."""
+    documents = list(documents)
+    marked = [it for it in documents if mark in it["processing"] and is_free(it, lease, now)]
+    marked.sort(key=lambda it: it["processing"][mark])
+    expired = [it for it in documents if it not in marked and is_expired(it, lease, now)]
+    return marked + expired

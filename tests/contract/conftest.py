@@ -8,7 +8,8 @@ import pytest
 from processor.store.connect import STATEMENTS
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.database import MemoryDatabase
+from processor.testing.store import MemoryProgressStore
 from tests.contract.stores import Both
 
 

@@ -25,8 +25,9 @@ from processor.store.connect import STATEMENTS, Database
 from processor.store.history import MongoHistory
 from processor.store.progress import MongoProgressStore
 from processor.testing.broker import MemoryBroker
+from processor.testing.database import MemoryDatabase
 from processor.testing.recalculations import MemoryHistory
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from processor.transport.admin import open_admin
 from processor.transport.history import KafkaHistory, open_history
 from processor.transport.reading import partitions_in

@@ -11,8 +11,8 @@ from processor.errors import StoreUnavailable
 from processor.ports.interfaces import JourneyCatalog
 from processor.store.connect import JOURNEYS, Database
 from processor.store.journeys import TRUST, MongoJourneyCatalog
+from processor.testing.database import MemoryDatabase
 from processor.testing.journeys import MemoryJourneyCatalog
-from processor.testing.store import MemoryDatabase
 from tests.builders import a_journey
 from tests.contract.test_store_plans import profiled
 

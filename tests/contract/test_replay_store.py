@@ -14,8 +14,9 @@ from processor.ports.recalculation import ReplayStore, Waking
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
 from processor.store.replays import MongoReplayStore
+from processor.testing.database import MemoryDatabase
 from processor.testing.recalculations import MemoryReplayStore
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, WAYPOINTS, a_promotion, a_reference, an_append, an_item, at
 
 OTHER_JOURNEY = ObjectId("69c23527bdf9ac67b2ab5ee6")

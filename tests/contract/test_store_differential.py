@@ -27,7 +27,8 @@ from processor.store.connect import RELAYS as RELAYS_KEPT
 from processor.store.outbox import outbox_entry
 from processor.store.progress import MongoProgressStore
 from processor.store.reader import MongoProgressReader
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.database import MemoryDatabase
+from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, WAYPOINTS, an_append, an_item, at, journey_rules
 
 PROGRESSES_ASKED = [an_append(owner="ana").progress]

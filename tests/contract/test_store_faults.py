@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from processor.errors import StoreUnavailable
+from processor.testing.database import MemoryDatabase
 from processor.testing.journeys import MemoryJourneyCatalog
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, a_promotion, a_statement_record, an_append, an_item, at
 
 NAMES = ("a", "b", "c")

@@ -7,7 +7,8 @@ import pytest
 from processor.ports.progress import Lock, ProgressStore
 from processor.store.connect import PROGRESSES, Database
 from processor.store.progress import MongoProgressStore
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.database import MemoryDatabase
+from processor.testing.store import MemoryProgressStore
 from tests.builders import a_promotion, an_append, an_item, at
 
 

@@ -16,9 +16,10 @@ from processor.services.ingest import Ingest, IngestPolicy, PromoterBeside
 from processor.services.journeys import MANY, Journeys
 from processor.services.surroundings import Surroundings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters
+from processor.testing.database import MemoryDatabase
 from processor.testing.group import MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from tests.builders import ORGANISATION, WAYPOINTS, a_journey, a_statement
 
 JOURNEYS = 3_000

@@ -22,8 +22,9 @@ from processor.core.shelves import Held
 from processor.ports.progress import Claim, Outbox, OutboxClaim, RelayLease
 from processor.services.finished import Finished
 from processor.testing.broker import MemoryBroker
+from processor.testing.database import MemoryDatabase
 from processor.testing.faults import Faults
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from processor.testing.writes import Document
 from schemas.progress import render_progress
 

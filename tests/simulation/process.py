@@ -23,9 +23,9 @@ from processor.services.relay import Relay
 from processor.services.supervisor import Loop, supervise
 from processor.services.surroundings import Leasing, Surroundings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters, MemoryEventSink
+from processor.testing.database import MemoryDatabase
 from processor.testing.group import MemoryGroup, MemoryRecordSource
 from processor.testing.journeys import MemoryJourneyCatalog
-from processor.testing.store import MemoryDatabase
 from tests.simulation.ledger import Ledger, WatchedFinished, WatchedStore
 from tests.simulation.onlooker import LETTERS, PROGRESS
 from tests.simulation.scheduler import Scheduler

@@ -27,9 +27,10 @@ from processor.services.promoter import Promoter
 from processor.services.promoting import Promoting
 from processor.services.recalculation import RecalculatingPolicy, Recalculator
 from processor.services.surroundings import Leasing, Surroundings
+from processor.testing.database import MemoryDatabase
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.recalculations import MemoryHistory, MemoryRecalculationWork, MemoryReplayStore
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey, a_reference, a_statement, at
 
 POLICY = FoldingPolicy(lateness_horizon=timedelta(days=3650), document_bytes=300)

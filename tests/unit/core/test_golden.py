@@ -13,7 +13,8 @@ from processor.core.journey import compile_journey
 from processor.core.matching import match
 from processor.core.policy import FoldingPolicy
 from processor.core.records import StatementRecord
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.database import MemoryDatabase
+from processor.testing.store import MemoryProgressStore
 from schemas.journey import with_ids
 from schemas.progress import render_progress
 from tests.builders import a_record, at

@@ -7,7 +7,8 @@ from processor.metrics import Metrics
 from processor.ports.stream import Clock
 from processor.services.backlog import BacklogWatch
 from processor.services.surroundings import Surroundings
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.database import MemoryDatabase
+from processor.testing.store import MemoryProgressStore
 from tests.builders import an_append, at
 
 

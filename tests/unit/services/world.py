@@ -15,9 +15,10 @@ from processor.services.handover import Handover
 from processor.services.journeys import Journeys
 from processor.services.surroundings import Leasing, Surroundings
 from processor.testing.broker import MemoryBroker
+from processor.testing.database import MemoryDatabase
 from processor.testing.group import MemoryGroup
 from processor.testing.journeys import MemoryJourneyCatalog
-from processor.testing.store import MemoryDatabase, MemoryProgressStore
+from processor.testing.store import MemoryProgressStore
 from tests.builders import JOURNEY, ORGANISATION, START, WAYPOINTS, a_journey
 
 STATEMENTS, LETTERS, EVENTS = "statements", "dead-letters", "events"
