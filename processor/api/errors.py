@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from processor.api.rendering import Json
@@ -19,6 +20,8 @@ from processor.errors import InvalidInput, JourneyProgressError, NotFound, Unava
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="journey-progress"'}
 NOT_PRIVILEGED: Final = "Priviliges not sufficient for this operation"
 """Learning Locker's sentence, to the letter."""
+HUNG_UP: Final = 499
+"""What servers count for a client that has closed its request; nobody reads it."""
 
 
 class Problem(BaseModel):
@@ -48,6 +51,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(JourneyProgressError, _of_ours)
+    app.add_exception_handler(ClientDisconnect, _of_hanging_up)
 
 
 def problem(request: Request, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -88,6 +92,10 @@ async def _of_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()]
     return problem(request, HTTPStatus.BAD_REQUEST, "; ".join(faults))
+
+
+async def _of_hanging_up(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=HUNG_UP)
 
 
 async def _of_ours(request: Request, error: Exception) -> Response:

@@ -15,6 +15,8 @@ from limits import RateLimitItemPerMinute
 from structlog.testing import capture_logs
 
 from processor.api.secrets import AT_ONCE
+from processor.api.server import outside
+from processor.embedded.process import free_port
 from processor.store.queries import MongoQueryReader
 from tests.integration.api.world import SECRET, Api, a_client, a_progress, a_stored_journey, application
 
@@ -202,6 +204,27 @@ async def test_an_error_that_nobody_foresaw_is_500_with_its_id_and_nothing_else(
     failed, request = logs
     assert (failed["log_level"], failed["exc_info"]) == ("error", True)
     assert failed["errorId"] == request["errorId"] == answer.json()["errorId"]
+
+
+async def test_a_client_that_hangs_up_while_it_sends_is_no_bug(api: Api) -> None:
+    settings = api.settings.model_copy(update={"http_host": "127.0.0.1", "http_port": free_port()})
+    secret = b64encode(f"mine:{SECRET}".encode()).decode()
+    head = (
+        f"POST /api/explain HTTP/1.1\r\nHost: api\r\nAuthorization: Basic {secret}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    )
+    with capture_logs() as logs:
+        async with outside(settings)(api.interfaces):
+            reader, writer = await asyncio.open_connection(settings.http_host, settings.http_port)
+            writer.write(f'{head}{{"journey": '.encode())
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
+    assert [log["status"] for log in logs if log["event"] == "request"] == [499]
+    assert {log["log_level"] for log in logs} == {"info"}
+    metrics = (await api.http.get("/metrics")).text
+    assert 'journey_progress_http_requests_total{route="/api/explain",status="499"} 1.0' in metrics
+    assert 'route="/api/explain",status="500"' not in metrics
 
 
 OPERATORS = (
