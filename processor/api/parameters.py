@@ -41,7 +41,9 @@ class PageParameters(BaseModel):
         examples=['{"journey": {"$oid": "59c23527bdf9ac67b2ab5ee6"}, "isCompleted": true}'],
     )
     sort: str | None = Field(
-        None, description='JSON: fields and 1 or -1; `{"_id": 1}` by default.', examples=['{"updatedAt": -1}']
+        None,
+        description='JSON: fields and 1 or -1; `{"_id": 1}` by default. Not by lists, or thousands of letters.',
+        examples=['{"updatedAt": -1}'],
     )
     project: str | None = Field(
         None,

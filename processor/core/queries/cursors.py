@@ -39,12 +39,19 @@ TYPES: Final = (
 
 
 def cursor_at(sort: Sort, values: Sequence[Any], model: Model) -> str:
-    """Write the place of a document that has these values at the sort's paths. Raises `InvalidInput` for a list."""
+    """Write the place of a document that has these values at the sort's paths.
+
+    Raises `InvalidInput` for a list, and for values so long that the cursor would not be taken.
+    """
     for (path, _), value in zip(sort, values, strict=True):
         if isinstance(value, list):
             raise InvalidInput(f"sort: {path} holds a list: there is no paging by it")
     place = {path: written(model.kind_at(path), value) for (path, _), value in zip(sort, values, strict=True)}
-    return b64encode(orjson.dumps(place, default=str)).decode()
+    text = b64encode(orjson.dumps(place, default=str)).decode()
+    if len(text) > LENGTH_LIMIT:
+        longest = max(place, key=lambda path: len(orjson.dumps(place[path], default=str)))
+        raise InvalidInput(f"sort: {longest} holds a value too long for a cursor: page by another, such as _id")
+    return text
 
 
 def place_from(text: str, sort: Sort, model: Model, parameter: str) -> Place:

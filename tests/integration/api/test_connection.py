@@ -132,6 +132,14 @@ async def test_a_cursor_of_learning_locker_without_the_id_is_taken(api: Api) -> 
     assert ids((await api.get(PATH, sort={"updatedAt": 1}, after=after)).json()) == [3]
 
 
+async def test_a_sort_by_what_no_cursor_can_hold_is_refused_at_once(api: Api) -> None:
+    await api.has_journeys(a_stored_journey(description="d" * 6_200))
+    answer = await api.get("/api/connection/journey", sort={"description": 1})
+    assert answer.status_code == 400
+    assert "description holds a value too long" in answer.json()["message"]
+    assert len((await api.get("/api/connection/journey")).json()["edges"]) == 1
+
+
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [

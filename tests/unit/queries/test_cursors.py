@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processor.core.conditions import compile_conditions
 from processor.core.conditions.values import compare
-from processor.core.queries import PROGRESS, beyond, cursor_at, place_from, reverse, sort_from, sort_from_text
+from processor.core.queries import JOURNEY, PROGRESS, beyond, cursor_at, place_from, reverse, sort_from, sort_from_text
 from processor.errors import InvalidInput
 from tests.builders import at
 
@@ -64,3 +64,12 @@ def test_a_sort_of_names() -> None:
 def test_there_is_no_paging_by_a_list() -> None:
     with pytest.raises(InvalidInput, match="completions holds a list"):
         cursor_at((("completions", 1), ("_id", 1)), [[], ObjectId()], PROGRESS)
+
+
+@pytest.mark.parametrize("letters", ["d" * 6_050, "é" * 3_025, "\n" * 3_025])
+def test_there_is_no_paging_by_what_is_too_long_for_a_cursor_that_is_taken(letters: str) -> None:
+    sort, key = sort_from({"trackBy": 1, "description": 1}, JOURNEY), ObjectId()
+    text = cursor_at(sort, ["actor", letters, key], JOURNEY)
+    assert [value for _, _, value in place_from(text, sort, JOURNEY, "after")] == ["actor", letters, key]
+    with pytest.raises(InvalidInput, match="description holds a value too long"):
+        cursor_at(sort, ["actor", letters + "d" * 40, key], JOURNEY)
