@@ -58,9 +58,11 @@ class PageParameters(BaseModel):
 
     def query(self, model: Model) -> Query:
         """Read it. Raises `InvalidInput` naming the parameter and the path."""
+        sort = _json(self.sort, "sort") if self.sort else {}
         return Query(
             filter=filter_from(_json(self.filter, "filter"), model) if self.filter is not None else {},
-            sort=sort_from(_json(self.sort, "sort"), model) if self.sort else BY_ID,
+            sort=sort_from(sort, model),
+            named=sort,
             project=projection_from(_json(self.project, "project"), model) if self.project else None,
             hint=_hint(self.hint),
         )

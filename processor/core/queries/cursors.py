@@ -6,7 +6,7 @@ while others write. MongoDB's `$gt` and `$lt` only see values of the same type: 
 
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -54,19 +54,24 @@ def cursor_at(sort: Sort, values: Sequence[Any], model: Model) -> str:
     return text
 
 
-def place_from(text: str, sort: Sort, model: Model, parameter: str) -> Place:
+def place_from(text: str, sort: Sort, model: Model, parameter: str, named: Collection[str] = ()) -> Place:
     """Read a cursor for this sort; one without the last keys, as Learning Locker's have no `_id`, is fine.
 
-    The cursor of an empty page (`e30=`) is the place before everything: an empty tuple. Raises `InvalidInput`.
+    `named` are the paths that the caller's sort names. Learning Locker's cursors have those alone, also those behind
+    `_id`, which are passed over, and without those that its document lacked, which are null. The cursor of an empty
+    page (`e30=`) is the place before everything: an empty tuple. Raises `InvalidInput`.
     """
     values = _read(text, parameter)
+    if not values:
+        return ()
     known = dict(sort)
-    if strange := [path for path in values if path not in known]:
+    if strange := [path for path in values if path not in known and path not in named]:
         raise InvalidInput(f"{parameter}: the cursor belongs to another sort: {strange[0]!r:.60} is not in this one")
-    prefix = sort[: len(values)]
-    if any(path not in values for path, _ in prefix):
-        raise InvalidInput(f"{parameter}: the cursor belongs to another sort: it lacks the value of {sort[0][0]!r:.60}")
-    return tuple((path, direction, _value(values[path], model, path, parameter)) for path, direction in prefix)
+    prefix = sort[: 1 + max((position for position, (path, _) in enumerate(sort) if path in values), default=0)]
+    may_lack = set() if values.keys() - set(named) else known.keys() - model.steady
+    if lacking := [path for path, _ in prefix if path not in values and path not in may_lack]:
+        raise InvalidInput(f"{parameter}: the cursor belongs to another sort: it lacks the value of {lacking[0]!r:.60}")
+    return tuple((path, direction, _value(values.get(path), model, path, parameter)) for path, direction in prefix)
 
 
 def beyond(place: Place, model: Model) -> dict[str, Any]:

@@ -71,9 +71,9 @@ class Window:
         Raises `InvalidInput` for a cursor that is none, or belongs to another sort.
         """
         cuts = []
-        if self.after and (place := place_from(self.after, query.sort, model, "after")):
+        if self.after and (place := place_from(self.after, query.sort, model, "after", query.named)):
             cuts.append(beyond(place, model))
-        if self.before and (place := place_from(self.before, reverse(query.sort), model, "before")):
+        if self.before and (place := place_from(self.before, reverse(query.sort), model, "before", query.named)):
             cuts.append(beyond(place, model))
         sort = reverse(query.sort) if self.is_backwards else query.sort
         return replace(query, beyond=tuple(cuts), sort=sort, limit=self.size(cap) + 1, most=PAGE_BYTES)

@@ -1,6 +1,6 @@
 """A query that has been checked, and what is found by it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ class Query:
     filter: Mapping[str, Any] = field(default_factory=dict)
     beyond: tuple[Mapping[str, Any], ...] = ()
     sort: Sort = BY_ID
+    named: Collection[str] = ()
+    """The paths that the caller's sort names; what comes behind `_id` decides nothing, and is not in `sort`."""
     project: Projection | None = None
     hint: str | Mapping[str, Any] | None = None
     skip: int = 0

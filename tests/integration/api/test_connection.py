@@ -132,6 +132,44 @@ async def test_a_cursor_of_learning_locker_without_the_id_is_taken(api: Api) -> 
     assert ids((await api.get(PATH, sort={"updatedAt": 1}, after=after)).json()) == [3]
 
 
+@pytest.mark.parametrize(
+    ("sort", "after", "expected"),
+    [
+        ({"_id": 1, "updatedAt": -1}, {"_id": f"{2:024x}", "updatedAt": "2026-01-01T10:00:09.000Z"}, [3, 4]),
+        ({"completedAt": 1, "_id": 1}, {"_id": f"{1:024x}"}, [2, 3, 4]),
+        ({"completedAt": -1, "_id": -1}, {"_id": f"{2:024x}"}, [1]),
+        ({"completedAt": 1, "updatedAt": 1}, {"updatedAt": "2026-01-01T10:00:02.000Z"}, [3, 4]),
+    ],
+    ids=str,
+)
+async def test_cursors_of_learning_locker_have_what_the_sort_names_and_the_document_has(
+    api: Api, sort: dict[str, Any], after: dict[str, Any], expected: list[int]
+) -> None:
+    await api.has_progress(a_progress(1), a_progress(2), *(a_progress(n, completedAt=at(n)) for n in (3, 4)))
+    answer = await api.get(PATH, sort=sort, after=cursor(**after))
+    assert answer.status_code == 200, answer.text
+    assert ids(answer.json()) == expected
+
+
+@pytest.mark.parametrize(
+    ("sort", "after", "why"),
+    [
+        ({"_id": 1}, {"_id": f"{1:024x}", "updatedAt": "2026-01-01T10:00:02.000Z"}, "'updatedAt' is not in this one"),
+        ({"_id": 1, "updatedAt": 1}, {"updatedAt": "2026-01-01T10:00:02.000Z"}, "lacks the value of '_id'"),
+        ({"_id": 1, "updatedAt": 1}, {"_id": f"{1:024x}", "x": 1}, "'x' is not in this one"),
+        ({"completedAt": 1}, {"_id": f"{1:024x}"}, "lacks the value of 'completedAt'"),
+        ({"completedAt": 1, "updatedAt": 1, "_id": 1}, {"_id": f"{1:024x}"}, "lacks the value of 'updatedAt'"),
+    ],
+    ids=str,
+)
+async def test_cursors_of_another_sort_are_refused(
+    api: Api, sort: dict[str, Any], after: dict[str, Any], why: str
+) -> None:
+    answer = await api.get(PATH, sort=sort, after=cursor(**after))
+    assert answer.status_code == 400
+    assert why in answer.json()["message"]
+
+
 async def test_a_sort_by_what_no_cursor_can_hold_is_refused_at_once(api: Api) -> None:
     await api.has_journeys(a_stored_journey(description="d" * 6_200))
     answer = await api.get("/api/connection/journey", sort={"description": 1})
