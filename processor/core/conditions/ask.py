@@ -90,6 +90,11 @@ def is_operators(value: Any) -> bool:
     return isinstance(value, Mapping) and next(iter(value), "").startswith("$")
 
 
+def is_about_element(asked: Any) -> bool:
+    """Tell operators on the element itself from a query over it: what `$elemMatch` asks, by its first key."""
+    return is_operators(asked) and next(iter(asked)) not in ("$and", "$or", "$nor", "$comment")
+
+
 def asks_of(value: Any, at: str, query: Query) -> list[Ask]:
     """Read what stands beside a path: a regular expression, operators, or a value to equal."""
     if is_regex(value) and "$regularExpression" in value:
@@ -156,7 +161,7 @@ def _elem_match(asked: Any, at: str, query: Query) -> Ask:
     """`$elemMatch`: one element of the array meets all of it: operators on the element, or a query over a document."""
     if not isinstance(asked, Mapping):
         raise InvalidConditions(at, "$elemMatch needs an object")
-    if is_operators(asked) and next(iter(asked)) not in ("$and", "$or", "$nor", "$comment"):
+    if is_about_element(asked):
         test = conjunction([test_alone(ask) for ask in asks_of(asked, at, query)])
         return Ask("$elemMatch", asked, lambda found: isinstance(found, list) and any(map(test, found)), spreads=False)
     clause = query(asked, at)

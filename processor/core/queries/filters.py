@@ -9,6 +9,7 @@ from typing import Any, Final
 from bson import Regex
 
 from processor.core.conditions import InvalidConditions, compile_conditions
+from processor.core.conditions.ask import is_about_element, is_operators
 from processor.core.queries.models import Model, cast
 from processor.errors import InvalidInput
 
@@ -54,7 +55,7 @@ def _query(query: Mapping[str, Any], model: Model, prefix: str, parameter: str) 
 
 def _operand(value: Any, model: Model, path: str, parameter: str) -> Any:
     """What stands beside a path: operators, or a value to equal, cast to the kind of the field."""
-    if not isinstance(value, Mapping) or not next(iter(value), "").startswith("$"):
+    if not is_operators(value):
         return _cast(value, model, path, parameter)
     if "$regularExpression" in value:
         return _regex(value)
@@ -71,7 +72,7 @@ def _asked(operator: str, asked: Any, model: Model, path: str, parameter: str) -
     if operator == "$not":
         return _operand(asked, model, path, parameter)
     if operator == "$elemMatch":
-        if next(iter(asked), "").startswith("$") and next(iter(asked)) not in JOINING:
+        if is_about_element(asked):
             return _operand(asked, model, path, parameter)
         return _query(asked, model, f"{path}.", parameter)
     return asked

@@ -190,6 +190,7 @@ async def test_a_sort_by_what_no_cursor_can_hold_is_refused_at_once(api: Api) ->
         ({"updatedAt": {"$not": {"$gte": "2026-01-01T10:00:02.000Z"}}}, [1]),
         ({"$or": [{"completions.completedAt": {"$gt": "2026-01-01"}}, {"_id": f"{1:024x}"}]}, [1, 3]),
         ({"completions": {"$elemMatch": {"isCompleted": True, "completedAt": {"$dte": at(3).isoformat()}}}}, [3]),
+        ({"completions": {"$elemMatch": {"$comment": "x", "completedAt": {"$gte": "2026-01-01T10:00:03Z"}}}}, [3]),
         ({"owner.ident.mbox": {"$regex": "^MAILTO:O1@", "$options": "i"}, "$comment": "ignored"}, [1]),
         ({"organisation": "5a0000000000000000000001"}, []),
         ({}, [1, 2, 3]),
