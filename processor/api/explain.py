@@ -24,6 +24,7 @@ from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.core.queries import JOURNEY
 from processor.core.records import Record, Rejected, StatementRecord
 from processor.errors import InvalidInput, NotFound
+from processor.services.authoring import identified
 from schemas.ids import parse_object_id
 from schemas.rendering import rendered
 
@@ -104,10 +105,7 @@ def _answer(rules: JourneyRules, record: StatementRecord, by: Explaining) -> Res
 
 def _whole(journey: dict[str, Any], organisation: ObjectId) -> dict[str, Any]:
     """A journey that is only tried needs no ids, and is the caller's."""
-    waypoints = journey.get("waypoints")
-    if isinstance(waypoints, list):
-        waypoints = [{"_id": ObjectId(), **it} if isinstance(it, dict) else it for it in waypoints]
-    return {"_id": ObjectId(), **journey, "organisation": organisation, "waypoints": waypoints}
+    return {"_id": ObjectId(), **identified(journey), "organisation": organisation}
 
 
 def _id(value: Any, what: str) -> ObjectId:

@@ -39,7 +39,7 @@ class Authoring:
 
     async def create(self, organisation: ObjectId, written: Document) -> Document:
         """Save a new journey and return it as stored. Raises `InvalidInput` with the path of each fault."""
-        document = _identified(_writable(written)) | {"_id": ObjectId(), "organisation": organisation}
+        document = identified(_writable(written)) | {"_id": ObjectId(), "organisation": organisation}
         journey = revision_of(_checked(document), None, self._clock.now())
         assert journey is not None
         stored = journey_document(journey)
@@ -53,7 +53,7 @@ class Authoring:
         Objects are merged, lists are replaced whole, null leaves a field as it is. `version` grows when what is
         computed changes. Raises `NotFound`, or `InvalidInput` with the path of each fault.
         """
-        changes = _identified(_writable(written))
+        changes = identified(_writable(written))
         for _ in range(TRIES):
             before = await self._reader.one(JOURNEY, organisation, key)
             if before is None:
@@ -96,6 +96,12 @@ def merged(before: Document, changes: Document) -> dict[str, Any]:
     return both
 
 
+def identified(written: Document) -> dict[str, Any]:
+    """Give an `_id` to each waypoint and outcome that has none: its `id`, or a new one."""
+    lists = {name: value for name in ("waypoints", "outcomes") if isinstance(value := written.get(name), list)}
+    return {**written, **{name: [_with_id(part) for part in parts] for name, parts in lists.items()}}
+
+
 def _writable(written: Document) -> dict[str, Any]:
     """What the caller may write, if MongoDB can hold its shape. `conditions` are kept as text, so anything goes.
 
@@ -110,12 +116,6 @@ def _writable(written: Document) -> dict[str, Any]:
             raise InvalidInput(f"{key!r:.60} cannot be the name of a field")
     known = Journey.model_fields
     return {key: value for key, value in written.items() if key not in KEPT and (value is not None or key not in known)}
-
-
-def _identified(written: Document) -> dict[str, Any]:
-    """Give an `_id` to each waypoint and outcome that has none."""
-    lists = {name: value for name in ("waypoints", "outcomes") if isinstance(value := written.get(name), list)}
-    return {**written, **{name: [_with_id(part) for part in parts] for name, parts in lists.items()}}
 
 
 def _with_id(part: Any) -> Any:

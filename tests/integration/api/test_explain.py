@@ -54,6 +54,15 @@ async def test_clause_by_clause(api: Api) -> None:
     ]
 
 
+async def test_a_waypoint_that_is_only_tried_keeps_its_id(api: Api) -> None:
+    named = [{"id": WAYPOINTS[0]}, {"_id": WAYPOINTS[1]}, {"_id": WAYPOINTS[2], "id": WAYPOINTS[3]}]
+    waypoints = [{**JOURNEY["waypoints"][0], **names} for names in named]
+    body = {"journey": {**JOURNEY, "waypoints": waypoints}, "statement": a_statement()}
+    answer = await api.send("POST", PATH, body)
+    assert answer.status_code == 200, answer.text
+    assert [it["waypoint"] for it in answer.json()["waypoints"]] == list(WAYPOINTS[:3])
+
+
 async def test_a_statement_without_a_time_is_taken_to_arrive_now(api: Api) -> None:
     statement = {name: value for name, value in a_statement().items() if name != "timestamp"}
     answer = await api.send("POST", PATH, {"journey": JOURNEY, "statement": statement})
