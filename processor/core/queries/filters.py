@@ -34,9 +34,9 @@ def rest_filter_from(value: Any, model: Model, parameter: str = "query") -> dict
     """Like `filter_from`, with the prefixes of Learning Locker's REST interface (its behaviour, section 6.2).
 
     A string `~x` means a regular expression without case, `>x`, `>=x`, `<x`, `<=x`, `!=x` compare; a list at a field
-    means one of it.
+    means one of it, in which nothing compares. What stands beside an operator, as in `{"$in": ["~x"]}`, is as written.
     """
-    return filter_from(_unprefixed(value) if isinstance(value, Mapping) else value, model, parameter)
+    return filter_from(_unprefixed(value, parameter) if isinstance(value, Mapping) else value, model, parameter)
 
 
 def _query(query: Mapping[str, Any], model: Model, prefix: str, parameter: str) -> dict[str, Any]:
@@ -95,22 +95,32 @@ def _regex(value: Mapping[str, Any]) -> Regex[str]:
     return Regex(value.get("$regex", inner.get("pattern")), options.replace("u", ""))
 
 
-def _unprefixed(query: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
+def _unprefixed(query: Mapping[str, Any], parameter: str, depth: int = 0) -> dict[str, Any]:
     if depth > 100:  # the filter is refused for it a moment later
         return dict(query)
-    return {key: _of_rest(key, value, depth + 1) for key, value in query.items()}
+    return {key: _of_rest(key, value, parameter, depth + 1) for key, value in query.items()}
 
 
-def _of_rest(key: str, value: Any, depth: int) -> Any:
+def _of_rest(key: str, value: Any, parameter: str, depth: int) -> Any:
     if key in JOINING and isinstance(value, list):
-        return [_unprefixed(part, depth) if isinstance(part, Mapping) else part for part in value]
+        return [_unprefixed(part, parameter, depth) if isinstance(part, Mapping) else part for part in value]
     if isinstance(value, Mapping):
-        return _unprefixed(value, depth)
+        return _unprefixed(value, parameter, depth)
     if isinstance(value, str) and (key == "$not" or not key.startswith("$")):
         return _of_prefix(value)
     if isinstance(value, list) and not key.startswith("$"):
-        return {"$in": value}
+        return {"$in": [_of_item(item, f"{parameter}: {key}") if isinstance(item, str) else item for item in value]}
     return value
+
+
+def _of_item(text: str, at: str) -> Any:
+    found = _of_prefix(text)
+    if isinstance(found, str) or "$regex" in found:
+        return found
+    raise InvalidInput(
+        f"{at}: {text!r:.40} compares, and cannot be one of a list: join comparisons with $and or $or, or write "
+        '{"$in": […]} for the text itself'
+    )
 
 
 def _of_prefix(text: str) -> Any:

@@ -52,6 +52,9 @@ async def test_an_unknown_id_is_404(api: Api, key: str) -> None:
         ({"query": {"_id": f"!={1:024x}"}}, [2, 3, 4]),
         ({"query": {"_id": [f"{1:024x}", f"{3:024x}"]}}, [1, 3]),
         ({"query": {"owner.ident.mbox": "~O[12]@"}}, [1, 2]),
+        ({"query": {"owner.ident.mbox": ["~^MAILTO:O1@", "mailto:o3@example.org"]}}, [1, 3]),
+        ({"query": {"$or": [{"owner.ident.mbox": ["~O[24]@"]}, {"_id": [f"{1:024x}"]}]}}, [1, 2, 4]),
+        ({"query": {"owner.ident.mbox": {"$in": ["~O1", "!=", "mailto:o3@example.org"]}}}, [3]),
         ({"query": {"owner.ident.mbox": {"$not": "~O[12]@"}}}, [3, 4]),
         ({"query": {"$or": [{"duration": "<20"}, {"duration": "!=10", "isCompleted": True}]}}, [1, 2, 4]),
     ],
@@ -64,6 +67,15 @@ async def test_lists_and_counts(api: Api, asked: dict[str, Any], expected: list[
     assert ids(answer.json()) == expected
     counted = await api.get(f"{PATH}/count", **{name: asked[name] for name in asked if name == "query"})
     assert counted.json() == {"count": 4 if "query" not in asked else len(expected)}
+
+
+@pytest.mark.parametrize("item", [">5", ">=5", "<5", "<=5", "!=5"])
+async def test_what_compares_cannot_be_one_of_a_list(api: Api, item: str) -> None:
+    for query in ({"duration": [3, item]}, {"$or": [{"completions": {"$elemMatch": {"duration": [item]}}}]}):
+        for path in (PATH, f"{PATH}/count"):
+            answer = await api.get(path, query=query)
+            assert answer.status_code == 400, query
+            assert answer.json()["message"].startswith(f"query: duration: {item!r} compares, and cannot be one of")
 
 
 async def test_count_passes_over_what_is_skipped(api: Api) -> None:
