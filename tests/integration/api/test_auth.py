@@ -11,7 +11,7 @@ from bson import ObjectId
 
 from processor.store.connect import CLIENTS, JOURNEYS, PROGRESSES, STATEMENTS
 from tests.builders import ORGANISATION, a_statement_record
-from tests.integration.api.world import OTHER, SECRET, Api, a_client, a_progress, a_stored_journey
+from tests.integration.api.world import OTHER, SECRET, Api, a_client, a_progress, a_stored_journey, application
 
 KEY = f"{1:024x}"
 READ = [
@@ -143,6 +143,23 @@ async def test_a_plain_secret_of_learning_locker_is_hashed_at_its_next_login(api
     assert stored["api"]["basic_secret"].startswith("$argon2id$")
     for secret, status in (("a-plain-secret", 200), (stored["api"]["basic_secret"], 401)):
         assert (await asked(api, "GET", path, basic(f"plain:{secret}"))).status_code == status
+
+
+async def test_keys_and_secrets_are_utf_8(api: Api) -> None:
+    client = a_client("schlüssel")
+    client["api"]["basic_secret"] = "pässwörd:☂"
+    await api.database[CLIENTS].insert_one(client)
+    path = "/api/v2/journey"
+    for known in (api.app, application(api.settings, api.interfaces)):  # compared as it stands, then as a hash
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(known), base_url="http://api") as http:
+
+            async def status(secret: str, http: httpx.AsyncClient = http) -> int:
+                headers = {"Authorization": basic(f"schlüssel:{secret}")}
+                return (await http.get(path, headers=headers)).status_code
+
+            assert [await status(secret) for secret in ("pässwörd:☁", "pässwörd:☂", "passwörd:☂")] == [401, 200, 401]
+    latin = b64encode("schlüssel:pässwörd".encode("latin-1")).decode()
+    assert (await asked(api, "GET", path, f"Basic {latin}")).headers["www-authenticate"] == "Basic"
 
 
 async def test_a_revoked_client_and_a_changed_secret_are_out_at_once(api: Api) -> None:
