@@ -23,6 +23,7 @@ from processor.errors import InvalidInput, StoreUnavailable
 from processor.ports.stream import Clock
 from processor.store.connect import JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, Database, Document
 from processor.store.failures import translated
+from processor.store.indexes import INDEXES
 from processor.store.whole import OURS, counting, joining, with_attempts
 
 WORK = f"{OWN}work"
@@ -46,6 +47,9 @@ TOO_LARGE = frozenset({10334, 4568})
 
 COLLECTIONS = {PROGRESS.name: PROGRESSES, JOURNEY.name: JOURNEYS}
 
+KEYS = {name: {it.document["name"]: it.document["key"] for it in INDEXES[name]} for name in COLLECTIONS.values()}
+"""What our indexes are called, and what they are of."""
+
 
 class MongoQueryReader:
     """Reads for one database's interfaces; a query that takes longer than `timeout` seconds is cut off."""
@@ -58,6 +62,7 @@ class MongoQueryReader:
 
     async def find(self, model: Model, organisation: ObjectId, query: Query) -> Sequence[Found]:
         """Return documents in order; see `ports.QueryReader.find`."""
+        _check_hint(model, query.hint)
         with self._asked(query.hint is not None):
             try:
                 found = await self._found(model, organisation, query, _showing(model, query))
@@ -171,6 +176,12 @@ class MongoQueryReader:
             raise  # what is stored cannot be read: that is not the caller's
         except (BSONError, DocumentTooLarge, OverflowError) as error:
             raise InvalidInput(f"MongoDB cannot hold a value of the query: {error!s:.200}") from error
+
+
+def _check_hint(model: Model, hint: str | Mapping[str, Any] | None) -> None:
+    """Refuse an index of what is hidden: it may lack documents, which would be missing without a word."""
+    for path in KEYS[COLLECTIONS[model.name]].get(hint, ()) if isinstance(hint, str) else hint or ():
+        model.check_shown(path, "hint")
 
 
 def _confined(organisation: ObjectId, *filters: Mapping[str, Any]) -> Document:

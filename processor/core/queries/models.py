@@ -55,10 +55,14 @@ class Model:
             parse_path(path)
         except ValueError as error:
             raise InvalidInput(f"{parameter}: {path!r:.60}: {error}") from None
-        if path.partition(".")[0] in self.hidden or path.startswith(OWN):
-            raise InvalidInput(f"{parameter}: {path!r:.60} is not a field of {self.name}")
+        self.check_shown(path, parameter)
         if "\0" in path or any(part.startswith("$") for part in path.split(".")):
             raise InvalidInput(f"{parameter}: {path!r:.60} is not a path: its parts are names of fields")
+
+    def check_shown(self, path: str, parameter: str) -> None:
+        """Raise `InvalidInput` for a path that leads to what no interface shows."""
+        if path.partition(".")[0] in self.hidden or path.startswith(OWN):
+            raise InvalidInput(f"{parameter}: {path!r:.60} is not a field of {self.name}")
 
 
 def _without_keys(named: list[str]) -> list[str]:

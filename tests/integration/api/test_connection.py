@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from processor.store.connect import PROGRESSES
 from tests.builders import JOURNEY, at
 from tests.integration.api.world import Api, a_progress, a_stored_journey
 
@@ -268,7 +269,21 @@ async def test_hints(api: Api) -> None:
     await api.has_progress(a_progress(1))
     for hint in ("organisation_id", {"organisation": 1, "_id": 1}):
         assert ids((await api.get(PATH, hint=hint)).json()) == [1]
+    asked = {"owner.ident.mbox": "mailto:o1@example.org"}
+    for hint in ("owner_ident", {"owner.ident.$**": 1}):
+        assert ids((await api.get(PATH, hint=hint, filter=asked)).json()) == [1]
     assert (await api.get(PATH, hint="nothing_like_it")).status_code == 400
+
+
+async def test_no_hint_names_an_index_that_lacks_documents_or_is_hidden(api: Api) -> None:
+    await api.has_progress(a_progress(1))
+    indexes = await api.database[PROGRESSES].index_information()
+    hidden = {name: dict(index["key"]) for name, index in indexes.items() if "processing" in str(index["key"])}
+    assert len(hidden) > 4
+    for hint in [*hidden, *hidden.values()]:
+        answer = await api.get(PATH, hint=hint)
+        assert answer.status_code == 400, hint
+        assert answer.json()["message"].endswith("is not a field of journeyProgress")
 
 
 async def test_journeys_are_paged_too(api: Api) -> None:
