@@ -41,7 +41,11 @@ Credentials = Annotated[HTTPBasicCredentials | None, Depends(_BASIC)]
 
 
 async def _caller(request: Request, here: Here, credentials: Credentials) -> Caller:
-    """Return who calls. Raises 401 for nobody we know, 429 for too many requests, or too many wrong secrets."""
+    """Return who calls.
+
+    Raises 401 for nobody we know, 429 for too many requests, or too many wrong secrets, 403 when the caller's
+    organisation has expired (Learning Locker's behaviour, section 7).
+    """
     if credentials is None:
         raise unauthorized()
     address = request.client.host if request.client else "unknown"
@@ -51,6 +55,8 @@ async def _caller(request: Request, here: Here, credentials: Credentials) -> Cal
     request.state.client = str(caller.client)
     if not await here.rates.may_call(str(caller.client)):
         raise too_often()
+    if await here.logins.has_expired(caller, here.clock.now()):
+        raise forbidden()
     return caller
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from secrets import token_bytes
 from typing import Any, Final
@@ -43,6 +44,10 @@ class Logins:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._pepper = token_bytes(32)
         self._right: OrderedDict[ObjectId, tuple[str, bytes]] = OrderedDict()
+
+    async def has_expired(self, caller: Caller, now: datetime) -> bool:
+        """Tell whether the caller's organisation may do nothing any more. Raises `StoreUnavailable`."""
+        return await self._clients.has_expired(caller.organisation, now)
 
     async def caller(self, key: str, secret: str, address: str) -> Caller | None:
         """Return who these credentials belong to, None if to nobody.

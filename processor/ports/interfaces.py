@@ -66,6 +66,9 @@ class Clients(Protocol):
     async def find(self, key: str) -> Mapping[str, Any] | None:
         """Return the trusted client with this `api.basic_key`, or None."""
 
+    async def has_expired(self, organisation: ObjectId, now: datetime) -> bool:
+        """Say whether the organisation's time is over; not where nothing is known of it."""
+
     async def replace_secret(self, client: ObjectId, before: str, after: str) -> None:
         """Store a secret's hash in the place of what was stored `before`; if that has changed, leave it."""
 

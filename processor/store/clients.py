@@ -1,4 +1,4 @@
-"""Collection `client`: `ports.Clients`."""
+"""Collection `client`, and of Learning Locker's `organisations` which have expired: `ports.Clients`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from processor.store.connect import CLIENTS, Database
+from processor.store.connect import CLIENTS, ORGANISATIONS, Database
 from processor.store.failures import insert_once, translated
 
 
@@ -15,11 +15,18 @@ class MongoClients:
 
     def __init__(self, database: Database) -> None:
         self._clients = database[CLIENTS]
+        self._organisations = database[ORGANISATIONS]
 
     async def find(self, key: str) -> Mapping[str, Any] | None:
         """Return a trusted client by its key."""
         with translated():
             return await self._clients.find_one({"api.basic_key": {"$eq": key}, "isTrusted": True})
+
+    async def has_expired(self, organisation: ObjectId, now: datetime) -> bool:
+        """Tell whether the organisation's `expiration` is over."""
+        with translated():
+            over = {"_id": organisation, "expiration": {"$lt": now}}
+            return await self._organisations.find_one(over, {"_id": 1}) is not None
 
     async def replace_secret(self, client: ObjectId, before: str, after: str) -> None:
         """Store a hash, unless the secret has changed meanwhile."""

@@ -29,6 +29,7 @@ STATEMENTS = "statements"
 RECALCULATIONS = "journeyrecalculations"
 RELAYS = "journeyrelays"
 CLIENTS = "client"
+ORGANISATIONS = "organisations"
 
 READABLE = CodecOptions[Document](
     tz_aware=True,

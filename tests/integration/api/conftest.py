@@ -17,7 +17,15 @@ from processor.services.liveness import Vitals
 from processor.services.surroundings import Surroundings
 from processor.settings import Settings
 from processor.store.clients import MongoClients
-from processor.store.connect import CLIENTS, JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS, open_database
+from processor.store.connect import (
+    CLIENTS,
+    JOURNEYS,
+    ORGANISATIONS,
+    PROGRESSES,
+    RECALCULATIONS,
+    STATEMENTS,
+    open_database,
+)
 from processor.store.indexes import ensure_indexes
 from processor.store.journeys import MongoJourneyWriter
 from processor.store.queries import MongoQueryReader
@@ -69,5 +77,5 @@ async def api(shared_api: Api) -> AsyncIterator[Api]:
     database = shared_api.database
     await database[CLIENTS].insert_many([a_client("mine", ORGANISATION), a_client("theirs", OTHER)])
     yield shared_api
-    for name in (CLIENTS, JOURNEYS, PROGRESSES, RECALCULATIONS, STATEMENTS):
+    for name in (CLIENTS, JOURNEYS, ORGANISATIONS, PROGRESSES, RECALCULATIONS, STATEMENTS):
         await database[name].delete_many({})

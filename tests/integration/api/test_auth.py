@@ -1,6 +1,7 @@
 """Every route against every wrong credential, scope and organisation."""
 
 from base64 import b64encode
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +10,21 @@ import pytest
 from argon2 import PasswordHasher
 from bson import ObjectId
 
-from processor.store.connect import CLIENTS, JOURNEYS, PROGRESSES, STATEMENTS
+from processor.store.connect import CLIENTS, JOURNEYS, ORGANISATIONS, PROGRESSES, STATEMENTS
 from tests.builders import ORGANISATION, a_statement_record
-from tests.integration.api.world import OTHER, SECRET, Api, a_client, a_progress, a_stored_journey, application
+from tests.integration.api.world import (
+    OTHER,
+    SECRET,
+    Api,
+    FixedClock,
+    a_client,
+    a_progress,
+    a_stored_journey,
+    application,
+)
 
 KEY = f"{1:024x}"
+DAY = timedelta(days=1)
 READ = [
     ("GET", "/api/connection/journeyProgress"),
     ("GET", "/api/connection/journey"),
@@ -124,6 +135,24 @@ async def test_a_reader_reads_and_does_not_write(strangers: Api) -> None:
         assert (await asked(strangers, method, path, basic(f"reader:{SECRET}"))).status_code in (200, 404, 400)
     for method, path in WRITE:
         assert (await asked(strangers, method, path, basic(f"reader:{SECRET}"))).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("expiration", "is_over"),
+    [(timedelta(seconds=-1), True), (timedelta(seconds=1), False), (None, False)],
+    ids=["over", "to come", "none"],
+)
+async def test_nobody_of_an_organisation_that_has_expired(
+    strangers: Api, expiration: timedelta | None, is_over: bool
+) -> None:
+    """As in Learning Locker (its behaviour, section 7.4); 401 comes before."""
+    ends = None if expiration is None else FixedClock().now() + expiration
+    await strangers.database[ORGANISATIONS].insert_one({"_id": ORGANISATION, "expiration": ends})
+    await strangers.database[ORGANISATIONS].insert_one({"_id": OTHER, "expiration": FixedClock().now() - DAY})
+    for method, path in READ + WRITE:
+        answer = await asked(strangers, method, path, basic(f"mine:{SECRET}"))
+        assert (answer.status_code == 403) is is_over, (method, path)
+    assert (await asked(strangers, *READ[0], basic(f"mine:{SECRET}x"))).status_code == 401
 
 
 async def test_health_and_metrics_are_open(api: Api) -> None:
