@@ -147,13 +147,13 @@ class _Assembly:
         stores = await self._open(lambda: open_stores(settings))
         await around.outlast(START, lambda: _prepare_topics(settings))
         known = Journeys(stores.catalog, around)
-        await around.outlast(START, known.refresh)
         room = HANDED if Part.RELAY in parts else 0
         over = Finished(trust(settings), ingest_policy(settings).identification)
         hints = _Hints(Handover(self._leasing(settings.relay_batch), room), over)
 
         loops: list[Loop] = []
-        if any(part is not Part.RELAY for part in parts):
+        if any(part is not Part.RELAY for part in parts):  # which publishes whatever the journeys are
+            await around.outlast(START, known.refresh)
             woken = stores.progress if Part.PROMOTE in parts else None
             watch = JourneyWatch(known, stores.catalog, around, woken, woken_again(settings))
             loops.append(Loop(journeys.LOOP, watch.step))

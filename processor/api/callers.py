@@ -26,9 +26,9 @@ class _Basic(HTTPBasic):
         try:
             key, separator, secret = b64decode(told).decode().partition(":")
         except ValueError:
-            raise self.make_not_authenticated_error() from None
+            raise unauthorized() from None
         if not separator:
-            raise self.make_not_authenticated_error()
+            raise unauthorized()
         return HTTPBasicCredentials(username=key, password=secret)
 
 

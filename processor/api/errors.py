@@ -17,7 +17,7 @@ from starlette.routing import Match
 from processor.api.rendering import Json
 from processor.errors import InvalidInput, JourneyProgressError, NotFound, Unavailable
 
-CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="journey-progress"'}
+CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="journey-progress", charset="UTF-8"'}
 NOT_PRIVILEGED: Final = "Priviliges not sufficient for this operation"
 """Learning Locker's sentence, to the letter."""
 HUNG_UP: Final = 499

@@ -106,7 +106,7 @@ class Promotion(Struct, frozen=True):
     """What a promoter decided about one claimed document; a store writes it in one update (P2).
 
     - `consumed`: the pending items that were read, by waypoint; exactly these leave `pendingProgress` (trap 1).
-    - `changed`: public fields to set (`completions`, `startedAt`, `isCompleted`, `completedAt`, `duration`);
+    - `changed`: public fields to set: `completions`, `startedAt`, `isCompleted`, `completedAt`, `duration`, `updatedAt`;
       empty when the public state did not change.
     - `removed`: public fields to unset.
     - `processing`: fields under `processing` to set (surplus, sealed, newest, folded, waiting, …); None unsets one.

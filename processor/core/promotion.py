@@ -112,6 +112,7 @@ def _promoted(
     if changed or removed:
         spilling = spill(completions, folded.away.manifest, document, policy.document_bytes)
         changed["completions"] = spilling.kept
+        changed["updatedAt"] = _updated(document, now)
         folded.notes["spilled"] = spilling.manifest or None
         changes = changes_between(folded.before, folded.attempts, replay=bool(take.asked), first=folded.away.attempts)
         event = _event(document, changed, removed, changes[-policy.changes :], count_of(spilling.manifest), now)
@@ -242,6 +243,12 @@ def _cut(surplus: Mapping[str, list[Item]], rules: JourneyRules, limit: int) -> 
     )
 
 
+def _updated(document: Mapping[str, Any], now: datetime) -> datetime:
+    """Return the new `updatedAt`: it never goes back, also where another's clock is ahead of ours."""
+    known = document.get("updatedAt")
+    return max(known, now) if isinstance(known, datetime) else now
+
+
 def _event(
     document: Mapping[str, Any],
     changed: Mapping[str, Any],
@@ -250,7 +257,7 @@ def _event(
     away: int,
     now: datetime,
 ) -> ProgressEvent:
-    after = {**document, **changed, "updatedAt": now}
+    after = {**document, **changed}
     for key in removed:
         del after[key]
     data = {**public_state(after), "changes": changes}

@@ -11,6 +11,7 @@ from bson import ObjectId
 from processor.core.evidence import Key
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
+from processor.core.promotion import SURPLUS_CUT
 from processor.ports.progress import ProgressStore
 from processor.services.finished import Finished
 from processor.services.handover import Handover
@@ -47,6 +48,7 @@ class Promotes:
         self._leasing = promoting.leasing
         self._handover = promoting.handover
         self._finished = promoting.finished
+        promoting.around.metrics.dropped.labels(SURPLUS_CUT)  # from 0 on: the first cut is an increase, too
 
     def _policy_of(self, journey: ObjectId, now: datetime) -> FoldingPolicy:
         """Return how to fold: nothing is sealed for its age while evidence of any age may be found again (F1)."""

@@ -74,9 +74,8 @@ def append_update(append: Append, now: datetime) -> UpdateOne:
             "processing.revision": 0,
         },
         "$addToSet": pending,
-        "$set": {"updatedAt": now},
         "$min": {"processing.due": now},
-        "$max": {"processing.version": append.version},
+        "$max": {"processing.version": append.version, "updatedAt": now},
     }
     if append.replay is not None:
         update["$addToSet"] = {**pending, REPLAY: replay_entry(append.replay, append.version)}
@@ -208,10 +207,8 @@ def _decided(promotion: Promotion, now: datetime, outbox: Outbox) -> Update:
     sets.update(promotion.changed)
     unsets = dict.fromkeys(promotion.removed, "") | {key: "" for key, value in processing.items() if value is None}
     update: Update = {}
-    if promotion.event:
-        update["$max"] = {"updatedAt": promotion.event.time}
-    elif promotion.consumed:
-        sets["updatedAt"] = now
+    if promotion.consumed or promotion.event:
+        update["$max"] = {"updatedAt": sets.pop("updatedAt", now)}
     if event := promotion.event:
         sets["processing.revision"] = event.revision
         if outbox.is_idle:

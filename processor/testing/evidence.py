@@ -49,7 +49,7 @@ class MemoryEvidence(View):
             pending = document["pendingProgress"].setdefault(waypoint, {"statements": []})["statements"]
             pending += [entry for entry in items_to(items) if entry not in pending]
         processing = document["processing"]
-        document["updatedAt"] = now
+        document["updatedAt"] = max(document["updatedAt"], now)
         if append.replay is None:
             mark(processing, "due", now)
         else:

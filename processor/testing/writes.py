@@ -107,7 +107,7 @@ def apply_promotion(document: Document, promotion: Promotion, now: datetime, out
 
 def decide(document: Document, promotion: Promotion, now: datetime, outbox: Outbox) -> None:
     """Write what a promotion decided; not what it consumed, nor anything about its lock."""
-    processing = document["processing"]
+    processing, stood = document["processing"], document["updatedAt"]
     document.update(deepcopy(dict(promotion.changed)))
     for name in promotion.removed:
         document.pop(name, None)
@@ -116,10 +116,8 @@ def decide(document: Document, promotion: Promotion, now: datetime, outbox: Outb
             processing.pop(name, None)
         else:
             processing[name] = deepcopy(value)
-    if promotion.event:
-        document["updatedAt"] = max(document["updatedAt"], promotion.event.time)
-    elif promotion.consumed:
-        document["updatedAt"] = now
+    if promotion.consumed or promotion.event:
+        document["updatedAt"] = max(stood, promotion.changed.get("updatedAt", now))
     if promotion.event:
         processing["revision"] = promotion.event.revision
         if outbox.is_idle:

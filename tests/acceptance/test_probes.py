@@ -22,10 +22,10 @@ def said(log: Path) -> str:
 
 
 @asynccontextmanager
-async def probed(settings: Settings, log: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def probed(settings: Settings, log: Path, part: str = "run") -> AsyncIterator[httpx.AsyncClient]:
     """Run a process until it answers at all; yield what asks it."""
     settings = settings.model_copy(update={"http_port": free_port()})
-    with running(settings, log) as process:
+    with running(settings, log, part) as process:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=30) as http:
 
             async def answers() -> bool:
@@ -50,6 +50,22 @@ async def test_what_waits_for_its_servers_is_live_and_not_ready(settings: Settin
         ready = await http.get("/health/ready")
         assert (ready.status_code, ready.json()) == (503, {"status": "unavailable", "faults": ["starting"]})
         assert ready.headers["content-type"] == "application/json"
+
+
+async def test_a_relay_alone_tells_nothing_of_journeys(
+    settings: Settings, mongo_database: Database, tmp_path: Path
+) -> None:
+    """It would go on telling how they were at its start: nobody looks at them there."""
+    await create_all_topics(settings)
+    async with probed(settings, tmp_path / "relay.log", "relay") as http:
+
+        async def is_ready() -> bool:
+            return (await http.get("/health/ready")).status_code == 200
+
+        await until(is_ready, "it is ready")
+        scraped = (await http.get("/metrics")).text
+    assert 'loop_progressed_timestamp_seconds{loop="relay"}' in scraped
+    assert "journey_progress_journeys{" not in scraped
 
 
 async def test_what_has_its_place_is_ready(settings: Settings, mongo_database: Database, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ async def test_p2_one_update_consumes_promotes_and_fills_the_outbox(both: Both) 
     document = await both.only()
     assert document["pendingProgress"] == {WAYPOINTS[0]: {"statements": []}}  # the key stays, as in the seed
     assert document["startedAt"] == at(1)
-    assert document["updatedAt"] == at(1)  # the event's
+    assert document["updatedAt"] == at(2)
     assert document["processing"]["revision"] == 1
     assert "lease" not in document["processing"]
     [event] = (await both.store.claim_events("relay", at(3), at(63), 10)).outboxes[document["_id"]]

@@ -37,12 +37,24 @@ async def at_rest(both: Both, owner: str = "ana", *, is_idle: bool = True) -> Ob
 
 
 async def continued(
-    both: Both, number: int = 2, owner: str = "ana", waypoint: str = WAYPOINTS[0], rules: JourneyRules = RULES
+    both: Both,
+    number: int = 2,
+    owner: str = "ana",
+    waypoint: str = WAYPOINTS[0],
+    rules: JourneyRules = RULES,
+    at_second: int | None = None,
 ) -> Continuation:
     """Read the document, and decide what becomes of it by one more item."""
     append = an_append(an_item(number), owner=owner, waypoint=waypoint, version=rules.version)
     documents = await both.store.at_rest([append.progress])
-    found = go_on(append, rules, documents[append.progress], FoldingPolicy(), "lock", at(number + 1))
+    found = go_on(
+        append,
+        rules,
+        documents[append.progress],
+        FoldingPolicy(),
+        "lock",
+        at(number + 1 if at_second is None else at_second),
+    )
     assert found
     return found
 
@@ -65,19 +77,22 @@ async def test_a_continued_document_is_what_append_claim_and_apply_make(both: Bo
     assert "lease" not in one["processing"]
 
 
+@pytest.mark.parametrize("behind", [0, 60], ids=["clocks agree", "a clock is behind"])
 @pytest.mark.parametrize("way", ["begun", "continued", "claimed"])
-async def test_an_event_tells_the_document_as_it_stands_after_the_change(both: Both, way: str) -> None:
+async def test_an_event_tells_the_document_as_it_stands_after_the_change(both: Both, way: str, behind: int) -> None:
     """Its lock and dates, too: whoever subscribes sees what whoever asks the interfaces sees (semantics.md, 7)."""
     await at_rest(both)
+    before = (await both.only())["updatedAt"]
     if way == "continued":
-        assert not await both.store.go_on([await continued(both)], "lock", None, at(4))
+        assert not await both.store.go_on([await continued(both, at_second=3 - behind)], "lock", None, at(4 - behind))
     if way == "claimed":
-        await both.append(an_append(an_item(2)), at_second=2)
+        await both.append(an_append(an_item(2)), at_second=2 - behind)
         claim = await both.store.claim("lock", at(3), at(63), 10)
         [document] = claim.documents
-        promotion = promote(document, RULES, FoldingPolicy(), at(4))
-        assert (await both.store.apply(claim, [promotion], at(5))).landed == 1
+        promotion = promote(document, RULES, FoldingPolicy(), at(4 - behind))
+        assert (await both.store.apply(claim, [promotion], at(5 - behind))).landed == 1
     document = await both.only()
+    assert document["updatedAt"] >= before
     [entry] = document["processing"]["outbox"]
     told = orjson.loads(entry["data"] if isinstance(entry, Mapping) else entry.data)
     assert told.pop("changes")

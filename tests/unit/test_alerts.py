@@ -53,7 +53,7 @@ def test_it_asks_for_what_exists(rule: dict[str, Any]) -> None:
     assert names
     for name in names:
         assert name in series(), name
-    for name, label, value in re.findall(r'(journey_progress_\w+)\{(\w+)="(\w+)"\}', rule["expr"]):
+    for name, label, value in re.findall(r'(journey_progress_\w+)\{(\w+)="([\w-]+)"\}', rule["expr"]):
         metric = series()[name]
         assert label in metric._labelnames
         known = " ".join(LOOPS) if label == "loop" else " ".join(DROPPED) if label == "reason" else _states(metric)

@@ -67,8 +67,10 @@ def place_from(text: str, sort: Sort, model: Model, parameter: str, named: Colle
     known = dict(sort)
     if strange := [path for path in values if path not in known and path not in named]:
         raise InvalidInput(f"{parameter}: the cursor belongs to another sort: {strange[0]!r:.60} is not in this one")
-    prefix = sort[: 1 + max((position for position, (path, _) in enumerate(sort) if path in values), default=0)]
-    may_lack = set() if values.keys() - set(named) else known.keys() - model.steady
+    is_of_learning_locker = values.keys() <= set(named)
+    has = named if is_of_learning_locker else values
+    prefix = sort[: 1 + max((position for position, (path, _) in enumerate(sort) if path in has), default=0)]
+    may_lack = known.keys() - model.steady if is_of_learning_locker else set()
     if lacking := [path for path, _ in prefix if path not in values and path not in may_lack]:
         raise InvalidInput(f"{parameter}: the cursor belongs to another sort: it lacks the value of {lacking[0]!r:.60}")
     return tuple((path, direction, _value(values.get(path), model, path, parameter)) for path, direction in prefix)

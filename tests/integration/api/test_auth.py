@@ -118,7 +118,7 @@ async def test_nobody_without_the_right_credentials(strangers: Api, authorizatio
         assert answer.status_code == 401, (method, path)
         assert answer.text == "Unauthorized"
         assert answer.headers["content-type"].startswith("text/plain")
-        assert answer.headers["www-authenticate"].startswith("Basic")
+        assert answer.headers["www-authenticate"] == 'Basic realm="journey-progress", charset="UTF-8"'
 
 
 @pytest.mark.parametrize("number", range(len(USELESS)))
@@ -188,7 +188,7 @@ async def test_keys_and_secrets_are_utf_8(api: Api) -> None:
 
             assert [await status(secret) for secret in ("pässwörd:☁", "pässwörd:☂", "passwörd:☂")] == [401, 200, 401]
     latin = b64encode("schlüssel:pässwörd".encode("latin-1")).decode()
-    assert (await asked(api, "GET", path, f"Basic {latin}")).headers["www-authenticate"] == "Basic"
+    assert (await asked(api, "GET", path, f"Basic {latin}")).status_code == 401
 
 
 async def test_a_revoked_client_and_a_changed_secret_are_out_at_once(api: Api) -> None:

@@ -140,6 +140,7 @@ async def test_a_cursor_of_learning_locker_without_the_id_is_taken(api: Api) -> 
         ({"completedAt": 1, "_id": 1}, {"_id": f"{1:024x}"}, [2, 3, 4]),
         ({"completedAt": -1, "_id": -1}, {"_id": f"{2:024x}"}, [1]),
         ({"completedAt": 1, "updatedAt": 1}, {"updatedAt": "2026-01-01T10:00:02.000Z"}, [3, 4]),
+        ({"isCompleted": 1, "completedAt": 1}, {"isCompleted": False}, [3, 4]),
     ],
     ids=str,
 )

@@ -56,7 +56,8 @@ def test_nothing_of_the_claimed_document_is_changed() -> None:
 def test_the_public_fields() -> None:
     progress = Progress()
     promotion = progress.promote(journey_rules((0, 2)), a=[1, 3])
-    assert set(promotion.changed) == {"completions", "startedAt", "isCompleted", "completedAt", "duration"}
+    public = {"completions", "startedAt", "isCompleted", "completedAt", "duration"}
+    assert set(promotion.changed) == {*public, "updatedAt"}
     assert (promotion.changed["startedAt"], promotion.changed["completedAt"]) == (at(1), at(3))
     assert promotion.changed["isCompleted"] is True
     [attempt] = promotion.changed["completions"]
@@ -79,7 +80,7 @@ def test_an_open_attempt_has_no_completed_at() -> None:
     assert attempt["isCompleted"] is attempt["waypoints"][A]["isCompleted"] is False
     assert "completedAt" not in attempt
     assert "completedAt" not in attempt["waypoints"][A]
-    assert set(promotion.changed) == {"completions", "startedAt"}  # isCompleted was false before
+    assert set(promotion.changed) == {"completions", "startedAt", "updatedAt"}  # isCompleted was false before
 
 
 @pytest.mark.parametrize(("unit", "duration"), [("microseconds", 2_000_000), ("milliseconds", 2_000)])
