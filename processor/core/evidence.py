@@ -106,8 +106,8 @@ class Promotion(Struct, frozen=True):
     """What a promoter decided about one claimed document; a store writes it in one update (P2).
 
     - `consumed`: the pending items that were read, by waypoint; exactly these leave `pendingProgress` (trap 1).
-    - `changed`: public fields to set: `completions`, `startedAt`, `isCompleted`, `completedAt`, `duration`, `updatedAt`;
-      empty when the public state did not change.
+    - `changed`: public fields to set: `completions`, `startedAt`, `isCompleted`, `completedAt`, `duration`,
+      `updatedAt`; empty when the public state did not change.
     - `removed`: public fields to unset.
     - `processing`: fields under `processing` to set (surplus, sealed, newest, folded, waiting, …); None unsets one.
     - `replayed`: the entries of `processing.replay` that were read; exactly these leave it, as with `consumed`.
