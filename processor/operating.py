@@ -20,8 +20,7 @@ from processor.core.revision import known_journey, revision_of, version_of
 from processor.errors import BrokerUnavailable
 from processor.opening import open_stores
 from processor.ports.progress import Backlog, Lock
-from processor.services import replay
-from processor.services.replay import Replayed
+from processor.services.dead_letters import Replayed, replay
 from processor.settings import Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database
@@ -166,11 +165,11 @@ async def replay_dead_letters(
     find = partial(read_original, settings)
     async with aclosing(read_dead_letters(settings)) as letters, AsyncExitStack() as stack:
         if dry_run:
-            return await replay.replay(letters, selection, find, _publish_nothing, None)
+            return await replay(letters, selection, find, _publish_nothing, None)
         producer = await stack.enter_async_context(open_producer(settings))
         await check_topics(settings)
         publish = partial(republish, producer, settings.statements_topic)
-        return await replay.replay(letters, selection, find, publish, rate)
+        return await replay(letters, selection, find, publish, rate)
 
 
 async def _publish(producer: Producer, topic: str, messages: Sequence[Message]) -> None:

@@ -14,7 +14,7 @@ from processor.core.letters import DeadLetter, Selection, parse_stretch
 from processor.core.records import Reason
 from processor.errors import InvalidInput
 from processor.operating import find_dead_letters, replay_dead_letters
-from processor.services.replay import Replayed
+from processor.services.dead_letters import Replayed
 from processor.settings import Settings
 from schemas.ids import format_timestamp, parse_timestamp
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from processor.core.letters import DeadLetter, Place, Selection
-from processor.services import replay as room
-from processor.services.replay import Replayed, replay
+from processor.services import dead_letters as room
+from processor.services.dead_letters import Replayed, replay
 
 EVERYTHING = Selection()
 
