@@ -191,6 +191,16 @@ async def test_p2_one_update_consumes_promotes_and_fills_the_outbox(both: Both) 
     assert (event.revision, event.data) == (1, b'{"n":1}')
 
 
+async def test_updated_at_never_goes_back(both: Both) -> None:
+    """By a process whose clock is behind, whether it appends or finds that nothing changes."""
+    await both.store.append([an_append(an_item(1))], [], at(60))
+    await both.store.append([an_append(an_item(2))], [], at(1))
+    assert (await both.only())["updatedAt"] == at(60)
+    claim = await both.store.claim("key", at(2), at(62), 10)
+    await both.store.apply(claim, [a_promotion(claim.documents[0], an_item(1), has_event=False)], at(3))
+    assert (await both.only())["updatedAt"] == at(60)
+
+
 async def test_trap_1_only_what_was_read_is_consumed(both: Both) -> None:
     await both.store.append([an_append(an_item(1))], [], at(0))
     claim = await both.store.claim("key", at(1), at(61), 10)

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from processor.core.policy import FoldingPolicy
+from processor.core.promotion import SURPLUS_CUT
 from processor.ports.progress import Claim
 from processor.services.surroundings import Leasing
 from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
@@ -40,6 +41,14 @@ async def test_claim_promote_apply() -> None:
     [line] = [entry for entry in logs if entry["event"] == "batch promoted"]
     assert (line["documents"], line["events"], line["lockKey"]) == (2, 2, world.documents[0]["lockKey"])
     assert await promoter.step() == 0
+
+
+async def test_the_first_evidence_that_is_cut_is_an_increase() -> None:
+    """Prometheus sees none in a counter that was not there before."""
+    world = World()
+    await a_promoter(world)
+    read = world.metrics.registry.get_sample_value
+    assert read("journey_progress_dropped_evidence_total", {"reason": SURPLUS_CUT}) == 0
 
 
 async def test_the_relay_is_told_only_when_there_is_something_to_publish() -> None:
