@@ -37,6 +37,7 @@ async def supervise(loops: list[Loop], surroundings: Surroundings, deadline: flo
     error that waiting cannot mend stops all loops: a known one is raised as it is, an unforeseen one as `LoopDied`.
     """
     log = structlog.get_logger(__name__)
+    log.info("running", loops=[loop.name for loop in loops])
     tasks = {asyncio.create_task(_repeat(loop, surroundings), name=loop.name): loop for loop in loops}
     stopping = asyncio.create_task(surroundings.stop.wait())
     try:

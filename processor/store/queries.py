@@ -179,7 +179,7 @@ class MongoQueryReader:
 
 
 def _check_hint(model: Model, hint: str | Mapping[str, Any] | None) -> None:
-    """Refuse an index of ours of what is hidden: it lacks documents, which would be missing without a word."""
+    """Refuse an index of ours of what is hidden: most lack documents, which would be missing without a word."""
     for path in KEYS[COLLECTIONS[model.name]].get(hint, ()) if isinstance(hint, str) else hint or ():
         model.check_shown(path, "hint")
 

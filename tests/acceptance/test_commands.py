@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from processor.settings import Settings
 from processor.store.connect import Database
 from tests.acceptance.commands import journey_progress, ran, running
+from tests.acceptance.serving import until
 from tests.acceptance.world import until_quiet
 
 JOURNEY = """
@@ -80,14 +81,19 @@ async def test_a_first_session(
     assert not sum(done["lag"].values())
 
 
-def test_one_loop_each(settings: Settings, mongo_database: Database, tmp_path: Path) -> None:
-    """The parts start and drain on their own."""
-    journey_progress(settings, "topics", "create")
-    for part in ("ingest", "promote", "relay"):
-        with running(settings, tmp_path / f"{part}.log", part) as process:
-            while "journeys in force" not in process.log.read_text():
-                assert process.process.poll() is None, process.log.read_text()
-            assert process.stop() == 0
+@pytest.mark.parametrize("part", ["ingest", "promote", "relay", "recalculation"])
+async def test_each_part_starts_and_drains_on_its_own(
+    settings: Settings, mongo_database: Database, tmp_path: Path, part: str
+) -> None:
+    await ran(settings, "topics", "create")
+    with running(settings, tmp_path / "part.log", part) as process:
+
+        async def says_what_it_runs() -> bool:
+            assert process.process.poll() is None, process.log.read_text()
+            return any(part in entry["loops"] for entry in process.logged("running"))
+
+        await until(says_what_it_runs, "it runs")
+        assert process.stop() == 0
 
 
 def test_a_refused_journey_names_its_fault_and_nothing_is_saved(settings: Settings, journey_file: Path) -> None:

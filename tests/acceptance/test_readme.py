@@ -1,17 +1,31 @@
 """What the README tells a newcomer to type does what it shows."""
 
+import asyncio
 import os
 import re
 import subprocess
 from pathlib import Path
+from shutil import which
+
+import orjson
+import pytest
 
 from processor.settings import PREFIX, Settings
 from tests.acceptance.commands import COMMAND, environment, ran, running
+from tests.acceptance.serving import serving
 from tests.acceptance.world import until_quiet
 
 ROOT = Path(__file__).parents[2]
-PART = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Run it for real")[2].partition("\n## ")[0]
-BLOCKS = re.findall(r"^```(?:sh)?\n(.*?)^```$", PART, re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks_under(heading: str) -> list[str]:
+    """What is shown as code under a heading, in its order."""
+    part = README.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```(?:sh|json)?\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks_under("Run it for real")
 EXPORTED = {"kafka_bootstrap_servers", "mongo_url", "default_organisation"}
 
 
@@ -52,6 +66,29 @@ def test_why_a_statement_counts_is_told(settings: Settings) -> None:
 
 
 def test_the_journey_that_is_shown_is_the_example() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [shown] = re.findall(r"^```yaml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    [shown] = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert (ROOT / "deploy" / "examples" / "onboarding.yaml").read_text(encoding="utf-8").endswith(shown)
+
+
+@pytest.mark.skipif(not (which("curl") and which("jq")), reason="curl or jq is missing here")
+async def test_what_is_asked_over_http_is_answered_so(settings: Settings, tmp_path: Path) -> None:
+    commands, answers = blocks_under("Ask it over HTTP")
+    await ran(settings, "topics", "create")
+    await ran(settings, "journeys", "apply", "deploy/examples/onboarding.yaml", cwd=ROOT)
+    await ran(settings, "statements", "publish", "deploy/examples/statements.jsonl", cwd=ROOT)
+    create, _, asked = commands.split("\n", 2)
+    made = await ran(settings, *create.partition("#")[0].split()[1:], "--json")
+    client = orjson.loads(made.stdout)
+    async with serving(settings, tmp_path / "run.log", "run") as http:
+        await until_quiet(settings)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["sh", "-ec", asked],
+            env={**os.environ, "CLIENT": f"{client['key']}:{client['secret']}", "API": str(http.base_url.join("/api"))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert [orjson.loads(line) for line in done.stdout.replace("}{", "}\n{").splitlines()] == [
+        orjson.loads(line) for line in answers.splitlines()
+    ]

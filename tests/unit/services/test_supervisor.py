@@ -51,7 +51,8 @@ async def test_what_is_not_finished_by_the_deadline_is_cancelled_and_named() -> 
         world.around.stop.set()
         await running
     assert stuck.ended == 0
-    assert [entry["loops"] for entry in logs if "loops" in entry] == [["stuck"]]
+    told = [(entry["event"].partition(" ")[0], entry["loops"]) for entry in logs if "loops" in entry]
+    assert told == [("running", ["stuck"]), ("cancelled", ["stuck"])]
 
 
 async def test_loops_run_beside_each_other_and_come_round_again() -> None:
