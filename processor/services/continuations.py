@@ -75,8 +75,8 @@ class Continuations(Promotes):
             overtaken = await self._store.go_on(continuations, key, lease, now)
             landed = [it for it in continuations if it.progress not in overtaken]
             events = {it.progress: (it.promotion.event,) for it in landed if it.promotion.event and it.is_idle}
-            if any(it.promotion.event for it in landed):
-                self._handover.give(lease, events)
+            if told := sum(it.promotion.event is not None for it in landed):
+                self._handover.give(lease, events, is_all=len(events) == told)
         for it in landed:
             self._remember(it.rules, it.progress, it.ident, it.promotion.finished)
         self._count(len(landed), [it.promotion.dropped for it in landed])
@@ -85,7 +85,7 @@ class Continuations(Promotes):
             "batch continued",
             lockKey=key,
             documents=len(landed),
-            events=sum(it.promotion.event is not None for it in landed),
+            events=told,
             **({"fenced": len(overtaken)} if overtaken else {}),
         )
         return [it.append for it in continuations if it.progress in overtaken]

@@ -28,11 +28,13 @@ LONG = 100
 class Handover:
     """From those who fill outboxes to the relay of the same process. Without `room` everything is left to be found.
 
-    `given` is set when there is something to publish, handed over or found by its mark.
+    `given` is set when there is something to publish, handed over or found by its mark; `is_marked` is whether that is
+    so of anything that came since the relay looked last.
     """
 
     def __init__(self, leasing: Leasing, room: int = 0) -> None:
         self.given = asyncio.Event()
+        self.is_marked = False
         self._leasing = leasing
         self._room = room
         self._claims: deque[OutboxClaim] = deque()
@@ -64,8 +66,14 @@ class Handover:
         if not any(claim.number == number for claim in self._claims):
             self.published(number)  # there was nothing to publish
 
-    def give(self, lease: RelayLease | None, outboxes: Mapping[ObjectId, tuple[ProgressEvent, ...]]) -> None:
-        """Hand over what was written under the lease, and durably so, as the last thing under it; wake the relay."""
+    def give(
+        self, lease: RelayLease | None, outboxes: Mapping[ObjectId, tuple[ProgressEvent, ...]], *, is_all: bool = True
+    ) -> None:
+        """Hand over what was written under the lease, and durably so, as the last thing under it; wake the relay.
+
+        Not all, where events came to outboxes that a relay has in hand, this one mostly: they wait by their marks.
+        """
+        self.is_marked = self.is_marked or not is_all
         handy = {progress: events for progress, events in outboxes.items() if all(map(is_handy, events))}
         if lease and handy:
             self._claims.append(OutboxClaim(f"{lease.relay}/{lease.number}", lease.until, handy, lease.number))

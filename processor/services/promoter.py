@@ -56,8 +56,8 @@ class Promoter(Promotes):
                 applied = await self._around.outlast(
                     LOOP, lambda: self._store.apply(claim, promotions, self._around.clock.now(), lease)
                 )
-                if any(promotion.event for promotion in promotions):
-                    self._handover.give(lease, applied.outboxes)
+                if events := sum(promotion.event is not None for promotion in promotions):
+                    self._handover.give(lease, applied.outboxes, is_all=len(applied.outboxes) == events)
         if not applied.fenced:
             self._learn(claim, promotions, rules)
         self._account(claim, promotions, applied)

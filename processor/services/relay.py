@@ -30,6 +30,9 @@ LOOP = "relay"
 SWEEP = timedelta(seconds=0.25)
 """How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
 
+SOON = timedelta(seconds=0.05)
+"""The same, where its own process has filled some that were in its hands: a learner's next event waits there."""
+
 LINGER = 0.02
 """Seconds that what was published waits for more, to be forgotten with it; what was claimed, no longer in all."""
 
@@ -190,8 +193,9 @@ class Relay:
         """
         handed, leasing = self._handover.take(), self._leasing
         now = self._around.clock.now()
-        if handed and self._swept is not None and abs(now - self._swept) < SWEEP:
+        if handed and not self._is_to_look(now):
             return handed
+        self._handover.is_marked = False
         try:
             if now >= self._held_until:  # or this would find what is published, and only to be forgotten
                 await self._forgotten()
@@ -204,6 +208,10 @@ class Relay:
             self._swept = now
         return (*handed, claim) if claim.outboxes else handed
 
+    def _is_to_look(self, now: datetime) -> bool:
+        """Tell whether it is time to look for what waits by its mark, though enough is handed over."""
+        return self._swept is None or abs(now - self._swept) >= (SOON if self._handover.is_marked else SWEEP)
+
     async def _handed_over(self, until: float, done: Sequence[Published]) -> Sequence[OutboxClaim]:
         """Wait a moment for what can be published and forgotten with what is done; return it, or nothing."""
         clock = asyncio.get_running_loop().time
@@ -213,6 +221,8 @@ class Relay:
                 break
             if handed := self._handover.take():
                 return handed
+            if self._handover.is_marked and self._is_to_look(self._around.clock.now()):
+                break
             await self._around.pause(left, self._handover.given)
         return ()
 

@@ -13,7 +13,7 @@ from processor.core.relaying import Account
 from processor.errors import StoreUnavailable
 from processor.ports.progress import OutboxClaim
 from processor.services.handover import LONG, Handover
-from processor.services.relay import Relay
+from processor.services.relay import SOON, Relay
 from processor.services.surroundings import Leasing
 from processor.testing.broker import MemoryEventSink
 from tests.builders import a_promotion, an_append, an_item
@@ -262,6 +262,39 @@ async def test_what_was_published_is_forgotten_in_the_end(
         assert await relay.step() == 1
         assert await relay.step() == 0
     assert world.waiting() == [0]
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+async def test_what_its_own_process_has_marked_is_looked_for_soon(
+    monkeypatch: pytest.MonkeyPatch, is_marked: bool
+) -> None:
+    """A learner's next event that comes while the last is in hand; others may wait, where enough is handed over."""
+    lingers(monkeypatch, 0.01, 0.01)
+    world = World()
+    handover = await world.handover(room=8)
+    relay = a_relay(world, handover)
+    assert await relay.step() == 0  # it has looked
+    (await promoted_for(world, handover))()
+    await promoted(world, 1, "ben")
+    handover.give(None, {}, is_all=not is_marked)
+    world.clock.advance(SOON.total_seconds())
+    await relay.step()
+    assert (published(world), published(world, "ben")) == ([1], [1] if is_marked else [])
+
+
+async def test_nobody_lingers_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    lingers(monkeypatch, 60.0, 60.0)
+    world = World()
+    handover = await world.handover(room=8)
+    (await promoted_for(world, handover))()
+
+    def marks() -> None:
+        world.clock.advance(SOON.total_seconds())
+        handover.give(None, {}, is_all=False)
+
+    world.effects.at("publish.after", marks)
+    async with asyncio.timeout(10):
+        assert await a_relay(world, handover).step() == 1
 
 
 async def test_what_was_claimed_is_not_forgotten_late_because_much_is_handed_over(
