@@ -21,6 +21,9 @@ from processor.services.surroundings import Leasing
 LENT = 0.75
 """The least of a lease that is lent: half of it has to be left at the publication (`DELIVERY_SHARE`)."""
 
+LOOKS = 2
+"""Looks for marks that one mark may take."""
+
 LONG = 100
 """Numbers left to others that are enough for one account."""
 
@@ -28,13 +31,14 @@ LONG = 100
 class Handover:
     """From those who fill outboxes to the relay of the same process. Without `room` everything is left to be found.
 
-    `given` is set when there is something to publish, handed over or found by its mark; `is_marked` is whether that is
-    so of anything that came since the relay looked last.
+    `given` is set when there is something to publish, handed over or found by its mark; `looks` is how often the relay
+    is to look soon for the latter: once, and once more if it looks beside what was handed over, as what came to just
+    that is only found after it.
     """
 
     def __init__(self, leasing: Leasing, room: int = 0) -> None:
         self.given = asyncio.Event()
-        self.is_marked = False
+        self.looks = 0
         self._leasing = leasing
         self._room = room
         self._claims: deque[OutboxClaim] = deque()
@@ -73,10 +77,11 @@ class Handover:
 
         Not all, where events came to outboxes that a relay has in hand, this one mostly: they wait by their marks.
         """
-        self.is_marked = self.is_marked or not is_all
         handy = {progress: events for progress, events in outboxes.items() if all(map(is_handy, events))}
         if lease and handy:
             self._claims.append(OutboxClaim(f"{lease.relay}/{lease.number}", lease.until, handy, lease.number))
+        if not is_all or len(handy) < len(outboxes) or (outboxes and lease is None):
+            self.looks = LOOKS
         self.given.set()
 
     def published(self, number: int) -> None:

@@ -235,3 +235,23 @@ def test_nothing_is_lent_any_more_when_much_is_left() -> None:
         handover.left(number)
     assert handover.is_long
     assert not is_lent(handover, 0)
+
+
+@pytest.mark.parametrize(
+    ("is_lent", "outboxes", "is_all", "is_marked"),
+    [
+        (True, an_outbox(), True, False),
+        (True, an_outbox(), False, True),
+        (True, an_outbox(ONE, HANDY + 1), True, True),
+        (False, an_outbox(), True, True),
+        (False, {}, True, False),
+    ],
+    ids=["handed over", "one was not idle", "too large", "nothing lent", "nothing"],
+)
+def test_what_waits_by_its_mark_is_to_be_looked_for_soon(
+    is_lent: bool, outboxes: Outboxes, is_all: bool, is_marked: bool
+) -> None:
+    handover = a_handover()
+    with handover.lease(at(0)) as lease:
+        handover.give(lease if is_lent else None, outboxes, is_all=is_all)
+    assert bool(handover.looks) is is_marked

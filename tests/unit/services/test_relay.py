@@ -282,6 +282,54 @@ async def test_what_its_own_process_has_marked_is_looked_for_soon(
     assert (published(world), published(world, "ben")) == ([1], [1] if is_marked else [])
 
 
+async def test_it_is_looked_for_once_more_where_it_came_to_what_is_published_just_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lingers(monkeypatch, 0.01, 0.01)
+    world = World()
+    handover = await world.handover(room=8)
+    relay = a_relay(world, handover)
+    assert await relay.step() == 0
+    (await promoted_for(world, handover))()
+    await promoted(world, 2)  # comes to that, and is marked
+    handover.give(None, {}, is_all=False)
+    world.clock.advance(SOON.total_seconds())
+    await relay.step()  # a look finds it in the hands of a relay: this one
+    assert published(world) == [1]
+    world.clock.advance(SOON.total_seconds())
+    (await promoted_for(world, handover, "ben"))()
+    await relay.step()
+    assert (published(world), published(world, "ben")) == ([1, 2], [1])
+    assert not handover.looks
+
+
+async def test_where_more_waits_than_one_claim_takes_the_next_look_is_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lingers(monkeypatch, 0.01, 0.01)
+    world = World()
+    handover = await world.handover(room=8)
+    relay = a_relay(world, handover, batch=1)
+    assert await relay.step() == 0
+    world.clock.advance(SOON.total_seconds())
+    for owner in ("ben", "cleo"):
+        await promoted(world, 1, owner)
+    handover.give(None, {}, is_all=False)
+    for owner in ("ana", "dan"):
+        (await promoted_for(world, handover, owner))()
+        await relay.step()
+    assert (published(world, "ben"), published(world, "cleo")) == ([1], [1])
+
+
+async def test_after_an_outage_it_is_looked_for_as_soon() -> None:
+    world = World()
+    handover = await world.handover(room=8)
+    handover.give(None, {}, is_all=False)
+    await promoted(world, 1)
+    world.effects.fail("claim_events.before", STORE_AWAY)
+    with pytest.raises(StoreUnavailable):
+        await a_relay(world, handover).step()
+    assert handover.looks
+
+
 async def test_nobody_lingers_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     lingers(monkeypatch, 60.0, 60.0)
     world = World()
