@@ -22,7 +22,7 @@ LENT = 0.75
 """The least of a lease that is lent: half of it has to be left at the publication (`DELIVERY_SHARE`)."""
 
 LOOKS = 2
-"""Looks for marks that one mark may take."""
+"""Looks that a mark takes at most until it is found."""
 
 LONG = 100
 """Numbers left to others that are enough for one account."""
@@ -31,14 +31,12 @@ LONG = 100
 class Handover:
     """From those who fill outboxes to the relay of the same process. Without `room` everything is left to be found.
 
-    `given` is set when there is something to publish, handed over or found by its mark; `looks` is how often the relay
-    is to look soon for the latter: once, and once more if it looks beside what was handed over, as what came to just
-    that is only found after it.
+    `given` is set when there is something to publish, handed over or found by its mark.
     """
 
     def __init__(self, leasing: Leasing, room: int = 0) -> None:
         self.given = asyncio.Event()
-        self.looks = 0
+        self._looks = 0
         self._leasing = leasing
         self._room = room
         self._claims: deque[OutboxClaim] = deque()
@@ -81,8 +79,24 @@ class Handover:
         if lease and handy:
             self._claims.append(OutboxClaim(f"{lease.relay}/{lease.number}", lease.until, handy, lease.number))
         if not is_all or len(handy) < len(outboxes) or (outboxes and lease is None):
-            self.looks = LOOKS
+            self.mark()
         self.given.set()
+
+    def mark(self) -> None:
+        """Have the relay look soon for what waits by its mark."""
+        self._looks = LOOKS
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it is to."""
+        return self._looks > 0
+
+    def looks(self, *, is_beside: bool) -> None:
+        """Note that the relay looks now.
+
+        Beside what was handed over another look stays due: what came to just that is found when it is published.
+        """
+        self._looks = max(self._looks - 1, 0) if is_beside else 0
 
     def published(self, number: int) -> None:
         """Account for a number: nothing stands under it that is still to be published."""

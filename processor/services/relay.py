@@ -195,8 +195,7 @@ class Relay:
         now = self._around.clock.now()
         if handed and not self._is_to_look(now):
             return handed
-        looks = self._handover.looks
-        self._handover.looks = looks - 1 if handed and looks else 0
+        self._handover.looks(is_beside=bool(handed))
         try:
             if now >= self._held_until:  # or this would find what is published, and only to be forgotten
                 await self._forgotten()
@@ -204,14 +203,14 @@ class Relay:
             claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         except Exception:
             self._handover.give_back(handed)
-            self._handover.looks = max(looks, self._handover.looks)
+            self._handover.mark()  # at worst one look too many
             raise
         self._swept = now if len(claim.outboxes) < leasing.batch else None
         return (*handed, claim) if claim.outboxes else handed
 
     def _is_to_look(self, now: datetime) -> bool:
         """Tell whether it is time to look for what waits by its mark, though enough is handed over."""
-        return self._swept is None or abs(now - self._swept) >= (SOON if self._handover.looks else SWEEP)
+        return self._swept is None or abs(now - self._swept) >= (SOON if self._handover.is_marked else SWEEP)
 
     async def _handed_over(self, until: float, done: Sequence[Published]) -> Sequence[OutboxClaim]:
         """Wait a moment for what can be published and forgotten with what is done; return it, or nothing."""
@@ -222,7 +221,7 @@ class Relay:
                 break
             if handed := self._handover.take():
                 return handed
-            if self._handover.looks and self._is_to_look(self._around.clock.now()):
+            if self._handover.is_marked and self._is_to_look(self._around.clock.now()):
                 break
             await self._around.pause(left, self._handover.given)
         return ()

@@ -135,12 +135,12 @@ async def test_r2_an_outbox_that_is_not_empty_yet_is_not_handed_over_and_publish
     work = await at_work(world, handover)
     for number, is_marked in ((2, False), (3, True)):
         assert await work.append([an_append(an_item(number))], [], world.clock.now()) == 0
-        assert bool(handover.looks) is is_marked  # so that it is looked for soon
+        assert handover.is_marked is is_marked  # so that it is looked for soon
     relay = a_relay(world, handover)
     while await relay.step():
         pass
     assert published(world) == [1, 2, 3]
-    assert not handover.looks
+    assert not handover.is_marked
 
 
 async def test_who_is_through_is_remembered() -> None:

@@ -254,4 +254,4 @@ def test_what_waits_by_its_mark_is_to_be_looked_for_soon(
     handover = a_handover()
     with handover.lease(at(0)) as lease:
         handover.give(lease if is_lent else None, outboxes, is_all=is_all)
-    assert bool(handover.looks) is is_marked
+    assert handover.is_marked is is_marked

@@ -62,7 +62,7 @@ async def test_the_relay_is_told_only_when_there_is_something_to_publish() -> No
     await world.other.mark_due({JOURNEY: 1}, world.clock.now())
     await promoter.step()
     assert promoter._handover.given.is_set()
-    assert promoter._handover.looks  # no lease is lent here: it is to look for the mark
+    assert promoter._handover.is_marked  # no lease is lent here: it is to look for the mark
 
 
 async def test_p1_each_claim_has_a_fresh_key_and_a_lease() -> None:

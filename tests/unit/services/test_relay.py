@@ -300,7 +300,7 @@ async def test_it_is_looked_for_once_more_where_it_came_to_what_is_published_jus
     (await promoted_for(world, handover, "ben"))()
     await relay.step()
     assert (published(world), published(world, "ben")) == ([1, 2], [1])
-    assert not handover.looks
+    assert not handover.is_marked
 
 
 async def test_where_more_waits_than_one_claim_takes_the_next_look_is_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +327,7 @@ async def test_after_an_outage_it_is_looked_for_as_soon() -> None:
     world.effects.fail("claim_events.before", STORE_AWAY)
     with pytest.raises(StoreUnavailable):
         await a_relay(world, handover).step()
-    assert handover.looks
+    assert handover.is_marked
 
 
 async def test_nobody_lingers_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
