@@ -5,17 +5,18 @@ Promoting a promoted document decides nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from processor.core.changes import Change, changes_between
-from processor.core.completions import TIMESTAMP, attempt_to, attempts_from, items_from, items_to, summary
+from processor.core.completions import attempt_to, attempts_from, items_from, items_to, summary
 from processor.core.evidence import Item, Key, ProgressEvent, Promotion
 from processor.core.fold import Attempt, Evidence, Outcome, Tell, fold, tell_nobody
 from processor.core.journey import JourneyRules
 from processor.core.policy import UNLIMITED, FoldingPolicy
 from processor.core.retraction import evidence_left
-from processor.core.spilling import Away, Spilling, count_of, joined, sealed_part, spill, split
+from processor.core.sealing import newest_of, sealed_of
+from processor.core.spilling import Away, Spilling, count_of, joined, spill, split
 from processor.core.taking import Taken, listed_in, taken
 from schemas.progress import public_state
 from schemas.rendering import to_json
@@ -139,10 +140,10 @@ def _folded(
     processing, left = document["processing"], evidence_left(take.asked, rules.version)
     surplus = left({key: items_from(items) for key, items in processing.get("surplus", {}).items()})
     before = attempts_from(document["completions"])
-    newest = _newest(processing.get("newest"), take.pending)
+    newest = newest_of(processing.get("newest"), take.pending)
     away = Away.of(processing.get("spilled", ()))
     horizon = UNLIMITED if take.asked else policy.lateness_horizon
-    sealed, sealed_away = _sealed(processing, before, rules.version, newest, horizon)
+    sealed, sealed_away = sealed_of(processing, before, rules.version, newest, horizon)
     first = max(sealed - away.attempts, 0)
 
     counted = [left(attempt.counted) for attempt in before[first:]]
@@ -191,46 +192,6 @@ def _dropped(dropped: Mapping[str, int], obsolete: Evidence, cut: int) -> Mappin
     sealed = dropped.get(Outcome.SEALED, 0) + sum(map(len, obsolete.values()))
     more = {Outcome.SEALED: sealed, SURPLUS_CUT: cut}
     return {**dropped, **{reason: number for reason, number in more.items() if number}}
-
-
-def _newest(known: datetime | None, pending: Evidence) -> datetime | None:
-    newest = known or None
-    for items in pending.values():
-        if items:
-            latest = max(map(TIMESTAMP, items))
-            newest = latest if newest is None else max(newest, latest)
-    return newest
-
-
-def _sealed(
-    processing: Mapping[str, Any],
-    attempts: Sequence[Attempt],
-    version: int,
-    newest: datetime | None,
-    horizon: timedelta,
-) -> tuple[int, Key | None]:
-    """Count the attempts, oldest first, that late evidence may not change any more (semantics.md, section 4).
-
-    `attempts` come after those that are away; the second value is the last key of the sealed ones among these.
-    """
-    known: int = processing.get("sealed", 0)
-    manifest = processing.get("spilled", ())
-    if not (attempts or manifest):
-        return known, None
-    is_older_version = processing.get("folded", version) != version
-
-    def is_sealed(completed_at: datetime) -> bool:
-        return is_older_version or (newest is not None and newest - completed_at > horizon)
-
-    number, frontier = sealed_part(manifest, lambda key: is_sealed(key.timestamp), known)
-    sealed = max(known, number)
-    if number < count_of(manifest):
-        return sealed, frontier
-    for attempt in attempts[sealed - number :]:
-        if attempt.completed_at is None or not is_sealed(attempt.completed_at):
-            break
-        sealed += 1
-    return sealed, frontier
 
 
 def _cut(surplus: Mapping[str, list[Item]], rules: JourneyRules, limit: int) -> tuple[dict[str, list[Item]], int]:

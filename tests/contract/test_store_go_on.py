@@ -79,7 +79,7 @@ async def test_a_continued_document_is_what_append_claim_and_apply_make(both: Bo
 
 @pytest.mark.parametrize("behind", [0, 60], ids=["clocks agree", "a clock is behind"])
 @pytest.mark.parametrize("way", ["begun", "continued", "claimed"])
-async def test_an_event_tells_the_document_as_it_stands_after_the_change(both: Both, way: str, behind: int) -> None:
+async def test_p2_an_event_tells_the_document_as_it_stands_after_the_change(both: Both, way: str, behind: int) -> None:
     """Its lock and dates, too: whoever subscribes sees what whoever asks the interfaces sees (semantics.md, 7)."""
     await at_rest(both)
     before = (await both.only())["updatedAt"]
