@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,8 +24,10 @@ async def scaling(workload: Workload, servers: Servers, cores: Cores, folder: Pa
 
     `has_cores` tells whether each process had a core to itself, beside the servers'. Where it had not, rates cannot
     tell, but what the processes spend does: two that together spend no more a statement than one would do twice its
-    work.
+    work. Each process reads as many statements as one does of another workload: with half, what it does at once when
+    it goes on, after it was frozen, is a tenth of what it spends.
     """
+    workload = replace(workload, measured=PARTITIONS * workload.measured)
     one, cpu_one = await _measured(workload, servers, [cores.processor], folder)
     two, cpu_two = await _measured(workload, servers, [cores.processor, cores.second], folder)
     has_cores = cores.second not in (cores.servers, cores.processor)
