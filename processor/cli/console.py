@@ -1,4 +1,4 @@
-"""How commands speak: tables for people, tab-separated lines for pipes, JSON for scripts, errors on stderr."""
+"""How commands speak: columns for people, tab-separated lines for pipes, JSON for scripts, errors on stderr."""
 
 import re
 from collections.abc import Coroutine, Sequence
@@ -12,7 +12,6 @@ import typer
 import uvloop
 from bson import ObjectId
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -81,18 +80,21 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table on a terminal, as tab-separated lines with a header when piped."""
+    """Print rows in columns on a terminal, as tab-separated lines with a header when piped.
+
+    Nothing is cut to fit a terminal: it wraps what is too long by itself, and ids and secrets can be copied whole.
+    """
     console = Console()
     if not console.is_terminal:
         for row in [headers, *rows]:
             typer.echo("\t".join(map(str, row)))
         return
-    table = Table()
-    for header in headers:
-        table.add_column(_shown(header))
-    for row in rows:
-        table.add_row(*map(_shown, row))
-    console.print(table)
+    lines = [[_shown(header, "bold") for header in headers], *([_shown(value) for value in row] for row in rows)]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        for cell, width in zip(line[:-1], widths, strict=False):
+            cell.pad_right(width - cell.cell_len)
+        console.print(Text("  ").join(line), soft_wrap=True)
 
 
 def _shown(value: Any, style: str = "") -> Text:
