@@ -8,7 +8,7 @@ that asks nothing, which waits, and sealed attempts.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import product
 from typing import Any
@@ -105,6 +105,38 @@ def references_of(holders: Iterable[Mapping[str, Any]]) -> set[ObjectId]:
         with suppress(*BROKEN):
             references.update(statement for _, statement in evidence_of(holder))
     return references
+
+
+@dataclass(slots=True)
+class Held:
+    """Documents whose evidence is read together, up to `most` statements: of the last one maybe a part.
+
+    `after` is the last statement of that part; None when all that it holds is taken.
+    """
+
+    most: int
+    holders: list[Mapping[str, Any]] = field(default_factory=list)
+    references: set[ObjectId] = field(default_factory=set)
+    after: ObjectId | None = None
+
+    def take(self, holder: Mapping[str, Any], after: ObjectId | None = None) -> None:
+        """Take what one more document holds, if only a part was taken before behind `after`. Not when it is full."""
+        left = self.most - len(self.references)
+        held = {it for it in references_of([holder]) if after is None or it > after} - self.references
+        taken = held if len(held) <= left else sorted(held)[:left]
+        self.holders.append(holder)
+        self.references.update(taken)
+        self.after = None if taken is held else max(taken)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more can be taken."""
+        return len(self.references) >= self.most
+
+    @property
+    def done(self) -> int:
+        """How many documents were taken to their end."""
+        return len(self.holders) - (self.after is not None)
 
 
 def holders_of(records: Iterable[StatementRecord], rules: JourneyRules, known: Identification) -> set[ObjectId]:

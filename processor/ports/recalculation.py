@@ -1,6 +1,6 @@
 """What a recalculation reads and writes, and how it stands. See `processor.ports`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -40,6 +40,8 @@ class RecalculationWork(Protocol):
         """Write how far it has come and give the lock back; `inProgress` holds until `until`.
 
         False when it was cancelled, started anew or taken over meanwhile: nothing was written but the lock's return.
+        What the chunk has written may have come too late to be woken then: so it is woken again, if nothing else is
+        left to do.
         """
 
 
@@ -48,7 +50,7 @@ class Reread:
     """A chunk of statements read again.
 
     `holders` are the documents that hold them as evidence, None when they have to be looked for by owner. `looked`
-    counts what was looked at, as `History.size` counts it. `position` is where to go on, None at the end.
+    counts what was looked at to its end, as `History.size` counts it. `position` is where to go on, None at the end.
     """
 
     statements: tuple[StatementRecord, ...]
@@ -87,11 +89,12 @@ class ReplayStore(Protocol):
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back: from `pendingProgress` at once, from the rest at the document's next fold.
 
-        Durable when it returns, and repeating is harmless. A document that is gone is passed over.
+        Durable when it returns, and repeating is harmless. A document that is gone is passed over, and so is one in
+        which there may be evidence of a later version of the journey: under that all is read again.
         """
 
-    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
-        """Return those documents of the journey that exist."""
+    def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield those documents of the journey that exist, whole, one at a time: each may be large."""
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark due what was asked something that is not folded yet, so that at most `limit` wait at once.

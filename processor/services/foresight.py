@@ -18,7 +18,7 @@ from processor.core.rereading import Scope, foreseen
 from processor.ports.recalculation import History, ReplayStore
 from processor.services.recalculation import Rereading
 
-DOCUMENTS = 500
+DOCUMENTS = 50
 DRY = "dry-run"
 
 Looked = Callable[[int, int], None]
@@ -59,7 +59,7 @@ class Foresight:
         every = sorted(asked)
         for first in range(0, len(every), DOCUMENTS):
             ids = every[first : first + DOCUMENTS]
-            known = {document["_id"]: document for document in await self.store.holders(scope.rules.id, ids)}
+            known = {document["_id"]: document async for document in self.store.holders(scope.rules.id, ids)}
             for progress in ids:
                 before = known.get(progress)
                 document = foreseen(before, asked[progress].retractions, asked[progress].appends, now)

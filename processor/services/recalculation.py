@@ -11,9 +11,9 @@ A crash between 3 and 4 repeats a chunk, which is harmless: evidence is a set (I
 promoters fold, with the live stream's evidence, under the same lockKey (P1 to P3); the relay publishes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -60,14 +60,23 @@ class Rereading:
     async def retractions(self, scope: Scope, position: Any | None, key: str) -> tuple[Reread, list[Retraction]]:
         """Read a chunk of what may be held as evidence; return what has to be taken back."""
         read = await self._history.evidence(scope, position)
-        holders: Sequence[Any] | None = read.holders
-        if holders is None:
-            ids = holders_of(read.statements, scope.rules, self._identification)
-            wanted = ids if scope.only is None else ids & {scope.only}
-            holders = await self._store.holders(scope.rules.id, wanted) if wanted else ()
         verdicts = verdicts_on(read.statements, scope.rules, self._identification)
-        found = (self._retraction(document, verdicts, scope.rules, key) for document in holders)
-        return read, [retraction for retraction in found if retraction]
+        retractions = [
+            retraction
+            async for document in self._holders(read, scope)
+            if (retraction := self._retraction(document, verdicts, scope.rules, key))
+        ]
+        return read, retractions
+
+    async def _holders(self, read: Reread, scope: Scope) -> AsyncIterator[Mapping[str, Any]]:
+        if read.holders is not None:
+            for document in read.holders:
+                yield document
+            return
+        ids = holders_of(read.statements, scope.rules, self._identification)
+        if wanted := ids if scope.only is None else ids & {scope.only}:
+            async for document in self._store.holders(scope.rules.id, wanted):
+                yield document
 
     def _retraction(
         self, document: Mapping[str, Any], verdicts: Verdicts, rules: JourneyRules, key: str
@@ -124,11 +133,9 @@ class Recalculator:
             return 0
         # 2. and 3. read, judge, write
         after = await self._advance(claimed, key)
-        looked = claimed.remaining - after.remaining if after.version == claimed.version else 0
-        paced = after.not_before(now + timedelta(seconds=looked / self._policy.rate))
         # 4. save
         until = self._around.clock.now() + self._leasing.duration
-        is_saved = await self._work.save(claimed, paced, key, until)
+        is_saved = await self._work.save(claimed, after, key, until)
         self._tell(claimed, after, is_saved=is_saved)
         return int(after != claimed)
 
@@ -142,32 +149,43 @@ class Recalculator:
         if claimed.version is None:
             await self._journeys.refresh()
         rules = self._journeys.index.journeys.get(claimed.journey)
+        if rules is None and claimed.journey not in self._journeys.index.broken:
+            return claimed.pushed()  # it is gone
         if rules is None or not rules.is_running:
-            return claimed.pushed()
+            return claimed.put_off(now + self._policy.known_after)
         scope = Scope(rules, claimed.only)
         if claimed.version is None:
             return claimed.begun(rules.version, await self._history.size(scope))
         if claimed.version != rules.version:
             return claimed.put_off(now + self._policy.known_after)
         if claimed.stage is Stage.RETRACT:
-            return await self._retract(claimed, scope, key)
-        return await self._append(claimed, scope, key)
+            return await self._retract(claimed, scope, key, now)
+        return await self._append(claimed, scope, key, now)
 
-    async def _retract(self, claimed: Recalculation, scope: Scope, key: str) -> Recalculation:
+    async def _retract(self, claimed: Recalculation, scope: Scope, key: str, now: datetime) -> Recalculation:
         read, retractions = await self._rereading.retractions(scope, claimed.position, key)
         await self._store.retract(retractions)
         metrics = self._around.metrics
         metrics.retracted.inc(sum(len(held) for it in retractions for held in it.statements.values()))
-        metrics.reread.inc(read.looked)
-        return claimed.advanced(read.looked, read.position)
+        return self._paced(claimed.advanced(read.looked, read.position), read, now)
 
-    async def _append(self, claimed: Recalculation, scope: Scope, key: str) -> Recalculation:
+    async def _append(self, claimed: Recalculation, scope: Scope, key: str, now: datetime) -> Recalculation:
         read, matched = await self._rereading.evidence(scope, claimed.position, key)
         if matched.appends:
             await self._store.append(matched.appends, matched.kept, self._around.clock.now())
         self._around.metrics.replayed.inc(matched.matches)
-        self._around.metrics.reread.inc(read.looked)
-        return claimed.advanced(read.looked, read.position)
+        if read.position is None:
+            await self._journeys.refresh()  # a journey that was saved just now is recalculated under that
+            current = self._journeys.index.journeys.get(claimed.journey)
+            if current is not None and current.version != claimed.version:
+                return claimed.put_off(now + self._policy.known_after)
+        return self._paced(claimed.advanced(read.looked, read.position), read, now)
+
+    def _paced(self, after: Recalculation, read: Reread, began: datetime) -> Recalculation:
+        """Count the statements of a chunk, or their places; let the next wait for as long as this one should take."""
+        number = max(read.looked, len(read.statements))
+        self._around.metrics.reread.inc(number)
+        return after.not_before(began + timedelta(seconds=number / self._policy.rate))
 
     async def _wake(self, claimed: Recalculation) -> Recalculation:
         """Let the promoters have what was touched, a batch at a time, so that the live stream is not held up.

@@ -13,13 +13,13 @@ from processor.core.conditions import any_of, narrowed
 from processor.core.decode import stored_statement
 from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
-from processor.core.rereading import Scope, references_of
+from processor.core.rereading import Held, Scope
 from processor.ports.recalculation import Reread
 from processor.store import updates
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import translated
 from processor.store.outbox import BY_ID
-from processor.store.replays import HELD
+from processor.store.replays import AHEAD, HELD
 from processor.store.whole import OURS, with_attempts
 
 WINDOW: Final = 5_000
@@ -29,21 +29,24 @@ FIRST: Final = ObjectId(bytes(12))
 """No ObjectId is less."""
 
 DOCUMENTS: Final = 500
-"""Progress documents whose evidence is read at once."""
+"""Progress documents whose evidence is read at once, at most."""
 
-REFERENCES: Final = 5_000
-"""Statements that are asked for by `_id` in one query."""
+REFERENCES: Final = 2_000
+"""Statements that they hold, at most: these are read whole and judged in one go, while the live stream waits."""
 
 
 class MongoHistory:
     """The statements that one database keeps."""
 
-    def __init__(self, database: Database, *, window: int = WINDOW, documents: int = DOCUMENTS) -> None:
+    def __init__(
+        self, database: Database, *, window: int = WINDOW, documents: int = DOCUMENTS, references: int = REFERENCES
+    ) -> None:
         self._database = database
         self._statements = database[STATEMENTS]
         self._progresses = database[PROGRESSES]
         self._window = window
         self._documents = documents
+        self._references = references
 
     async def size(self, scope: Scope) -> int:
         """Count, from indexes alone, the scope's documents and roughly all statements; see `ports.History.size`."""
@@ -54,18 +57,30 @@ class MongoHistory:
             )
 
     async def evidence(self, scope: Scope, position: Any | None) -> Reread:
-        """Read what a page of the scope's documents hold; `position` is the last document's `_id`."""
-        page = {**_documents_of(scope), **OURS, **({"_id": {"$gt": position}} if position and not scope.only else {})}
+        """Read what some of the scope's documents hold.
+
+        `position` is the last document's `_id`; or, when only a part of that was read, `{document, after}`: after which
+        of its statements, by their ids, it goes on.
+        """
+        part = position if isinstance(position, Mapping) else {}
+        behind = {"$gte": part["document"]} if part else {"$gt": position}
+        page = {**_documents_of(scope), **OURS, **({"_id": behind} if position and not scope.only else {})}
+        held = Held(self._references)
         with translated():
-            pages = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY).sort("_id")
-            holders = await with_attempts(self._database, await pages.limit(self._documents).to_list())
-            references = list(references_of(holders))
-            found: list[Document] = []
-            for first in range(0, len(references), REFERENCES):
-                asked = {"_id": {"$in": references[first : first + REFERENCES]}}
-                found += await self._statements.find({**asked, "organisation": scope.rules.organisation}).to_list()
-        is_over = len(holders) < self._documents or scope.only is not None
-        return Reread(_records(found), tuple(holders), len(holders), None if is_over else holders[-1]["_id"])
+            found = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY, batch_size=AHEAD).sort("_id")
+            async with found.limit(self._documents) as documents:
+                async for document in documents:
+                    [holder] = await with_attempts(self._database, [document])
+                    held.take(holder, part.get("after") if document["_id"] == part.get("document") else None)
+                    if held.is_full:
+                        break
+            asked = {"_id": {"$in": list(held.references)}, "organisation": scope.rules.organisation}
+            statements = await self._statements.find(asked).to_list()
+        is_over = scope.only or not (held.is_full or len(held.holders) == self._documents)
+        last = None if is_over else held.holders[-1]["_id"]
+        if held.after:
+            last = {"document": held.holders[-1]["_id"], "after": held.after}
+        return Reread(_records(statements), tuple(held.holders), held.done, last)
 
     async def statements(self, scope: Scope, position: Any | None) -> Reread:
         """Read a window of the statements that could match; `position` is the last `_id` of the one before.

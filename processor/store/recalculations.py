@@ -130,7 +130,16 @@ class MongoRecalculations:
             if not saved.matched_count:
                 freed = {"_id": was.journey, "lockKey": lock_key}
                 await self._recalculations.update_one(freed, {"$set": {"lockKey": None}})
+                if was.stage is not Stage.WAKE:
+                    await self._wake_again(was.journey)
         return bool(saved.matched_count)
+
+    async def _wake_again(self, journey: ObjectId) -> None:
+        """Wake what a chunk has written that was late: who wakes just now, or has ended, may not have seen it (P3)."""
+        is_over = {"_id": journey, "stage": {"$in": [None, Stage.WAKE]}}
+        await self._recalculations.update_one(
+            is_over, {"$set": {"stage": Stage.WAKE, "position": None, "lockKey": None}}
+        )
 
     async def _journey(self, journey: ObjectId, organisation: ObjectId) -> Document:
         with translated():

@@ -1,8 +1,8 @@
 """What recalculations write to progress documents: `ports.ReplayStore`. The writes themselves stand in `updates.py`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from bson import ObjectId
@@ -21,6 +21,9 @@ from processor.store.whole import OURS, with_attempts
 
 HELD = {"completions": 1, "pendingProgress": 1, "processing": 1}
 """The fields that tell what a document holds as evidence; `_id` comes with them."""
+
+AHEAD: Final = 50
+"""Progress documents that MongoDB sends at a time: each may be large."""
 
 
 class MongoReplayStore:
@@ -63,11 +66,14 @@ class MongoReplayStore:
             _tell(DocumentBroken.of(broken))
             await self.retract([it for it in retractions if it.progress not in broken])
 
-    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
-        """Return the documents that exist; see `ports.ReplayStore.holders`."""
+    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield the documents that exist; see `ports.ReplayStore.holders`."""
+        asked = {"_id": {"$in": list(ids)}, "journey": journey, **OURS}
         with translated():
-            found = await self._progresses.find({"_id": {"$in": list(ids)}, "journey": journey, **OURS}).to_list()
-            return await with_attempts(self._database, found)
+            async with self._progresses.find(asked, batch_size=AHEAD) as documents:
+                async for document in documents:
+                    [holder] = await with_attempts(self._database, [document])
+                    yield holder
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""

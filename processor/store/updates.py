@@ -100,14 +100,15 @@ def crowded(appends: Sequence[Append]) -> Filter:
 def retract_update(retraction: Retraction) -> UpdateOne:
     """Take evidence back: from pending at once, from what is counted or kept at the next fold.
 
-    One update, so that for whoever reads the document an item that is pending was found after the retraction.
+    One update, so that for whoever reads the document an item that is pending was found after the retraction. Where
+    something was found under a later version, that may be what would be taken back.
     """
     pulled = {
         f"pendingProgress.{waypoint}.statements": {"statement": {"$in": list(statements)}}
         for waypoint, statements in retraction.statements.items()
     }
     return UpdateOne(
-        {"_id": retraction.progress},
+        {"_id": retraction.progress, "processing.version": {"$not": {"$gt": retraction.version}}},
         {
             "$pull": pulled,
             "$addToSet": {REPLAY: retraction_entry(retraction)},

@@ -1,7 +1,8 @@
 """Recalculation in memory: what is asked of progress documents, the work itself, and the history of statements."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,9 @@ from bson import ObjectId
 
 from processor.core.decode import Tenancy, decode, stored_statement
 from processor.core.evidence import CROWDED, Append, Retraction
-from processor.core.recalculation import Recalculation
+from processor.core.recalculation import Recalculation, Stage
 from processor.core.records import StatementRecord
-from processor.core.rereading import Scope, references_of
+from processor.core.rereading import Held, Scope
 from processor.core.retraction import retraction_entry
 from processor.ports.recalculation import Reread, Waking
 from processor.testing.broker import MemoryBroker
@@ -46,7 +47,7 @@ class MemoryReplayStore:
 
     def _retract(self, retraction: Retraction) -> None:
         document = self._database.progresses.get(retraction.progress)
-        if document is None:
+        if document is None or document["processing"].get("version", 0) > retraction.version:
             return
         for waypoint, statements in retraction.statements.items():
             if entry := document["pendingProgress"].get(waypoint):
@@ -55,10 +56,12 @@ class MemoryReplayStore:
         ask(processing, retraction_entry(retraction))
         processing["version"] = max(processing.get("version", retraction.version), retraction.version)
 
-    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> Sequence[Mapping[str, Any]]:
-        """Return the documents that exist; see `ports.ReplayStore.holders`."""
+    async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield the documents that exist; see `ports.ReplayStore.holders`."""
         documents = self._database.progresses.values()
-        return deepcopy([self._database.whole(it) for it in documents if it["_id"] in ids and it["journey"] == journey])
+        wanted = [self._database.whole(it) for it in documents if it["_id"] in ids and it["journey"] == journey]
+        for document in deepcopy(wanted):
+            yield document
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
@@ -94,26 +97,37 @@ class MemoryRecalculationWork:
     async def save(self, was: Recalculation, now_is: Recalculation, lock_key: str, until: datetime) -> bool:
         """Write how far it has come; see `ports.RecalculationWork.save`."""
         async with effect(self._faults, "recalculation.save"):
-            if self.lock_key != lock_key:
-                return False
-            self.lock_key = None
             known = self.recalculation
-            is_same = (known.run, known.is_cancelled) == (was.run, was.is_cancelled)
-            if is_same:
-                self.recalculation, self.lease = now_is, until
-            return is_same
+            if self.lock_key == lock_key:
+                self.lock_key = None
+                if (known.run, known.is_cancelled) == (was.run, was.is_cancelled):
+                    self.recalculation, self.lease = now_is, until
+                    return True
+            if was.stage is not Stage.WAKE and known.stage in (None, Stage.WAKE):
+                self.recalculation = replace(known, stage=Stage.WAKE, position=None)
+                self.lock_key = None
+            return False
 
 
 class MemoryHistory:
-    """The statements of a `MemoryDatabase`, or the records of a topic: `ports.History`, `chunk` at a time."""
+    """The statements of a `MemoryDatabase`, or the records of a topic: `ports.History`, `chunk` at a time.
+
+    Of the statements that documents hold, `most` at a time.
+    """
 
     def __init__(
-        self, database: MemoryDatabase, broker: MemoryBroker | None = None, topic: str = "", chunk: int = 2
+        self,
+        database: MemoryDatabase,
+        broker: MemoryBroker | None = None,
+        topic: str = "",
+        chunk: int = 2,
+        most: int = 3,
     ) -> None:
         self._database = database
         self._broker = broker
         self._topic = topic
         self._chunk = chunk
+        self._most = most
 
     async def size(self, scope: Scope) -> int:
         """Count what will be looked at; see `ports.History.size`."""
@@ -125,12 +139,17 @@ class MemoryHistory:
         """Read what is held as evidence; see `ports.History.evidence`."""
         if self._broker:
             return await self.statements(scope, position)
-        first = position or 0
-        holders = self._holders(scope)[first : first + self._chunk]
-        references = references_of(holders)
-        statements = [record for record in self._all() if record.reference in references]
-        is_over = len(holders) < self._chunk
-        return Reread(tuple(statements), tuple(holders), len(holders), None if is_over else first + self._chunk)
+        first, after = position or (0, None)
+        held, every = Held(self._most), self._holders(scope)
+        for holder in every[first : first + self._chunk]:
+            held.take(holder, None if held.holders else after)
+            if held.is_full:
+                break
+        statements = [record for record in self._all() if record.reference in held.references]
+        last = first + held.done
+        return Reread(
+            tuple(statements), tuple(held.holders), held.done, (last, held.after) if last < len(every) else None
+        )
 
     async def statements(self, scope: Scope, position: Any | None) -> Reread:
         """Read statements; see `ports.History.statements`."""

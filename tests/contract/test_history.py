@@ -13,11 +13,11 @@ from bson import Int64, ObjectId
 
 from processor.core.decode import Tenancy, stored_statement
 from processor.core.evidence import Append
-from processor.core.identity import Identification
+from processor.core.identity import Identification, progress_id
 from processor.core.index import JourneyIndex
 from processor.core.journey import compile_journey
 from processor.core.matching import match
-from processor.core.rereading import Scope
+from processor.core.rereading import Scope, evidence_of
 from processor.errors import BrokerUnavailable
 from processor.ports.recalculation import History, Reread
 from processor.settings import Settings
@@ -34,7 +34,7 @@ from processor.transport.reading import partitions_in
 from processor.transport.topics import create_topics, delete_topics, present_topics
 from schemas.rendering import rendered
 from tests.acceptance.world import produce
-from tests.builders import a_reference, at
+from tests.builders import JOURNEY, ORGANISATION, a_reference, an_owner, at
 from tests.contract.test_store_plans import plans, profiled
 from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
 
@@ -170,6 +170,48 @@ async def test_one_document_alone(past: Pasts) -> None:
     else:  # who holds what is looked for afterwards
         assert references(chunks) == {a_reference(number) for number in (1, 2, 3, 4, 6)}
         assert all(chunk.holders is None for chunk in chunks)
+
+
+MUCH = {"ana": range(1, 9), "ben": range(11, 13), "cem": range(21, 25)}
+
+
+@pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.servers)])
+def much(request: pytest.FixtureRequest) -> Callable[[Sequence[dict[str, Any]], Sequence[Append]], Awaitable[History]]:
+    database: Database | None = request.getfixturevalue("mongo_database") if request.param == "mongo" else None
+
+    async def made(stored: Sequence[dict[str, Any]], found: Sequence[Append]) -> History:
+        """A history of statements, in chunks of three, and the evidence in them."""
+        if database is not None:
+            await database[STATEMENTS].insert_many(stored)
+            await MongoProgressStore(database).append(found, [], at(0))
+            return MongoHistory(database, references=3)
+        memory = MemoryDatabase()
+        memory.statements = {document["_id"]: document for document in stored}
+        await MemoryProgressStore(memory).append(found, [], at(0))
+        return MemoryHistory(memory, chunk=5, most=3)
+
+    return made
+
+
+async def test_of_a_document_that_holds_much_a_part_is_read_at_a_time(
+    much: Callable[[Sequence[dict[str, Any]], Sequence[Append]], Awaitable[History]],
+) -> None:
+    """What is read at once is judged in one go, however long a learner's history."""
+    stored = [a_stored(number, "a", name) for name, several in MUCH.items() for number in several]
+    records = [record for document in stored if (record := stored_statement(document))]
+    found = match(records, JourneyIndex([RULES]), Identification()).appends
+    history = await much(stored, found)
+    chunks = await every(history.evidence, Scope(RULES))
+    assert references(chunks) == {document["_id"] for document in stored}
+    assert all(len(chunk.statements) == 3 for chunk in chunks[:-1])
+    assert sum(chunk.looked for chunk in chunks) == len(found)
+    for chunk in chunks:
+        held = {statement for holder in chunk.holders or () for _, statement in evidence_of(holder)}
+        assert {record.reference for record in chunk.statements} <= held
+    [ana] = [append.progress for append in found if append.progress == progress_id(ORGANISATION, JOURNEY, an_owner())]
+    alone = await every(history.evidence, Scope(RULES, ana))
+    assert references(alone) == set(map(a_reference, MUCH["ana"]))
+    assert [(len(chunk.statements), chunk.looked) for chunk in alone] == [(3, 0), (3, 0), (2, 1)]
 
 
 async def test_the_size_is_what_will_be_looked_at(past: Pasts) -> None:

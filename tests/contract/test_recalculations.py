@@ -224,6 +224,23 @@ async def test_what_is_saved_is_where_the_next_goes_on(begun: Begun, clock: Held
     assert await claimed_by(work, "second", clock) == after  # at once: the lock was given back
 
 
+@pytest.mark.parametrize("is_over", [True, False], ids=["it has ended", "another wakes just now"])
+async def test_p3_what_a_late_worker_has_written_is_woken(begun: Begun, clock: HeldClock, is_over: bool) -> None:
+    work = await begun()
+    late = await claimed_by(work, "late", clock)
+    clock.pass_(LEASE + timedelta(seconds=1))
+    claimed = await claimed_by(work, "second", clock)
+    assert await work.save(claimed, claimed.pushed(), "second", clock.now() + LEASE)
+    waking = await claimed_by(work, "third", clock)
+    if is_over:
+        assert await work.save(waking, waking.ended(), "third", clock.now() + LEASE)
+    assert not await work.save(late, late.begun(1, 9), "late", clock.now() + LEASE)
+    if not is_over:
+        assert not await work.save(waking, waking.ended(), "third", clock.now() + LEASE)
+    assert (await claimed_by(work, "fourth", clock)).stage is Stage.WAKE
+    assert await work.claim("fifth", clock.now(), clock.now() + LEASE) is None  # who was late waking frees no other's
+
+
 async def test_one_that_has_ended_is_claimed_by_nobody(begun: Begun, clock: HeldClock) -> None:
     work = await begun()
     claimed = await claimed_by(work, "first", clock)

@@ -58,7 +58,7 @@ async def test_progress_of_learning_lockers_is_passed_over(mongo_database: Datab
     history = MongoHistory(mongo_database, documents=2)
     assert [it["_id"] for it in (await history.evidence(Scope(RULES), None)).holders or ()] == [append.progress]
     assert (await history.evidence(Scope(RULES, only=THEIRS["_id"]), None)).holders == ()
-    found = await MongoReplayStore(mongo_database).holders(JOURNEY, [append.progress, THEIRS["_id"]])
+    found = [it async for it in MongoReplayStore(mongo_database).holders(JOURNEY, [append.progress, THEIRS["_id"]])]
     assert [it["_id"] for it in found] == [append.progress]
     shown = [it["_id"] async for it in MongoProgressReader(mongo_database).find()]
     assert shown == [append.progress]
@@ -137,7 +137,7 @@ async def test_progress_with_such_a_date_is_read(mongo_database: Database) -> No
     [shown] = [it async for it in MongoProgressReader(mongo_database).find()]
     assert shown["createdAt"] == BEFORE
     [held] = (await MongoHistory(mongo_database).evidence(Scope(RULES), None)).holders or ()
-    [also] = await MongoReplayStore(mongo_database).holders(JOURNEY, [append.progress])
+    [also] = [it async for it in MongoReplayStore(mongo_database).holders(JOURNEY, [append.progress])]
     assert list(evidence_of(held)) == list(evidence_of(also)) == [(WAYPOINTS[0], a_reference(1))]
 
 

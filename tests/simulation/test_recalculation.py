@@ -14,8 +14,8 @@ from processor.core.identity import progress_id, statement_reference
 from processor.core.recalculation import Stage
 from processor.services.recalculation import Recalculator
 from processor.testing.broker import MemoryBroker
+from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.recalculations import MemoryHistory
-from processor.testing.store import MemoryProgressStore
 from schemas.rendering import rendered
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_statement, an_owner, at
 from tests.simulation.recalculating import (
@@ -171,31 +171,55 @@ async def test_a_journey_saved_meanwhile_begins_again_under_its_new_version_when
 
 
 @pytest.mark.parametrize("stage", [Stage.RETRACT, Stage.APPEND])
-async def test_an_inactive_journey_ends_it_and_its_documents_wait(stage: Stage) -> None:
-    """That nothing matches an inactive journey must not take its evidence back."""
-    world = World()
+@pytest.mark.parametrize("paused", [{"isActive": False}, {"waypoints": "none"}], ids=["inactive", "broken"])
+async def test_while_its_journey_does_not_run_it_waits(stage: Stage, paused: dict[str, object]) -> None:
+    """That nothing matches an inactive journey must not take its evidence back; nor may it end half done."""
+    world, statements = World(), some_statements(random.Random(5), 30)
     await world.save(BEFORE)
-    await world.live(*some_statements(random.Random(5), 30))
+    await world.live(*statements)
     await world.quiet()
     await world.save(AFTER)
     world.start()
     worker = world.recalculator()
-    await worker.step()
     while not world.is_at(stage):
         await worker.step()
     before, asked = world.documents(), world.asked()
-    await world.save({**AFTER, "isActive": False})
+    await world.save({**AFTER, **paused})
     await world.promoter_known.refresh()
-    await world.recalculated()
-    await world.quiet()
+    for _ in range(20):
+        await worker.step()
+        await world.promote()
     assert (world.documents(), world.asked()) == (before, asked)
+    assert not world.is_at(None)
 
     await world.save(AFTER)
     await world.promoter_known.refresh()
-    await MemoryProgressStore(world.database).mark_due({JOURNEY: 2}, world.clock.now())
+    await world.recalculated()
     await world.quiet()
-    assert not any(world.asked().values())
-    assert (world.documents() != before) == (stage is Stage.APPEND)
+    assert world.documents() == (await fresh(statements)).documents()
+
+
+async def test_of_a_journey_that_is_gone_it_ends() -> None:
+    world = World()
+    await world.save(AFTER)
+    world.start()
+    world.database.journeys.clear()
+    await world.recalculated()
+
+
+async def test_a_journey_saved_just_before_the_end_is_recalculated_again_too() -> None:
+    """A worker that has not heard of it yet looks once more before it ends."""
+    world, statements = World(known_after=LEASE), some_statements(random.Random(5), 30)
+    await world.save(BEFORE)
+    await world.live(*statements)
+    await world.quiet()
+    world.start()
+    worker = world.recalculator(chunk=100)
+    while not world.is_at(Stage.APPEND):
+        await worker.step()
+    await MemoryJourneyCatalog(world.database).save([AFTER])
+    await worker.step()
+    assert (world.work.recalculation.stage, world.work.recalculation.version) == (Stage.RETRACT, None)
 
 
 async def test_cancelled_what_was_found_is_folded_all_the_same() -> None:
@@ -310,6 +334,18 @@ async def test_the_rate_is_kept_whoever_works_and_the_lease_stays_alive() -> Non
     looked = world.metrics.reread._value.get()
     assert looked >= 10
     assert seconds == pytest.approx((looked - 2) / 0.1, abs=15)  # after the last chunk nobody has to wait
+
+
+async def test_the_rate_counts_the_statements_that_documents_hold() -> None:
+    world = World(rate=0.5)
+    await world.save(AFTER)
+    await world.live(*(a_stored(number, "c") for number in range(1, 4)))
+    await world.quiet()
+    world.start()
+    worker = world.recalculator()
+    await worker.step()  # it begins
+    await worker.step()  # one document, and the three statements in it
+    assert world.work.recalculation.begin_at == world.clock.now() + timedelta(seconds=6)
 
 
 async def test_one_owner_alone() -> None:
