@@ -41,7 +41,7 @@ class MongoEvidence(ProgressDocuments):
         ]
         await insert_new(self._statements, documents)
 
-    async def _upsert(self, appends: Sequence[Append], now: datetime) -> None:
+    async def _upsert(self, appends: Sequence[Append], now: datetime, *, is_again: bool = False) -> None:
         writes = [updates.append_update(append, now) for append in appends]
         try:
             await self._progresses.bulk_write(writes, ordered=False)
@@ -53,10 +53,10 @@ class MongoEvidence(ProgressDocuments):
                 ) from error
             if broken := misshapen(error):
                 raise DocumentBroken.of(frozenset(it["_id"] for it in broken)) from error
-            if not is_passing_bulk(error):
+            if is_again or not is_passing_bulk(error):
                 raise
             # Two writers inserted the same document at once: now it is there, and the append is repeatable.
-            await self._progresses.bulk_write(writes, ordered=False)
+            await self._upsert(appends, now, is_again=True)
 
     async def missing(self, ids: Collection[ObjectId]) -> frozenset[ObjectId]:
         """Return the ids without a document, from the index alone; see `ports.ProgressStore.missing`."""

@@ -22,14 +22,16 @@ class Waiting:
     async def claim(self, update: Document, now: datetime, until: datetime, limit: int) -> list[ObjectId]:
         """Do the claiming `update` to at most `limit` that nobody holds, oldest mark first; return the candidates.
 
-        They are found through the mark's index; whether each is still free is decided by the update (P1). Those left
-        behind by a worker that died are among them (P3, R1).
+        They are found through the mark's index; whether each is still free is decided by the update (P1). First come
+        those left behind by a worker that died (P3, R1), up to half while others wait: so none of the two hold up the
+        others, however many there are, or fail again and again. Who is marked as well may come twice.
         """
         queue = self._queue
         with queue.look(now, until) as look:
-            ids = await self._marked(look, now, limit)
-            if look.leases and len(ids) < limit:
-                ids += await self._expired(look.leases, now, until, limit - len(ids))
+            left = await self._expired(look.leases, now, until, limit) if look.leases else []
+            ids, others = left[: limit // 2], left[limit // 2 :]
+            ids += await self._marked(look, now, limit - len(ids))
+            ids += others[: limit - len(ids)]
             if ids:
                 # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
                 free = updates.claimable(queue.mark, queue.lease, ids, now)

@@ -18,15 +18,15 @@ class MemoryOutboxes(View):
     async def claim_events(self, lock_key: str, now: datetime, until: datetime, limit: int) -> OutboxClaim:
         """Claim outboxes; see `ports.ProgressStore.claim_events` (R1)."""
         self._mark_left(now)
-        found = claimable(self._database.progresses.values(), "publish", "relayLease", now)[:limit]
+        found = claimable(self._database.progresses.values(), "publish", "relayLease", now, limit)
         for document in found:
             async with effect(self._faults, "claim_events"):
-                if claimable([document], "publish", "relayLease", now):
+                if claimable([document], "publish", "relayLease", now, 1):
                     processing = document["processing"]
                     processing |= {"relayKey": lock_key, "relayLease": until}
                     processing["relayHolder"] = {"worker": self._worker, "since": now}
                     processing.pop("publish", None)
-        held = [it for it in found if it["processing"].get("relayKey") == lock_key]
+        held = {it["_id"]: it for it in found if it["processing"].get("relayKey") == lock_key}.values()
         outboxes = {}
         for document in map(self._without_published, held):
             if self._is_anothers(document):

@@ -21,14 +21,14 @@ class MemoryProgressStore(MemoryEvidence, MemoryOutboxes, MemoryReader):
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
-        found = claimable(self._database.progresses.values(), "due", "lease", now)[:limit]
+        found = claimable(self._database.progresses.values(), "due", "lease", now, limit)
         for document in found:
             async with effect(self._faults, "claim"):
-                if claimable([document], "due", "lease", now):
+                if claimable([document], "due", "lease", now, 1):
                     self._take(document, lock_key, now, until)
         # Pending is read after the due mark is gone (trap 2).
-        held = [self._without_published(it) for it in found if it.get("lockKey") == lock_key]
-        documents = tuple(map(as_stored, held))
+        held = {it["_id"]: it for it in found if it.get("lockKey") == lock_key}.values()
+        documents = tuple(map(as_stored, map(self._without_published, held)))
         return Claim(lock_key, until, documents, has_more=len(found) == limit)
 
     def _take(self, document: Document, lock_key: str, now: datetime, until: datetime) -> None:

@@ -128,10 +128,15 @@ def decide(document: Document, promotion: Promotion, now: datetime, outbox: Outb
             mark(processing, "publish", now)
 
 
-def claimable(documents: Iterable[Document], mark: str, lease: str, now: datetime) -> list[Document]:
-    """Return those that are marked and free, longest marked first, then those whose lease ran out."""
+def claimable(documents: Iterable[Document], mark: str, lease: str, now: datetime, limit: int) -> list[Document]:
+    """Return at most `limit`: whose lease ran out, up to half, who is marked and free, longest first, then others.
+
+    Who is both may come twice.
+    """
     documents = list(documents)
+    expired = [it for it in documents if is_expired(it, lease, now)]
     marked = [it for it in documents if mark in it["processing"] and is_free(it, lease, now)]
     marked.sort(key=lambda it: it["processing"][mark])
-    expired = [it for it in documents if it not in marked and is_expired(it, lease, now)]
-    return marked + expired
+    found = expired[: limit // 2]
+    found += marked[: limit - len(found)]
+    return [*found, *expired[limit // 2 :][: limit - len(found)]]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
+from processor.errors import DocumentFull
 from processor.store.connect import Database
 from processor.store.progress import MongoProgressStore
 from tests.builders import (
@@ -70,6 +71,24 @@ async def test_trap_4_an_upsert_that_lost_the_race_is_done_again(
     monkeypatch.setattr(store._progresses, "bulk_write", losing_once)
     await store.append([an_append()], [], at(0))
     assert (await store.backlog(at(1))).due == 1
+
+
+async def test_an_upsert_that_is_done_again_tells_of_what_has_become_full_meanwhile(
+    mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is waited for; it is no bug, and stops no process."""
+    store = MongoProgressStore(mongo_database)
+    there = {"index": 0, "code": 11000, "keyPattern": {"_id": 1}}
+    full = {"index": 0, "code": 17419, "op": {"q": {"_id": an_append().progress}}}
+    failures = [{"writeErrors": [it], "writeConcernErrors": []} for it in (there, full)]
+
+    async def failing(writes: list[UpdateOne], *, ordered: bool) -> object:  # noqa: ARG001 - as it is called
+        raise BulkWriteError(failures.pop(0))
+
+    monkeypatch.setattr(store._progresses, "bulk_write", failing)
+    with pytest.raises(DocumentFull):
+        await store.append([an_append()], [], at(0))
+    assert not failures
 
 
 async def test_trap_7_the_version_only_grows(both: Both) -> None:

@@ -86,6 +86,26 @@ async def test_p1_more_leases_than_a_look_takes_at_once_are_found_by_the_next_on
     assert [await claimed(both.other, f"key-{second}", second, limit=2) for second in seconds] == [2, 2, 1, 0]
 
 
+async def test_p1_leases_that_ran_out_come_first_however_many_are_due(both: Both) -> None:
+    """Else what a dead worker held would wait for all that comes, for as long as promoters are behind."""
+    await both.append(an_append(owner="lost"), at_second=0)
+    assert await claimed(both.store, "lost", 1) == 1
+    await both.append(*(an_append(owner=owner) for owner in "abcdefgh"), at_second=2)
+    claim = await both.other.claim("next", at(62), at(62 + LEASE), 4)
+    assert an_append(owner="lost").progress in {document["_id"] for document in claim.documents}
+    assert claim.has_more
+
+
+async def test_p3_what_fails_again_and_again_holds_up_nothing_that_is_due(both: Both) -> None:
+    """As many as a claim takes, or more, are claimed again each time that their lease runs out."""
+    await both.append(*(an_append(owner=f"broken {number}") for number in range(6)), at_second=0)
+    assert await claimed(both.store, "broken", 1, limit=6) == 6
+    await both.append(*(an_append(owner=owner) for owner in "ab"), at_second=2)
+    claim = await both.other.claim("next", at(62), at(62 + LEASE), 4)
+    assert {an_append(owner=owner).progress for owner in "ab"} < {document["_id"] for document in claim.documents}
+    assert (len(claim.documents), claim.has_more) == (4, True)
+
+
 async def test_r1_events_that_were_claimed_and_not_published_are_found_again_at_once(both: Both) -> None:
     """Their mark tells since when they wait; looks have gone past that."""
     await both.promoted(1)
