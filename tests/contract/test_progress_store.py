@@ -82,7 +82,7 @@ async def test_an_upsert_that_is_done_again_tells_of_what_has_become_full_meanwh
     full = {"index": 0, "code": 17419, "op": {"q": {"_id": an_append().progress}}}
     failures = [{"writeErrors": [it], "writeConcernErrors": []} for it in (there, full)]
 
-    async def failing(writes: list[UpdateOne], *, ordered: bool) -> object:  # noqa: ARG001 - as it is called
+    async def failing(writes: list[UpdateOne], *, ordered: bool) -> object:
         raise BulkWriteError(failures.pop(0))
 
     monkeypatch.setattr(store._progresses, "bulk_write", failing)

@@ -53,7 +53,8 @@ def plans(operations: list[dict[str, Any]]) -> list[str]:
 async def test_a_claim_finds_its_documents_by_due_and_lease(
     store: MongoProgressStore, mongo_database: Database
 ) -> None:
-    operations = await profiled(mongo_database, store.claim("key", at(20), at(80), 10))
+    first = MongoProgressStore(mongo_database)  # another has looked through the leases before
+    operations = await profiled(mongo_database, first.claim("key", at(20), at(80), 10))
     assert plans(operations)[:2] == ["IXSCAN { processing.lease: 1 }", "IXSCAN { processing.due: 1 }"]
     assert max(operation.get("docsExamined", 0) for operation in operations) <= 3
 
@@ -85,7 +86,8 @@ async def test_a_relay_finds_its_documents_by_publish_and_lease(
 ) -> None:
     claim = await store.claim("key", at(20), at(80), 10)
     await store.apply(claim, [a_promotion(document) for document in claim.documents], at(21))
-    operations = await profiled(mongo_database, store.claim_events("relay", at(22), at(82), 10))
+    first = MongoProgressStore(mongo_database)
+    operations = await profiled(mongo_database, first.claim_events("relay", at(22), at(82), 10))
     assert plans(operations)[:2] == ["IXSCAN { processing.relayLease: 1 }", "IXSCAN { processing.publish: 1 }"]
     assert max(operation.get("docsExamined", 0) for operation in operations) <= 3
 
