@@ -17,6 +17,7 @@ from schemas.export import files as exported
 ROOT = Path(__file__).parents[2]
 NEEDED = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "MONGO_URL": "mongodb://localhost:27017/?replicaSet=rs0"}
 SECRET = "s3cr3t-that-nobody-may-read"
+SASL = {"KAFKA_SASL_USERNAME": "ana", "KAFKA_SASL_PASSWORD": "of ana"}
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +94,12 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "'PLAINTEXT', 'SSL'"),
         ({"KAFKA_SASL_USERNAME": "ana", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "and KAFKA_SASL_PASSWORD are needed"),
         ({"KAFKA_TLS_CERTIFICATE_FILE": "a.pem"}, "and KAFKA_TLS_KEY_FILE belong together"),
+        ({"KAFKA_SASL_USERNAME": "ana"}, "is PLAINTEXT, which does not use it: set one with SASL, as SASL_SSL, or"),
+        ({"KAFKA_SASL_PASSWORD": SECRET, "KAFKA_SECURITY_PROTOCOL": "SSL"}, "is SSL, which does not use it"),
+        ({"KAFKA_TLS_CA_FILE": "a.pem"}, "is PLAINTEXT, which does not use it: set one with SSL, as SASL_SSL, or"),
+        ({"KAFKA_TLS_CERTIFICATE_FILE": "a.pem", "KAFKA_TLS_KEY_FILE": "b.pem"}, "is PLAINTEXT"),
+        ({"KAFKA_TLS_KEY_PASSWORD": SECRET}, "is PLAINTEXT"),
+        ({"KAFKA_TLS_CA_FILE": "a.pem", **SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "is SASL_PLAINTEXT"),
         ({"DEAD_LETTERS_TOPIC": "xapi.statements"}, "must differ"),
         ({"TOPIC_REPLICATION": "-2"}, "greater than or equal to -1"),
         ({"LOG_LEVEL": "loud"}, "'debug', 'info', 'warning' or 'error'"),
@@ -109,12 +116,28 @@ def test_a_wrong_setting_is_named_with_the_mend(
     assert message.startswith(f"{PREFIX}{next(iter(values))} ")
     assert mend in message
     assert "\n" not in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
+        {**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_TLS_CA_FILE": "a.pem"},
+        {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_TLS_CA_FILE": "a.pem", "KAFKA_SASL_USERNAME": ""},
+        {"KAFKA_SASL_USERNAME": "", "KAFKA_SASL_PASSWORD": "", "KAFKA_TLS_CA_FILE": "", "KAFKA_TLS_KEY_PASSWORD": ""},
+    ],
+)
+def test_credentials_and_certificates_that_are_used_or_empty_are_no_fault(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str]
+) -> None:
+    loaded(monkeypatch, **values)
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "KAFKA_SASL_PASSWORD", "KAFKA_TLS_KEY_PASSWORD"])
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     url = f"mongodb://ana:{SECRET}@localhost/" if name == "MONGO_URL" else SECRET
-    settings = loaded(monkeypatch, **{name: url})
+    settings = loaded(monkeypatch, **{**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", name: url})
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"
     with pytest.raises(InvalidSettings) as raised:
         loaded(monkeypatch, **{name: url, "LEASE": "0", "HTTP_PORT": "x"})
