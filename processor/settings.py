@@ -288,6 +288,10 @@ def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:
         raise InvalidSettings("; ".join([*map(_fault, error.errors()), *strange])) from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{env_file or '.env'} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise InvalidSettings(
+            f"{env_file or '.env'} cannot be read ({error.strerror}): make it readable, or name another by --env-file"
+        ) from None
 
 
 def _fault(error: object) -> str:

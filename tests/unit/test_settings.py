@@ -1,5 +1,6 @@
 """Settings: each wrong or missing one stops the start with its name and the mend; never with its value."""
 
+import errno
 import os
 import re
 from datetime import timedelta
@@ -210,6 +211,17 @@ def test_an_env_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
 def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidSettings, match=r"\.env.*UTF-8"):
+        load_settings()
+
+
+def test_an_env_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
+
+    def refuse(*_: object, **__: object) -> None:  # the tests may run as root, who may read all
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), ".env")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(InvalidSettings, match=r"^\.env cannot be read \(Permission denied\): .*--env-file$"):
         load_settings()
 
 
