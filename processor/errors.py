@@ -15,11 +15,12 @@
     │   └── InvalidRecalculation the journey is being recalculated already, or is not running
     ├── NobodyRecalculates       a recalculation waits: no running process does them
     ├── RejectionBudgetSpent     more of the stream cannot be used than REJECTION_BUDGET allows
+    ├── OutputUnwritable         there is no room for what a command prints
     ├── EmbeddedUnavailable      the embedded servers cannot run on this machine
     └── LoopDied                 a loop ended with an error that nobody foresaw: a bug
 
 `retriable` is an attribute of the class, so that no caller keeps a list. `exit_code` is the process's exit
-status, after BSD's sysexits.h: 65 data, 69 unavailable, 70 software, 78 configuration.
+status, after BSD's sysexits.h: 65 data, 69 unavailable, 70 software, 74 output, 78 configuration.
 """
 
 from collections.abc import Collection
@@ -113,6 +114,12 @@ class RejectionBudgetSpent(JourneyProgressError):
     """More of the last records cannot be used than the setting allows; of the batch in hand nothing was done."""
 
     exit_code = 65
+
+
+class OutputUnwritable(JourneyProgressError):
+    """A disk or a quota is full, mostly the one that a command prints to; what it did besides is done."""
+
+    exit_code = 74
 
 
 class EmbeddedUnavailable(JourneyProgressError):

@@ -3,13 +3,14 @@
 Like `app.py`, above which it stands, it knows stores and transports by name.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import ObjectId
 
@@ -17,7 +18,7 @@ from processor.clock import SystemClock
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.core.revision import known_journey, revision_of, version_of
-from processor.errors import BrokerUnavailable
+from processor.errors import BrokerUnavailable, JourneyProgressError
 from processor.opening import open_stores
 from processor.ports.progress import Backlog, Lock
 from processor.services.dead_letters import Replayed, replay
@@ -29,6 +30,8 @@ from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
 from schemas.journey import journey_document, journey_from
+
+Answer = TypeVar("Answer")
 
 PUBLISH_CHUNK = 2_000
 
@@ -130,18 +133,36 @@ async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What waits, all over: records per partition, documents, dead letters."""
+    """What waits, all over: records per partition, documents, dead letters; None where `unknown` says why."""
 
-    lag: Mapping[str, int]
-    backlog: Backlog
-    dead_letters: int
+    lag: Mapping[str, int] | None
+    backlog: Backlog | None
+    dead_letters: int | None
+    unknown: Mapping[str, JourneyProgressError]
 
 
 async def read_status(settings: Settings) -> Status:
-    """Ask both servers what waits."""
+    """Ask both servers what waits; what one of them does not answer is unknown, the rest is told."""
+    unknown: dict[str, JourneyProgressError] = {}
+
+    async def answer(name: str, question: Awaitable[Answer]) -> Answer | None:
+        try:
+            return await question
+        except JourneyProgressError as error:
+            unknown[name] = error
+            return None
+
+    lag, backlog, dead_letters = await asyncio.gather(
+        answer("lag", group_lag(settings)),
+        answer("backlog", _backlog(settings)),
+        answer("dead_letters", count_dead_letters(settings)),
+    )
+    return Status(lag, backlog, dead_letters, unknown)
+
+
+async def _backlog(settings: Settings) -> Backlog:
     async with open_stores(settings, only_looking=True) as stores:
-        waiting = await stores.progress.backlog(SystemClock().now())
-    return Status(await group_lag(settings), waiting, await count_dead_letters(settings))
+        return await stores.progress.backlog(SystemClock().now())
 
 
 async def list_locks(settings: Settings, limit: int) -> tuple[datetime, Sequence[Lock]]:

@@ -17,6 +17,11 @@ SLOWEST_WRITES = 17
 those at rest, their promotions, which of these landed, evidence (twice where two insert at once), first promotions,
 evidence for who was first (twice), a changed journey's documents (twice), and five of these for what came in pieces."""
 
+OF_SASL = ("kafka_sasl_username", "kafka_sasl_password")
+OF_TLS = ("kafka_tls_ca_file", "kafka_tls_certificate_file", "kafka_tls_key_file", "kafka_tls_key_password")
+EMPTY = (None, "", SecretStr(""), Path())
+"""Not given: in the environment an empty variable takes back what stands in `.env`."""
+
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -213,6 +218,7 @@ class Settings(BaseSettings):
                 "KAFKA_TLS_CERTIFICATE_FILE",
                 "and KAFKA_TLS_KEY_FILE belong together",
             ),
+            *self._unused_faults(),
             (
                 len({self.statements_topic, self.progress_topic, self.dead_letters_topic}) < 3,
                 "DEAD_LETTERS_TOPIC",
@@ -227,6 +233,20 @@ class Settings(BaseSettings):
             if is_fault:
                 raise ValueError(f"{PREFIX}{name} {mend}")
         return self
+
+    def _unused_faults(self) -> list[tuple[bool, str, str]]:
+        """Refuse what KAFKA_SECURITY_PROTOCOL leaves unused: who gives it does not mean all to go in clear."""
+        protocol = self.kafka_security_protocol
+        fault = f"is given, but KAFKA_SECURITY_PROTOCOL is {protocol}, which does not use it"
+        return [
+            (
+                part not in protocol and getattr(self, name) not in EMPTY,
+                name.upper(),
+                f"{fault}: set one with {part}, as SASL_SSL, or leave it empty",
+            )
+            for part, names in (("SASL", OF_SASL), ("SSL", OF_TLS))
+            for name in names
+        ]
 
     def _deadline_faults(self) -> list[tuple[bool, str, str]]:
         """Hold to the slowest batch what may end it: it would come again, and be ended again, without end.
@@ -268,6 +288,10 @@ def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:
         raise InvalidSettings("; ".join([*map(_fault, error.errors()), *strange])) from None
     except UnicodeDecodeError as error:
         raise InvalidSettings(f"{env_file or '.env'} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise InvalidSettings(
+            f"{env_file or '.env'} cannot be read ({error.strerror}): make it readable, or name another by --env-file"
+        ) from None
 
 
 def _fault(error: object) -> str:

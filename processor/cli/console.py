@@ -75,8 +75,8 @@ def object_id(text: str | None, what: str) -> ObjectId | None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON; what JSON does not know is printed as text."""
-    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
+    """Print a value as indented JSON, in UTF-8 wherever it goes; what JSON does not know is printed as text."""
+    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ from processor.log import configure_logs
 from processor.opening import Stores, open_stores
 from processor.operating import apply_journeys, create_all_topics, open_events
 from processor.operating import publish_statements as publish
-from processor.settings import PREFIX, Settings
+from processor.settings import OF_SASL, OF_TLS, PREFIX, Settings
 from schemas.journey import journey_from, with_ids
 from schemas.progress import render_progress
 
@@ -168,6 +169,9 @@ def _tell(view: View, console: Console) -> None:
 def _tell_where_to_look(console: Console, settings: Settings) -> None:
     """What can be asked while the servers are there; the command as this one was called, as it need not be on PATH."""
     console.rule("Where to look next")
+    for_others = [f"{PREFIX}{name.upper()}" for name in (*OF_SASL, *OF_TLS)]
+    if taken_back := [f"{name}=" for name in for_others if name in os.environ]:
+        typer.echo(f"  export {' '.join(taken_back)}")
     typer.echo(
         f"  export {PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}"
         f" {PREFIX}KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}\n"

@@ -7,6 +7,7 @@ import typer
 from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
 from processor.errors import InvalidInput
 from processor.operating import Status, find_progress, read_status
+from processor.ports.progress import Backlog
 from schemas.progress import render_progress
 
 progress_app = typer.Typer(no_args_is_help=True, help="Progress documents.")
@@ -43,24 +44,49 @@ def show(
 
 
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say what waits: records not read, documents due and claimed, events not published, dead letters."""
+    """Say what waits: records not read, documents due and claimed, events not published, dead letters.
+
+    Where a server is away, what the other answers is shown; the exit code is as always then.
+    """
     found = run(read_status(settings_of(context)))
     if as_json:
         print_json(found)
     else:
         print_table(["what", "how many", ""], _status_rows(found))
+    for error in found.unknown.values():
+        raise error
 
 
 def _status_rows(found: Status) -> list[tuple[str, Any, str]]:
-    backlog = found.backlog
+    rows: list[tuple[str, Any, str]] = []
+    if found.lag is None:
+        rows.append(_unknown("records not read", found, "lag"))
+    else:
+        behind = " ".join(f"{tp}:{lag}" for tp, lag in found.lag.items() if lag)
+        rows.append(("records not read", sum(found.lag.values()), behind))
+    if found.backlog is None:
+        rows.append(_unknown("progress documents", found, "backlog"))
+    else:
+        rows += _backlog_rows(found.backlog)
+    if found.dead_letters is None:
+        rows.append(_unknown("dead letters", found, "dead_letters"))
+    else:
+        more = "journey-progress dead-letters list" if found.dead_letters else ""
+        rows.append(("dead letters", found.dead_letters, more))
+    return rows
+
+
+def _unknown(what: str, found: Status, name: str) -> tuple[str, Any, str]:
+    return what, "unknown", str(found.unknown[name])
+
+
+def _backlog_rows(backlog: Backlog) -> list[tuple[str, Any, str]]:
     return [
-        ("records not read", sum(found.lag.values()), " ".join(f"{tp}:{lag}" for tp, lag in found.lag.items() if lag)),
         ("progress documents", backlog.documents, ""),
         ("due for promotion", backlog.due, f"oldest {backlog.oldest_due}" if backlog.oldest_due else ""),
         ("claimed by promoters", backlog.claimed, f"{backlog.expired} of them expired" if backlog.expired else ""),
         ("waiting for their journey", backlog.waiting, ""),
         ("events to publish", backlog.outbox, f"oldest {backlog.oldest_outbox}" if backlog.oldest_outbox else ""),
-        ("dead letters", found.dead_letters, "journey-progress dead-letters list" if found.dead_letters else ""),
     ]
 
 

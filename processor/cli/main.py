@@ -1,7 +1,11 @@
 """`journey-progress`: the commands, and what their exit codes mean."""
 
+import errno
+import io
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +26,7 @@ from processor.cli import (
     statements,
     topics,
 )
-from processor.errors import JourneyProgressError
+from processor.errors import JourneyProgressError, OutputUnwritable
 
 app = typer.Typer(
     name="journey-progress",
@@ -40,7 +44,7 @@ app = typer.Typer(
 
     Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file, or more of
     the stream than REJECTION_BUDGET allows) · 69 a server is unavailable · 70 a bug ·
-    78 wrong setting, or a server that is not fit · 130 interrupted.""",
+    74 no room for the output · 78 wrong setting, or a server that is not fit · 130 interrupted.""",
 )
 
 
@@ -72,8 +76,11 @@ app.command("demo")(demo.demo)
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on stderr and its exit code, any other a traceback and 70."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None if it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # what its encoding does not have; stderr does so by itself
     try:
-        app(prog_name="journey-progress")
+        with _full_disks_translated():
+            app(prog_name="journey-progress")
     except JourneyProgressError as error:
         typer.secho(f"journey-progress: {error}", err=True, fg=typer.colors.RED)
         sys.exit(error.exit_code)
@@ -82,6 +89,18 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - nobody expected it: a bug, and the exit code says so
         traceback.print_exc()
         sys.exit(JourneyProgressError.exit_code)
+
+
+@contextmanager
+def _full_disks_translated() -> Iterator[None]:
+    """Raise `OutputUnwritable` where there is no room for what a command prints; a closed pipe is typer's to end."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        why = error.strerror
+        raise OutputUnwritable(f"nothing more can be written ({why}): make room, or write elsewhere") from None
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def items_of(record: Record) -> Iterator[tuple[int | None, Any]]:
     record cannot be read at all.
     """
     content = _unwrapped(_content(record))
-    plain = _with_plain_values if record.value and b'"$' in record.value else _as_it_is
+    plain = _with_plain_values if record.value and _may_have_spellings(record.value) else _as_it_is
     if not isinstance(content, list):
         yield None, plain(content)
         return
@@ -81,6 +81,11 @@ def _unwrapped(value: Any) -> Any:
     if isinstance(value, dict) and "specversion" in value and "data" in value:
         return value["data"]
     return value
+
+
+def _may_have_spellings(value: bytes) -> bool:
+    """Tell whether a key may begin with `$`, which JSON may also write as an escape."""
+    return b'"$' in value or b'"\\u0024' in value
 
 
 def _as_it_is(value: Any) -> Any:

@@ -11,9 +11,10 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor.opening import open_stores
-from processor.operating import create_all_topics, read_status
+from processor.operating import create_all_topics
 from processor.settings import Settings
 from processor.store.connect import PROGRESSES, Database
+from processor.transport.topics import group_lag
 from schemas.journey import journey_document, journey_from, with_ids
 from schemas.progress import render_progress
 from tests.acceptance.commands import running
@@ -102,7 +103,7 @@ def _mailbox(learner: int) -> str:
 
 async def _until_read(settings: Settings) -> None:
     async def is_read() -> bool:
-        return not sum((await read_status(settings)).lag.values())
+        return not sum((await group_lag(settings)).values())
 
     await until(is_read, "nothing is unread")
 

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from processor.errors import Unavailable
 from processor.operating import read_status
 from processor.settings import Settings
 
@@ -60,14 +59,10 @@ async def until_quiet(settings: Settings, seconds: float = QUIET_DEADLINE) -> No
     """Wait until everything is read, promoted and published."""
     deadline = time.monotonic() + seconds
     while True:
-        try:
-            status = await read_status(settings)
-        except Unavailable:  # a fresh broker makes its first coordinator, or the machine is busy
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.1)
-            continue
-        backlog = status.backlog
-        if not (sum(status.lag.values()) or backlog.due or backlog.claimed or backlog.outbox):
+        status = await read_status(settings)
+        # What is not known yet: a fresh broker makes its first coordinator, or the machine is busy.
+        lag, backlog = status.lag, status.backlog
+        if lag is not None and backlog and not (sum(lag.values()) or backlog.due or backlog.claimed or backlog.outbox):
             return
         assert time.monotonic() < deadline, f"not quiet after {seconds} s: {status}"
         await asyncio.sleep(0.1)

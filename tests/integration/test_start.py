@@ -113,10 +113,13 @@ async def test_who_only_looks_needs_no_more_than_to_read_and_writes_nothing(sett
     assert await find_journey(looking, ObjectId()) is None
     assert await find_progress(looking) == []
     assert (await list_locks(looking, 10))[1] == []
-    assert (await read_status(looking)).backlog.documents == 0
+    status = await read_status(looking)
+    assert not status.unknown
+    assert status.backlog
+    assert status.backlog.documents == 0
     for user in ("reader", "writer"):
         as_user = with_mongo(settings, url.format(user, guarded), PATIENT)
-        await read_status(as_user)
+        assert not (await read_status(as_user)).unknown
         async with open_database(as_user) as database:
             assert await database.list_collection_names() == []
 

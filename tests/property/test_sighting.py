@@ -1,9 +1,11 @@
 """What is sighted is what reading the whole record and matching would give (DECISIONS 94)."""
 
+import gc
 import random
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
+from weakref import ref
 
 import orjson
 import pytest
@@ -95,6 +97,15 @@ def test_conditions_that_ask_for_more(asked: dict[str, Any]) -> None:
 
 def test_two_questions_at_one_path_are_both_asked() -> None:
     assert texts_of(compile_conditions(FOR_TEXTS[-1])) == {THING: frozenset()}
+
+
+def test_what_was_asked_about_is_let_go_of_with_its_journey() -> None:
+    conditions = compile_conditions(FOR_TEXTS[0])
+    assert texts_of(conditions) is texts_of(conditions)
+    predicate = ref(conditions.clause.predicate)
+    del conditions
+    gc.collect()
+    assert predicate() is None
 
 
 @pytest.mark.parametrize("seed", [SEED, BARE_SEED])

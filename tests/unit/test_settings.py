@@ -1,5 +1,6 @@
 """Settings: each wrong or missing one stops the start with its name and the mend; never with its value."""
 
+import errno
 import os
 import re
 from datetime import timedelta
@@ -17,6 +18,7 @@ from schemas.export import files as exported
 ROOT = Path(__file__).parents[2]
 NEEDED = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "MONGO_URL": "mongodb://localhost:27017/?replicaSet=rs0"}
 SECRET = "s3cr3t-that-nobody-may-read"
+SASL = {"KAFKA_SASL_USERNAME": "ana", "KAFKA_SASL_PASSWORD": "of ana"}
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +95,12 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "'PLAINTEXT', 'SSL'"),
         ({"KAFKA_SASL_USERNAME": "ana", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "and KAFKA_SASL_PASSWORD are needed"),
         ({"KAFKA_TLS_CERTIFICATE_FILE": "a.pem"}, "and KAFKA_TLS_KEY_FILE belong together"),
+        ({"KAFKA_SASL_USERNAME": "ana"}, "is PLAINTEXT, which does not use it: set one with SASL, as SASL_SSL, or"),
+        ({"KAFKA_SASL_PASSWORD": SECRET, "KAFKA_SECURITY_PROTOCOL": "SSL"}, "is SSL, which does not use it"),
+        ({"KAFKA_TLS_CA_FILE": "a.pem"}, "is PLAINTEXT, which does not use it: set one with SSL, as SASL_SSL, or"),
+        ({"KAFKA_TLS_CERTIFICATE_FILE": "a.pem", "KAFKA_TLS_KEY_FILE": "b.pem"}, "is PLAINTEXT"),
+        ({"KAFKA_TLS_KEY_PASSWORD": SECRET}, "is PLAINTEXT"),
+        ({"KAFKA_TLS_CA_FILE": "a.pem", **SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "is SASL_PLAINTEXT"),
         ({"DEAD_LETTERS_TOPIC": "xapi.statements"}, "must differ"),
         ({"TOPIC_REPLICATION": "-2"}, "greater than or equal to -1"),
         ({"LOG_LEVEL": "loud"}, "'debug', 'info', 'warning' or 'error'"),
@@ -109,12 +117,28 @@ def test_a_wrong_setting_is_named_with_the_mend(
     assert message.startswith(f"{PREFIX}{next(iter(values))} ")
     assert mend in message
     assert "\n" not in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"},
+        {**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_TLS_CA_FILE": "a.pem"},
+        {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_TLS_CA_FILE": "a.pem", "KAFKA_SASL_USERNAME": ""},
+        {"KAFKA_SASL_USERNAME": "", "KAFKA_SASL_PASSWORD": "", "KAFKA_TLS_CA_FILE": "", "KAFKA_TLS_KEY_PASSWORD": ""},
+    ],
+)
+def test_credentials_and_certificates_that_are_used_or_empty_are_no_fault(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, str]
+) -> None:
+    loaded(monkeypatch, **values)
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "KAFKA_SASL_PASSWORD", "KAFKA_TLS_KEY_PASSWORD"])
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     url = f"mongodb://ana:{SECRET}@localhost/" if name == "MONGO_URL" else SECRET
-    settings = loaded(monkeypatch, **{name: url})
+    settings = loaded(monkeypatch, **{**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", name: url})
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"
     with pytest.raises(InvalidSettings) as raised:
         loaded(monkeypatch, **{name: url, "LEASE": "0", "HTTP_PORT": "x"})
@@ -187,6 +211,17 @@ def test_an_env_file_that_is_a_pipe_is_read_once(tmp_path: Path) -> None:
 def test_an_env_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidSettings, match=r"\.env.*UTF-8"):
+        load_settings()
+
+
+def test_an_env_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
+
+    def refuse(*_: object, **__: object) -> None:  # the tests may run as root, who may read all
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), ".env")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(InvalidSettings, match=r"^\.env cannot be read \(Permission denied\): .*--env-file$"):
         load_settings()
 
 

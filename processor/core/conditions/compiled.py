@@ -51,10 +51,13 @@ class Conditions:
     the query as an object; `required` what a match makes necessary, for an index.
     """
 
-    __slots__ = ("__call__", "clause", "required", "source")
+    __slots__ = ("__call__", "clause", "required", "source", "texts")
 
     __call__: Predicate
     """A slot that holds the predicate itself: to call it through a method would double the cost of an equality."""
+
+    texts: Mapping[str, frozenset[str]] | None
+    """What `texts.texts_of` found; not set until somebody asks."""
 
     def __init__(self, source: Mapping[str, Any], clause: Clause) -> None:
         self.source = source

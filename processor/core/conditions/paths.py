@@ -18,6 +18,9 @@ from processor.core.conditions.values import MISSING, Test
 PARTS_LIMIT: Final = 100
 """Parts that a path may have; a statement is at most 64 levels deep."""
 
+PATH_LIMIT: Final = 4_096
+"""Characters that a path may have: thousands of paths are remembered."""
+
 
 class Step(NamedTuple):
     """One part of a path: the key with plain dots, with `&46;` if it has any, and as a position if it is a number."""
@@ -34,14 +37,22 @@ Path = tuple[Step, ...]
 def parse_path(path: str) -> Path:
     """Split a path at its dots; `&46;` stands for a dot within a part.
 
-    Raises ValueError for a path with an empty part (mongod takes those, but they can only be slips) or too many.
+    Raises ValueError for a path with an empty part (mongod takes those, but they can only be slips), with too many, or
+    too long.
     """
+    if len(path) > PATH_LIMIT:
+        raise ValueError(f"a path has at most {PATH_LIMIT} characters")
     parts = path.split(".")
     if "" in parts:
         raise ValueError("a path has no empty part")
     if len(parts) > PARTS_LIMIT:
         raise ValueError(f"a path has at most {PARTS_LIMIT} parts")
     return tuple(map(_step, parts))
+
+
+def is_short(path: str) -> bool:
+    """Tell whether a path that was joined from several, each of which may be one, is within the limits itself."""
+    return len(path) <= PATH_LIMIT and path.count(".") < PARTS_LIMIT
 
 
 def _step(part: str) -> Step:

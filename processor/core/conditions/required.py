@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from processor.core.conditions.paths import parse_path, values_at
+from processor.core.conditions.paths import is_short, parse_path, values_at
 from processor.core.conditions.values import key_of
 
 
@@ -33,13 +33,11 @@ def within(path: str, inner: Iterable[Requirement]) -> Requirements:
     """Return the requirements of `$elemMatch`: some element has it.
 
     Not where the inner path begins with a number: an element that is itself an array has such keys (its positions),
-    and no dotted path reaches all of those.
+    and no dotted path reaches all of those. Nor where both together are longer than a path may be.
     """
-    return tuple(
-        tuple(Place(f"{path}.{place.path}", place.keys) for place in requirement)
-        for requirement in inner
-        if all(parse_path(place.path)[0].position is None for place in requirement)
-    )
+    named = (req for req in inner if all(parse_path(place.path)[0].position is None for place in req))
+    joined = (tuple(Place(f"{path}.{place.path}", place.keys) for place in req) for req in named)
+    return tuple(req for req in joined if all(is_short(place.path) for place in req))
 
 
 def all_of(parts: Sequence[Requirements]) -> Requirements:

@@ -1,7 +1,6 @@
 """Conditions that only ask for texts: to hold a statement to them takes no more of it than those."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 from processor.core.conditions.compiled import Clause, Conditions
@@ -15,14 +14,17 @@ Texts = Mapping[str, frozenset[str]]
 """By path, the texts one of which has to be there."""
 
 
-@lru_cache(maxsize=4096)
 def texts_of(conditions: Conditions) -> Texts | None:
     """Return the texts that are asked for, if that is all that is asked; else None.
 
     The paths are those of the verb, the activity and its type: where a single text or nothing stands there, that is the
-    same question. Remembered for those that are asked about: most of ten thousand journeys' never are.
+    same question. Kept on those that are asked about: most of ten thousand journeys' never are.
     """
-    return _texts(conditions.clause)
+    try:
+        return conditions.texts
+    except AttributeError:  # nobody has asked yet
+        conditions.texts = _texts(conditions.clause)
+        return conditions.texts
 
 
 def _texts(clause: Clause) -> Texts | None:

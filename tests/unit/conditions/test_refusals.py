@@ -7,6 +7,7 @@ import pytest
 from processor.core.conditions import InvalidConditions, compile_conditions
 from processor.core.conditions.dialect import DEPTH_LIMIT, SIZE_LIMIT
 from processor.core.conditions.parse import TEXT_LIMIT
+from processor.core.shelves import Entry, Shelves
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -62,6 +63,8 @@ def nested(levels: int) -> dict[str, Any]:
         ({"a": {"$in": [{"$regex": "("}]}}, "$.a.$in[0]", "RE2"),
         ({"a..b": 1}, "$.a..b", "no empty part"),
         ({".".join("a" * 101): 1}, "$." + ".".join("a" * 101), "at most 100 parts"),
+        ({"a" * 4_097: 1}, "$." + "a" * 4_097, "at most 4096 characters"),
+        ({"a": {"$elemMatch": {"b" * 4_097: 1}}}, "$.a.$elemMatch." + "b" * 4_097, "at most 4096 characters"),
         ({"a": {"$numberLong": "18446744073709551616"}}, "$.a.$numberLong", "64 bits"),
         ({"a": "\ud800"}, "$.a", "UTF-8"),
         ({"\ud800": 1}, "$", "UTF-8"),
@@ -87,5 +90,22 @@ def test_what_is_just_within_the_limits_is_taken() -> None:
     assert compile_conditions({"a": {"$in": [{"$regex": f"{n:099}$"} for n in range(100)]}})({"a": f"{7:099}"})
     assert compile_conditions({"a": {"$regex": ".{1000}"}})({"a": "x" * 1_000})
     assert compile_conditions({"a": {"$regex": r"(?i)^https?://(\w+\.)+org/\pL+/\d+$"}})({"a": "HTTP://a.b.org/c/1"})
+    assert compile_conditions({"a" * 4_096: 1})({"a" * 4_096: 1})
     assert compile_conditions("")({})
     assert compile_conditions(" ").is_empty
+
+
+@pytest.mark.parametrize("key", ["a", "a" * 60], ids=["many parts", "many characters"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_paths_that_are_too_long_together_allow_no_index(key: str, times: int) -> None:
+    """Each is within the limits, so that nothing is refused."""
+    query: dict[str, Any] = {"b": 1}
+    document: dict[str, Any] = {"b": 1}
+    for _ in range(times):
+        query = {".".join([key] * 60): {"$elemMatch": query}}
+        document = {key: [document]}
+        for _ in range(59):
+            document = {key: document}
+    conditions = compile_conditions(query)
+    assert list(Shelves([Entry(conditions, conditions.required)]).candidates(document)) == [conditions]
+    assert conditions(document)

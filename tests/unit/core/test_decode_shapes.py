@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from bson import ObjectId
 
@@ -169,6 +170,13 @@ def test_ids_and_dates_beside_the_statement_are_what_they_are_in_the_database(sh
     in_database = stored_statement(a_statement_document(statement=statement, **stored))
     assert in_database is not None
     assert found == in_database.document
+
+
+def test_a_dollar_that_is_written_as_an_escape_is_one() -> None:
+    document = a_statement_document(personaIdentifier={"$oid": str(OTHER)}, _id=str(OTHER))
+    escaped = orjson.dumps(document).replace(b"$", rb"\u0024")
+    assert b"$" not in escaped
+    assert statement_in(escaped).document == statement_in(document).document
 
 
 def test_a_malformed_id_is_still_refused() -> None:
