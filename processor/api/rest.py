@@ -1,12 +1,13 @@
 """`GET /api/v2/{model}[/count|/{id}]`: Learning Locker's REST interface, read."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from processor.api.callers import Reader
 from processor.api.openapi import COUNT, PROBLEMS, list_of, one_of
-from processor.api.parameters import FindParameters, Key, key_from, once, selection
+from processor.api.parameters import FindParameters, Key, compiled, key_from, once, selection
 from processor.api.rendering import Json, shown, shown_value
 from processor.api.within import Here
 from processor.core.queries import JOURNEY, PROGRESS, Model
@@ -55,7 +56,7 @@ async def journey(key: Key, caller: Reader, here: Here, select: Select = None) -
 
 
 async def _list(model: Model, asked: FindParameters, caller: Reader, here: Here) -> Response:
-    query = asked.asked(model, here.page_limit)
+    query = await compiled(asked.query, partial(asked.asked, model, here.page_limit), here)
     if asked.distinct:
         values = await here.queries.distinct(model, caller.organisation, asked.distinct, query)
         return Json([shown_value(value) for value in values])
@@ -64,7 +65,7 @@ async def _list(model: Model, asked: FindParameters, caller: Reader, here: Here)
 
 
 async def _count(model: Model, asked: FindParameters, caller: Reader, here: Here) -> Response:
-    query = asked.asked(model, here.page_limit)
+    query = await compiled(asked.query, partial(asked.asked, model, here.page_limit), here)
     return Json({"count": await here.queries.count(model, caller.organisation, query)})
 
 

@@ -11,7 +11,7 @@ import uvicorn
 from processor.api.application import Application, create_application
 from processor.api.logins import Logins
 from processor.api.rates import Rates
-from processor.api.within import Within
+from processor.api.within import COMPILING, Within
 from processor.app import Outside
 from processor.errors import InvalidSettings
 from processor.opening import Interfaces
@@ -61,9 +61,10 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
     """Make the application as the settings say."""
     origins = [origin.strip() for origin in settings.http_cors_origins.split(",") if origin.strip()]
     rates = Rates(settings.http_rate_limit)
+    compiling = asyncio.Semaphore(COMPILING)
     within = Within(
         queries=interfaces.queries,
-        authoring=Authoring(interfaces.queries, interfaces.journeys, interfaces.clock),
+        authoring=Authoring(interfaces.queries, interfaces.journeys, interfaces.clock, compiling),
         logins=Logins(interfaces.clients, rates),
         rates=rates,
         metrics=interfaces.metrics,
@@ -75,6 +76,7 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
         folding=folding_policy(settings),
         page_limit=settings.http_page_limit,
         body_limit=settings.http_body_limit,
+        compiling=compiling,
     )
     return create_application(within, origins)
 

@@ -1,6 +1,7 @@
 """Filters: the condition language, asked of stored documents by a mongod instead of by us.
 
-What conditions refuse is refused here: JavaScript, aggregation, unknown operators, what RE2 cannot run, too deep.
+What conditions refuse is refused here: JavaScript, aggregation, unknown operators, what RE2 cannot run, too deep. Of
+regular expressions there may be fewer, as a filter is compiled at each request, and run by MongoDB on every document.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from bson import Regex
 
 from processor.core.conditions import InvalidConditions, compile_conditions
 from processor.core.conditions.ask import is_about_element, is_operators
+from processor.core.conditions.regex import IN_FILTER
 from processor.core.queries.models import Model, cast
 from processor.errors import InvalidInput
 
@@ -24,7 +26,7 @@ def filter_from(value: Any, model: Model, parameter: str = "filter") -> dict[str
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{parameter}: a filter is a JSON object")
     try:
-        source = compile_conditions(value).source
+        source = compile_conditions(value, IN_FILTER).source
     except InvalidConditions as error:
         raise InvalidInput(f"{parameter}: {error}") from None
     return _query(source, model, "", parameter)
