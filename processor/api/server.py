@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from processor.api.application import Application, create_application
+from processor.api.bounded import Bounded
 from processor.api.logins import Logins
 from processor.api.rates import Rates
 from processor.api.within import COMPILING, Within
@@ -19,7 +20,8 @@ from processor.policies import folding_policy, ingest_policy
 from processor.services.authoring import Authoring
 from processor.settings import PREFIX, Settings
 
-BACKLOG = 512
+BACKLOG = 128
+"""Connections that may wait for the loop: it takes all of them at once, also what is hung up on then."""
 
 
 def outside(settings: Settings) -> Outside:
@@ -30,6 +32,8 @@ def outside(settings: Settings) -> Outside:
         server = _Server(
             uvicorn.Config(
                 application_of(settings, interfaces),
+                http=Bounded,
+                backlog=BACKLOG,
                 log_config=None,
                 access_log=False,  # the frame writes a better line
                 server_header=False,
