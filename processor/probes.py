@@ -122,7 +122,7 @@ def _application(interfaces: Interfaces, loop: asyncio.AbstractEventLoop) -> WSG
     asked: Mapping[str, Faults] = {"/health/live": interfaces.vitals.live, "/health/ready": interfaces.vitals.ready}
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path = environ["PATH_INFO"].lower().rstrip("/")  # as the interfaces take it (http.md)
         if path == "/metrics":
             return metrics(environ, start_response)
         if path not in asked:
@@ -172,5 +172,5 @@ def _text(start_response: StartResponse, status: HTTPStatus, text: str) -> Itera
 
 
 def _sent(start_response: StartResponse, status: HTTPStatus, kind: str, body: bytes) -> Iterable[bytes]:
-    start_response(f"{status.value} {status.phrase}", [("Content-Type", kind)])
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", kind), ("Cache-Control", "no-store")])
     return [body]

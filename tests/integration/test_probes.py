@@ -98,6 +98,21 @@ async def test_head_is_get_without_its_body(settings: Settings, path: str) -> No
     assert abs(int(head.headers["content-length"]) - int(get.headers["content-length"])) < 100, "metrics change"
 
 
+@pytest.mark.parametrize("path", ["/health/live", "/Health/LIVE/", "/health/ready//", "/METRICS/"])
+async def test_paths_match_as_those_of_the_interfaces_do(settings: Settings, path: str) -> None:
+    async with listening(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        answers = [await http.get(path), await http.get(f"{path}/x"), await http.get(f"/x{path}")]
+    assert answers[0].status_code in (200, 503)
+    assert [answer.status_code for answer in answers[1:]] == [404, 404]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_no_cache_keeps_an_answer_after_health(settings: Settings, method: str) -> None:
+    async with listening(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        answer = await http.request(method, "/health/live")
+    assert answer.headers["cache-control"] == "no-store"
+
+
 def test_the_loops_need_no_extra() -> None:
     code = "import sys, processor.app; sys.exit(bool({'fastapi', 'uvicorn', 'argon2', 'limits'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
