@@ -77,7 +77,7 @@ def _asked(operator: str, asked: Any, model: Model, path: str, parameter: str) -
         if is_about_element(asked):
             return _operand(asked, model, path, parameter)
         return _query(asked, model, f"{path}.", parameter)
-    return asked
+    return _options(asked) if operator == "$options" else asked
 
 
 def _cast(value: Any, model: Model, path: str, parameter: str) -> Any:
@@ -94,7 +94,12 @@ def _regex(value: Mapping[str, Any]) -> Regex[str]:
     """A regular expression as a value; what is in it has passed the conditions."""
     inner = value.get("$regularExpression", {})
     options = value.get("$options", inner.get("options", ""))
-    return Regex(value.get("$regex", inner.get("pattern")), options.replace("u", ""))
+    return Regex(value.get("$regex", inner.get("pattern")), _options(options))
+
+
+def _options(options: str) -> str:
+    """Those of a regular expression without `u`: it is so anyway, and not every mongod takes it."""
+    return options.replace("u", "")
 
 
 def _unprefixed(query: Mapping[str, Any], parameter: str, depth: int = 0) -> dict[str, Any]:
