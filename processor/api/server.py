@@ -17,6 +17,7 @@ from processor.app import Outside
 from processor.errors import InvalidSettings
 from processor.opening import Interfaces
 from processor.policies import folding_policy, ingest_policy
+from processor.probes import no_address
 from processor.services.authoring import Authoring
 from processor.settings import PREFIX, Settings
 
@@ -94,9 +95,6 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
         listener = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise InvalidSettings(
-            f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "
-            "set another port"
-        ) from None
+        raise no_address(settings, error, "set another port") from None
     with listener:
         yield listener
