@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from errno import EACCES, EADDRINUSE
 from http import HTTPStatus
 from threading import Thread
 from time import monotonic
@@ -41,6 +42,15 @@ def health(faults: Sequence[str]) -> tuple[HTTPStatus, Mapping[str, object]]:
     """Return the answer to a question after health: its status and its body."""
     status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
     return status, {"status": "unavailable" if faults else "ok", "faults": faults}
+
+
+def no_address(settings: Settings, error: OSError, another_port: str) -> InvalidSettings:
+    """Return why the address cannot be listened on; `another_port` is the remedy where it is for the port."""
+    is_port = error.errno in (EADDRINUSE, EACCES)
+    name, remedy = ("HTTP_PORT", another_port) if is_port else ("HTTP_HOST", "set an address of this machine")
+    return InvalidSettings(
+        f"{PREFIX}{name}: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); {remedy}"
+    )
 
 
 def probes(settings: Settings) -> Callable[[Interfaces], AbstractAsyncContextManager[None]]:
@@ -111,10 +121,7 @@ def _listening(settings: Settings) -> _Server:
     try:
         return _Server(settings.http_host, settings.http_port)
     except OSError as error:
-        raise InvalidSettings(
-            f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "
-            "set another port, or 0 for none"
-        ) from None
+        raise no_address(settings, error, "set another port, or 0 for none") from None
 
 
 def _application(interfaces: Interfaces, loop: asyncio.AbstractEventLoop) -> WSGIApplication:
@@ -122,7 +129,7 @@ def _application(interfaces: Interfaces, loop: asyncio.AbstractEventLoop) -> WSG
     asked: Mapping[str, Faults] = {"/health/live": interfaces.vitals.live, "/health/ready": interfaces.vitals.ready}
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path = environ["PATH_INFO"].lower().rstrip("/")  # as the interfaces take it (http.md)
         if path == "/metrics":
             return metrics(environ, start_response)
         if path not in asked:
@@ -172,5 +179,5 @@ def _text(start_response: StartResponse, status: HTTPStatus, text: str) -> Itera
 
 
 def _sent(start_response: StartResponse, status: HTTPStatus, kind: str, body: bytes) -> Iterable[bytes]:
-    start_response(f"{status.value} {status.phrase}", [("Content-Type", kind)])
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", kind), ("Cache-Control", "no-store")])
     return [body]

@@ -1,5 +1,6 @@
-"""Bodies of requests: JSON objects within a limit."""
+"""Bodies of requests: JSON objects within a limit, and in time."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -8,9 +9,12 @@ from fastapi import HTTPException, Request
 
 from processor.errors import InvalidInput
 
+BODY_SECONDS = 60.0
+"""What a body may take to come: a megabyte at 140 kbit/s."""
+
 
 async def json_body(request: Request, limit: int) -> dict[str, Any]:
-    """Read the body: a JSON object. Raises 413 beyond `limit` bytes, `InvalidInput` for anything else."""
+    """Read the body: a JSON object. Raises 413 beyond `limit` bytes, 408 where it is late, else `InvalidInput`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not kind:
         raise InvalidInput("missing_content_type: say Content-Type: application/json")
@@ -31,8 +35,13 @@ async def _bytes(request: Request, limit: int) -> bytes:
     if declared.isdecimal() and int(declared) > limit:
         raise too_long
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_long
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_long
+    except TimeoutError:
+        message = f"The body has not come within {BODY_SECONDS:g} s"
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from None
     return bytes(body)

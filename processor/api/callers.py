@@ -43,7 +43,7 @@ Credentials = Annotated[HTTPBasicCredentials | None, Depends(_BASIC)]
 async def _caller(request: Request, here: Here, credentials: Credentials) -> Caller:
     """Return who calls.
 
-    Raises 401 for nobody we know, 429 for too many requests, or too many wrong secrets, 403 when the caller's
+    Raises 401 for nobody we know, 429 for too many requests, or too many failed logins, 403 when the caller's
     organisation has expired (Learning Locker's behaviour, section 7).
     """
     if credentials is None:

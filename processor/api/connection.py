@@ -1,12 +1,13 @@
 """`GET /api/connection/{model}`: cursor pages."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from processor.api.callers import Reader
 from processor.api.openapi import PROBLEMS, page_of_nodes
-from processor.api.parameters import PageParameters, once
+from processor.api.parameters import PageParameters, compiled, once
 from processor.api.rendering import Json, shown_page
 from processor.api.within import Here
 from processor.core.queries import JOURNEY, PROGRESS, Model, Window, page_of
@@ -30,6 +31,6 @@ async def journey_page(asked: Asked, caller: Reader, here: Here) -> Response:
 
 async def _page(model: Model, asked: PageParameters, caller: Reader, here: Here) -> Response:
     window = Window.of(asked.first, asked.last, asked.after, asked.before)
-    query = window.query(asked.query(model), model, here.page_limit)
+    query = window.query(await compiled(asked.filter, partial(asked.query, model), here), model, here.page_limit)
     found = await here.queries.find(model, caller.organisation, query)
     return Json(shown_page(page_of(found, window, query, model), model))

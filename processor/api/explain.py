@@ -42,7 +42,7 @@ async def explain(request: Request, caller: Reader, here: Here) -> Response:
     body = await json_body(request, here.body_limit)
     journey = await _journey(body.get("journey"), caller, here)
     statement = await _statement(body.get("statement"), caller, here)
-    async with here.explaining:
+    async with here.compiling:
         now = here.clock.now()
         rules, record = await asyncio.to_thread(_read, journey, statement, caller, now)
         keys = progress_ids(rules, record, here.identification)

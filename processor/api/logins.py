@@ -52,10 +52,12 @@ class Logins:
     async def caller(self, key: str, secret: str, address: str) -> Caller | None:
         """Return who these credentials belong to, None if to nobody.
 
-        Raises 429 when too many wrong secrets came from the address, `StoreUnavailable`.
+        Raises 429 when too many unknown keys or wrong secrets came from the address, `StoreUnavailable`.
         """
         client = await self._clients.find(key)
         if client is None:
+            await self._check_rate(address)
+            await self._rates.failed(address)
             return None
         stored, organisation = client["api"].get("basic_secret"), client.get("organisation")
         if not isinstance(stored, str) or not stored or not isinstance(organisation, ObjectId):
@@ -78,8 +80,7 @@ class Logins:
         """Compare, when it is its turn: of many wrong secrets at once hardly more are compared than may be."""
         if self._is_remembered(client, stored, secret):  # by now
             return True
-        if not await self._rates.may_try(address):
-            raise too_often()
+        await self._check_rate(address)
         if not await is_right(stored, secret):
             await self._rates.failed(address)
             return False
@@ -90,6 +91,10 @@ class Logins:
         while len(self._right) > REMEMBERED:
             self._right.popitem(last=False)
         return True
+
+    async def _check_rate(self, address: str) -> None:
+        if not await self._rates.may_try(address):
+            raise too_often()
 
 
 def _scopes(client: Any) -> frozenset[str]:

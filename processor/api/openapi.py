@@ -75,6 +75,7 @@ PROBLEMS: Final[Answers] = {
     },
     403: _problem("The client's scopes do not suffice."),
     404: _problem("There is no such thing in the client's organisation."),
+    408: _problem("The body is too slow."),
     413: _problem("The body is too long."),
     429: _problem("Too many requests."),
     503: _problem("MongoDB does not answer, or not in time. Try again."),

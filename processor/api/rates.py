@@ -7,7 +7,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 FAILURES: Final = RateLimitItemPerMinute(60)
-"""Wrong secrets from one address. Whoever has shown the right one lately does not meet it."""
+"""Unknown keys and wrong secrets from one address. Whoever has shown the right one lately does not meet it."""
 
 
 class Rates:

@@ -1,18 +1,23 @@
 """`GET /api/v2/{model}[/count|/{id}]`: Learning Locker's REST interface, read."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from processor.api.callers import Reader
 from processor.api.openapi import COUNT, PROBLEMS, list_of, one_of
-from processor.api.parameters import FindParameters, Key, key_from, once, selection
+from processor.api.parameters import FindParameters, Key, compiled, key_from, once, selection
 from processor.api.rendering import Json, shown, shown_value
 from processor.api.within import Here
 from processor.core.queries import JOURNEY, PROGRESS, Model
-from processor.errors import NotFound
+from processor.errors import InvalidInput, NotFound
 
 router = APIRouter(prefix="/api/v2", tags=["REST"], responses=PROBLEMS, dependencies=[Depends(once)])
+
+LIST_BYTES = 64_000_000
+"""What a list may take as stored, or as selected; nothing could say that one was cut, so it is refused."""
 
 Asked = Annotated[FindParameters, Query()]
 Select = Annotated[str | None, Query(description="Names of fields, or JSON; with a minus: all but these.")]
@@ -55,16 +60,21 @@ async def journey(key: Key, caller: Reader, here: Here, select: Select = None) -
 
 
 async def _list(model: Model, asked: FindParameters, caller: Reader, here: Here) -> Response:
-    query = asked.asked(model, here.page_limit)
+    query = await compiled(asked.query, partial(asked.asked, model, here.page_limit), here)
     if asked.distinct:
         values = await here.queries.distinct(model, caller.organisation, asked.distinct, query)
         return Json([shown_value(value) for value in values])
-    found = await here.queries.find(model, caller.organisation, query)
+    found = await here.queries.find(model, caller.organisation, replace(query, most=LIST_BYTES))
+    if sum(it.size for it in found) > LIST_BYTES:
+        raise InvalidInput(
+            f"the list would be larger than {LIST_BYTES // 1_000_000} MB: ask for fewer documents with limit, or fewer "
+            f"fields with select, or page through them at /api/connection/{model.name}"
+        )
     return Json([shown(it.document, model) for it in found])
 
 
 async def _count(model: Model, asked: FindParameters, caller: Reader, here: Here) -> Response:
-    query = asked.asked(model, here.page_limit)
+    query = await compiled(asked.query, partial(asked.asked, model, here.page_limit), here)
     return Json({"count": await here.queries.count(model, caller.organisation, query)})
 
 

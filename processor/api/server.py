@@ -9,17 +9,20 @@ import structlog
 import uvicorn
 
 from processor.api.application import Application, create_application
+from processor.api.bounded import Bounded
 from processor.api.logins import Logins
 from processor.api.rates import Rates
-from processor.api.within import Within
+from processor.api.within import COMPILING, Within
 from processor.app import Outside
 from processor.errors import InvalidSettings
 from processor.opening import Interfaces
 from processor.policies import folding_policy, ingest_policy
+from processor.probes import no_address
 from processor.services.authoring import Authoring
 from processor.settings import PREFIX, Settings
 
-BACKLOG = 512
+BACKLOG = 128
+"""Connections that may wait for the loop: it takes all of them at once, also what is hung up on then."""
 
 
 def outside(settings: Settings) -> Outside:
@@ -30,6 +33,8 @@ def outside(settings: Settings) -> Outside:
         server = _Server(
             uvicorn.Config(
                 application_of(settings, interfaces),
+                http=Bounded,
+                backlog=BACKLOG,
                 log_config=None,
                 access_log=False,  # the frame writes a better line
                 server_header=False,
@@ -61,9 +66,10 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
     """Make the application as the settings say."""
     origins = [origin.strip() for origin in settings.http_cors_origins.split(",") if origin.strip()]
     rates = Rates(settings.http_rate_limit)
+    compiling = asyncio.Semaphore(COMPILING)
     within = Within(
         queries=interfaces.queries,
-        authoring=Authoring(interfaces.queries, interfaces.journeys, interfaces.clock),
+        authoring=Authoring(interfaces.queries, interfaces.journeys, interfaces.clock, compiling),
         logins=Logins(interfaces.clients, rates),
         rates=rates,
         metrics=interfaces.metrics,
@@ -75,6 +81,7 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
         folding=folding_policy(settings),
         page_limit=settings.http_page_limit,
         body_limit=settings.http_body_limit,
+        compiling=compiling,
     )
     return create_application(within, origins)
 
@@ -88,9 +95,6 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
         listener = socket.create_server((settings.http_host, settings.http_port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise InvalidSettings(
-            f"{PREFIX}HTTP_PORT: cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror}); "
-            "set another port"
-        ) from None
+        raise no_address(settings, error, "set another port") from None
     with listener:
         yield listener

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -18,8 +17,8 @@ from processor.ports.recalculation import Recalculations
 from processor.ports.stream import Clock
 from processor.services.authoring import Authoring
 
-EXPLAINING = 2
-"""Explanations made at the same time, beside the event loop, which may be that of the loops, too."""
+COMPILING = 2
+"""Requests that compile conditions at the same time, beside the event loop, which may be that of the loops, too."""
 
 Faults = Callable[[], Awaitable[list[str]]]
 """Asks how the process is; answers with a sentence for each thing that is wrong."""
@@ -42,7 +41,7 @@ class Within:
     folding: FoldingPolicy
     page_limit: int
     body_limit: int
-    explaining: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, EXPLAINING))
+    compiling: asyncio.Semaphore
 
 
 def within(request: Request) -> Within:

@@ -111,7 +111,7 @@ def test_a_refused_journey_names_its_fault_and_nothing_is_saved(settings: Settin
 @pytest.mark.parametrize(
     ("change", "status", "names"),
     [
-        ({"http_port": 9, "http_host": "192.0.2.1"}, 78, "JOURNEY_PROGRESS_HTTP_PORT"),  # never our address
+        ({"http_port": 9, "http_host": "192.0.2.1"}, 78, "JOURNEY_PROGRESS_HTTP_HOST"),  # never our address
         ({"lease": 2.0}, 78, "JOURNEY_PROGRESS_LEASE"),
         ({"duration_unit": "hours"}, 78, "JOURNEY_PROGRESS_DURATION_UNIT"),
         ({"mongo_url": SecretStr("localhost:27017")}, 78, "JOURNEY_PROGRESS_MONGO_URL"),

@@ -132,10 +132,10 @@ async def test_children_end_when_their_parent_is_killed(
     ("change", "names"),
     [
         ({"lease": 2.0}, "JOURNEY_PROGRESS_LEASE"),  # the parent finds it
-        ({"http_port": 9, "http_host": "192.0.2.1"}, "JOURNEY_PROGRESS_HTTP_PORT"),  # the first child does
+        ({"http_port": 9, "http_host": "192.0.2.1"}, "JOURNEY_PROGRESS_HTTP_HOST"),  # the first child does
         ({}, "topics create"),
     ],
-    ids=["settings", "port", "topics"],
+    ids=["settings", "host", "topics"],
 )
 def test_what_is_wrong_at_the_start_is_said_once(settings: Settings, change: dict[str, object], names: str) -> None:
     done = journey_progress(settings.model_copy(update={**change, "log_level": "error"}), "run", "--processes", "3")

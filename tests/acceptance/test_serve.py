@@ -159,4 +159,4 @@ async def test_clients_from_the_command_line(served: Served) -> None:
 async def test_serve_needs_an_address_of_its_own(served: Served) -> None:
     ended = await ran(served.settings.model_copy(update={"http_host": "192.0.2.1"}), "serve")  # never ours
     assert ended.returncode == 78
-    assert "JOURNEY_PROGRESS_HTTP_PORT: cannot listen" in ended.stderr
+    assert "JOURNEY_PROGRESS_HTTP_HOST: cannot listen" in ended.stderr

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -14,7 +14,10 @@ import orjson
 import pytest
 
 from processor import probes
+from processor.api.server import outside
+from processor.app import Outside
 from processor.embedded.process import free_port
+from processor.errors import InvalidSettings
 from processor.metrics import Metrics
 from processor.opening import open_interfaces
 from processor.services.liveness import Liveness, Vitals
@@ -96,6 +99,42 @@ async def test_head_is_get_without_its_body(settings: Settings, path: str) -> No
     assert (bool(get.content), head.content) == (True, b"")
     assert head.headers["content-type"] == get.headers["content-type"]
     assert abs(int(head.headers["content-length"]) - int(get.headers["content-length"])) < 100, "metrics change"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/Health/LIVE/", "/health/ready//", "/METRICS/"])
+async def test_paths_match_as_those_of_the_interfaces_do(settings: Settings, path: str) -> None:
+    async with listening(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        answers = [await http.get(path), await http.get(f"{path}/x"), await http.get(f"/x{path}")]
+    assert answers[0].status_code in (200, 503)
+    assert [answer.status_code for answer in answers[1:]] == [404, 404]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_no_cache_keeps_an_answer_after_health(settings: Settings, method: str) -> None:
+    async with listening(settings) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        answer = await http.request(method, "/health/live")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("serving", [probes.probes, outside])
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("192.0.2.1", "HTTP_HOST: cannot listen on 192.0.2.1:{port} .*; set an address of this machine$"),
+        ("no-such-host.invalid", "HTTP_HOST: cannot listen on .*; set an address of this machine$"),
+        ("127.0.0.1", "HTTP_PORT: cannot listen on 127.0.0.1:{port} .*; set another port"),
+    ],
+)
+async def test_an_address_that_cannot_be_had_is_said_by_the_setting_that_is_wrong(
+    settings: Settings, serving: Callable[[Settings], Outside], host: str, said: str
+) -> None:
+    vitals = Vitals(Liveness(60, lambda: 0.0))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = settings.model_copy(update={"http_host": host, "http_port": port})
+        async with open_interfaces(settings, Metrics(), vitals) as interfaces:
+            with pytest.raises(InvalidSettings, match=said.format(port=port)):
+                await serving(settings)(interfaces).__aenter__()
 
 
 def test_the_loops_need_no_extra() -> None:

@@ -15,7 +15,7 @@ from processor.core.conditions.compiled import Clause, Conditions
 from processor.core.conditions.dialect import DATE_FIELDS, check_extent, converted, with_dates
 from processor.core.conditions.invalid import InvalidConditions
 from processor.core.conditions.paths import parse_path
-from processor.core.conditions.regex import IN_CONDITIONS, check_expressions
+from processor.core.conditions.regex import IN_CONDITIONS, Allowance, check_expressions
 from processor.core.conditions.required import all_of, any_of
 from processor.core.conditions.values import Test
 
@@ -23,8 +23,8 @@ TEXT_LIMIT: Final = 4_000_000
 """Characters of conditions written as a string."""
 
 
-def compile_conditions(conditions: str | Mapping[str, Any]) -> Conditions:
-    """Compile a Mongo query, given as an object or as a JSON string of one.
+def compile_conditions(conditions: str | Mapping[str, Any], allowed: Allowance = IN_CONDITIONS) -> Conditions:
+    """Compile a Mongo query, given as an object or as a JSON string of one, with no more expressions than are allowed.
 
     Raises `InvalidConditions` with the path and the reason; nothing else, whatever the input.
     """
@@ -35,7 +35,7 @@ def compile_conditions(conditions: str | Mapping[str, Any]) -> Conditions:
     source = converted(query, "$")
     if not isinstance(source, Mapping):
         raise InvalidConditions("$", "a query is an object, not an id or a date")
-    check_expressions(source, IN_CONDITIONS, "$")
+    check_expressions(source, allowed, "$")
     return Conditions(source, _all("$and", _entries(source, "$", is_root=True)))
 
 

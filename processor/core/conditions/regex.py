@@ -33,6 +33,7 @@ class Allowance(NamedTuple):
 
 IN_CONDITIONS: Final = Allowance(100, 10_000)
 IN_JOURNEY: Final = Allowance(500, 20_000)
+IN_FILTER: Final = Allowance(20, 2_000)
 
 _END = r"(?:\n?\z)"
 _SPACE = r"\t\n\v\f\r\x20"

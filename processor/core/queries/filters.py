@@ -1,6 +1,7 @@
 """Filters: the condition language, asked of stored documents by a mongod instead of by us.
 
-What conditions refuse is refused here: JavaScript, aggregation, unknown operators, what RE2 cannot run, too deep.
+What conditions refuse is refused here: JavaScript, aggregation, unknown operators, what RE2 cannot run, too deep. Of
+regular expressions there may be fewer, as a filter is compiled at each request, and run by MongoDB on every document.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from bson import Regex
 
 from processor.core.conditions import InvalidConditions, compile_conditions
 from processor.core.conditions.ask import is_about_element, is_operators
+from processor.core.conditions.regex import IN_FILTER
 from processor.core.queries.models import Model, cast
 from processor.errors import InvalidInput
 
@@ -24,7 +26,7 @@ def filter_from(value: Any, model: Model, parameter: str = "filter") -> dict[str
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{parameter}: a filter is a JSON object")
     try:
-        source = compile_conditions(value).source
+        source = compile_conditions(value, IN_FILTER).source
     except InvalidConditions as error:
         raise InvalidInput(f"{parameter}: {error}") from None
     return _query(source, model, "", parameter)
@@ -75,7 +77,7 @@ def _asked(operator: str, asked: Any, model: Model, path: str, parameter: str) -
         if is_about_element(asked):
             return _operand(asked, model, path, parameter)
         return _query(asked, model, f"{path}.", parameter)
-    return asked
+    return _options(asked) if operator == "$options" else asked
 
 
 def _cast(value: Any, model: Model, path: str, parameter: str) -> Any:
@@ -92,7 +94,12 @@ def _regex(value: Mapping[str, Any]) -> Regex[str]:
     """A regular expression as a value; what is in it has passed the conditions."""
     inner = value.get("$regularExpression", {})
     options = value.get("$options", inner.get("options", ""))
-    return Regex(value.get("$regex", inner.get("pattern")), options.replace("u", ""))
+    return Regex(value.get("$regex", inner.get("pattern")), _options(options))
+
+
+def _options(options: str) -> str:
+    """Those of a regular expression without `u`: it is so anyway, and not every mongod takes it."""
+    return options.replace("u", "")
 
 
 def _unprefixed(query: Mapping[str, Any], parameter: str, depth: int = 0) -> dict[str, Any]:

@@ -48,7 +48,7 @@ BAD: list[tuple[str, str, str]] = [
         ('{"a": {"$regex": "(a+)+$(?!x)"}}', "regular expression"),
         ('{"a": {"$in": [{"$regex": "("}]}}', "$in"),
         (r'{"a": {"$regex": "(?i)\\pL{100}0"}}', "repeat less often"),
-        ('{"a": {"$in": [' + ",".join(['{"$regex": "x"}'] * 101) + "]}}", "101 regular expressions"),
+        ('{"a": {"$in": [' + ",".join(['{"$regex": "x"}'] * 21) + "]}}", "21 regular expressions"),
         ('{"_id": "nonsense"}', "nonsense"),
         ('{"_id": {"$oid": "nonsense"}}', "nonsense"),
         ('{"_id": {"$in": ["nonsense"]}}', "nonsense"),
@@ -120,8 +120,9 @@ async def test_a_rate_limit_holds_for_each_client(api: Api) -> None:
         assert (await http.get("/api/v2/journey", auth=("theirs", SECRET))).status_code == 200
 
 
-async def test_an_address_with_many_wrong_secrets_waits_and_who_is_known_does_not(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("key", ["theirs", "nobody"])
+async def test_an_address_with_many_failed_logins_waits_and_who_is_known_does_not(
+    api: Api, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setattr("processor.api.rates.FAILURES", RateLimitItemPerMinute(3))
     app = application(api.settings, api.interfaces, http_rate_limit=1_000)
@@ -131,8 +132,9 @@ async def test_an_address_with_many_wrong_secrets_waits_and_who_is_known_does_no
             return (await http.get("/api/v2/journey", auth=(key, secret))).status_code
 
         assert await status("mine", SECRET) == 200
-        assert [await status("theirs", "wrong") for _ in range(5)] == [401, 401, 401, 429, 429]
+        assert [await status(key, "wrong") for _ in range(5)] == [401, 401, 401, 429, 429]
         assert await status("theirs", SECRET) == 429, "no hash is computed for this address now"
+        assert await status("nobody", SECRET) == 429
         assert await status("mine", SECRET) == 200
 
 

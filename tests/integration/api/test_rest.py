@@ -1,9 +1,13 @@
 """Learning Locker's REST interface, read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from processor.api import rest
+from processor.core.queries import Found
+from processor.store.queries import MongoQueryReader
 from tests.builders import JOURNEY, ORGANISATION, at
 from tests.integration.api.world import OTHER, Api, a_progress, a_stored_journey
 
@@ -99,6 +103,30 @@ async def test_lists_are_capped(api: Api) -> None:
     assert len((await api.get(PATH)).json()) == 1_000
     assert len((await api.get(PATH, limit=5_000)).json()) == 1_000
     assert (await api.get(f"{PATH}/count")).json() == {"count": 1_002}
+
+
+async def test_a_list_that_is_too_large_is_refused_and_not_read_to_its_end(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    find = MongoQueryReader.find
+
+    async def watched(*asked: Any) -> Sequence[Found]:
+        documents = await find(*asked)
+        found.append(len(documents))
+        return documents
+
+    monkeypatch.setattr(MongoQueryReader, "find", watched)
+    monkeypatch.setattr(rest, "LIST_BYTES", 10_000)
+    await api.has_progress(*(a_progress(number, lockKey="x" * 1_000) for number in range(1, 21)))
+    refused = await api.get(PATH)
+    assert refused.status_code == 400
+    for remedy in ("limit", "select", "/api/connection/journeyProgress"):
+        assert remedy in refused.json()["message"]
+    assert found.pop() < 10
+    assert ids((await api.get(PATH, limit=5)).json()) == [1, 2, 3, 4, 5]
+    assert len((await api.get(PATH, select="owner")).json()) == 20
+    assert len((await api.get(PATH, distinct="lockKey")).json()) == 1
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -1,0 +1,169 @@
+"""Connections on real sockets: who does not say what it wants is hung up on, who is only slow is not."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from processor.api import bodies, bounded
+from processor.api.server import outside
+from processor.embedded.process import free_port
+from tests.integration.api.world import SECRET, Api
+
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: api\r\n\r\n"
+BODY = b'{"description": "slow"}'
+
+
+def a_post(key: str, length: int) -> bytes:
+    """The head of a request that saves a journey."""
+    credentials = b64encode(f"{key}:{SECRET}".encode()).decode()
+    return (
+        f"POST /api/v2/journey HTTP/1.1\r\nHost: api\r\nAuthorization: Basic {credentials}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+class Connection:
+    """One connection, as a client sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def drip(self, data: bytes) -> None:
+        """Send it in five pieces, which take half a second."""
+        size = len(data) // 5 + 1
+        for start in range(0, len(data), size):
+            self.send(data[start : start + size])
+            await asyncio.sleep(0.1)
+
+    async def drip_on(self, byte: bytes) -> None:
+        """Send it again and again, as long as anybody is there."""
+        with suppress(ConnectionError):
+            while not self._reader.at_eof():
+                self.send(byte)
+                await asyncio.sleep(0.02)
+
+    async def status(self) -> int:
+        """Read one answer."""
+        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        [length] = [line.partition(": ")[2] for line in head.splitlines() if line.startswith("content-length")]
+        await self._reader.readexactly(int(length))
+        return int(head.split()[1])
+
+    async def rest(self) -> bytes:
+        """Read until the server hangs up; what it hears after that it answers by a reset."""
+        with suppress(ConnectionResetError):
+            return await asyncio.wait_for(self._reader.read(), 5)
+        return b""
+
+    async def is_refused(self) -> bool:
+        """Ask; tell whether nothing is answered."""
+        self.send(LIVE)
+        try:
+            return await self.status() != 200
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return True
+
+    async def close(self) -> None:
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+Connect = Callable[[], Awaitable[Connection]]
+
+
+@asynccontextmanager
+async def serving(api: Api) -> AsyncIterator[Connect]:
+    """Serve on a port of its own, and yield what connects to it."""
+    settings = api.settings.model_copy(update={"http_host": "127.0.0.1", "http_port": free_port()})
+    made: list[Connection] = []
+
+    async def connect() -> Connection:
+        made.append(Connection(*await asyncio.open_connection(settings.http_host, settings.http_port)))
+        return made[-1]
+
+    async with outside(settings)(api.interfaces):
+        try:
+            yield connect
+        finally:
+            for connection in made:
+                await connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "sent"), [(0, b""), (0, LIVE[:30]), (1, LIVE[:30])], ids=["nothing", "half", "later"]
+)
+async def test_who_does_not_say_what_it_wants_is_hung_up_on(api: Api, before: int, sent: bytes) -> None:
+    async with serving(api) as connect:
+        connection = await connect()
+        for _ in range(before):
+            connection.send(LIVE)
+            assert await connection.status() == 200
+        connection.send(sent)
+        assert await connection.rest() == b""
+
+
+async def test_a_head_that_comes_byte_by_byte_is_not_waited_for(api: Api) -> None:
+    async with serving(api) as connect:
+        connection = await connect()
+        connection.send(LIVE[:-2] + b"X-Long: ")
+        await asyncio.wait_for(connection.drip_on(b"x"), 5)
+        assert await connection.rest() == b""
+
+
+async def test_half_a_body_is_408(api: Api) -> None:
+    async with serving(api) as connect:
+        connection = await connect()
+        connection.send(a_post("mine", 100) + BODY)
+        assert await connection.status() == 408
+        assert await connection.rest() == b""
+
+
+async def test_the_rest_of_a_body_is_not_waited_for_after_the_answer(api: Api) -> None:
+    async with serving(api) as connect:
+        connection = await connect()
+        connection.send(a_post("nobody", 1_000_000) + BODY)
+        assert await connection.status() == 401
+        await asyncio.wait_for(connection.drip_on(b"x"), 5)
+        assert await connection.rest() == b""
+
+
+async def test_who_is_slow_is_answered_and_may_ask_again(api: Api) -> None:
+    """The body takes longer than a head may; so does the pause before the next request."""
+    async with serving(api) as connect:
+        connection = await connect()
+        connection.send(a_post("mine", len(BODY)))
+        await connection.drip(BODY)
+        assert await connection.status() == 201
+        await asyncio.sleep(0.5)
+        connection.send(LIVE[:30])
+        await asyncio.sleep(0.1)
+        connection.send(LIVE[30:] + LIVE)
+        assert [await connection.status(), await connection.status()] == [200, 200]
+
+
+async def test_connections_beyond_the_most_are_hung_up_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "HEAD_SECONDS", 20.0)
+    monkeypatch.setattr(bounded, "CONNECTIONS", 2)
+    async with serving(api) as connect:
+        first, second, third = [await connect() for _ in range(3)]
+        assert await third.rest() == b""
+        await first.close()
+        async with asyncio.timeout(5):
+            while await (await connect()).is_refused():
+                pass  # the server hears of the first in a moment
+        second.send(LIVE)
+        assert await second.status() == 200
