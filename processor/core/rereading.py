@@ -10,6 +10,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from heapq import nsmallest
 from itertools import product
 from typing import Any
 
@@ -79,7 +80,7 @@ def retraction_of(
     return Retraction(document["_id"], rules.version, statements, replay)
 
 
-def evidence_of(document: Mapping[str, Any]) -> Iterator[tuple[str, ObjectId]]:
+def evidence_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (waypoint, statement) for all that a document holds and a fold may still change; some may come twice.
 
     Raises one of `BROKEN` when the document was edited by hand, or attempts that have left it are not there.
@@ -99,11 +100,14 @@ def evidence_of(document: Mapping[str, Any]) -> Iterator[tuple[str, ObjectId]]:
 
 
 def references_of(holders: Iterable[Mapping[str, Any]]) -> set[ObjectId]:
-    """Return the statements that documents hold; what is broken is passed over, as it is told of when it is judged."""
+    """Return the statements that documents hold; what is broken is passed over, as it is told of when it is judged.
+
+    What else somebody put in the place of one is none: nothing is read for it, and it stays.
+    """
     references: set[ObjectId] = set()
     for holder in holders:
         with suppress(*BROKEN):
-            references.update(statement for _, statement in evidence_of(holder))
+            references.update(it for _, it in evidence_of(holder) if isinstance(it, ObjectId))
     return references
 
 
@@ -123,7 +127,7 @@ class Held:
         """Take what one more document holds, if only a part was taken before behind `after`. Not when it is full."""
         left = self.most - len(self.references)
         held = {it for it in references_of([holder]) if after is None or it > after} - self.references
-        taken = held if len(held) <= left else sorted(held)[:left]
+        taken = held if len(held) <= left else nsmallest(left, held)
         self.holders.append(holder)
         self.references.update(taken)
         self.after = None if taken is held else max(taken)

@@ -34,7 +34,10 @@ class RecalculationWork(Protocol):
     """Recalculations for those who do them: one chunk under one fresh key with a lease."""
 
     async def claim(self, lock_key: str, now: datetime, until: datetime) -> Recalculation | None:
-        """Claim the recalculation that has waited longest, or whose worker's lease ran out."""
+        """Claim the recalculation that has waited longest, or whose worker's lease ran out.
+
+        One that cannot go on yet is only claimed for its lease to be renewed, when half of that is over.
+        """
 
     async def save(self, was: Recalculation, now_is: Recalculation, lock_key: str, until: datetime) -> bool:
         """Write how far it has come and give the lock back; `inProgress` holds until `until`.
@@ -89,8 +92,8 @@ class ReplayStore(Protocol):
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back: from `pendingProgress` at once, from the rest at the document's next fold.
 
-        Durable when it returns, and repeating is harmless. A document that is gone is passed over, and so is one in
-        which there may be evidence of a later version of the journey: under that all is read again.
+        Durable when it returns, and repeating is harmless. A document that is gone is passed over. What is pending
+        stays where some was found under a later version of the journey: under that all is read again.
         """
 
     def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> AsyncIterator[Mapping[str, Any]]:

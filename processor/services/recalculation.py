@@ -121,7 +121,7 @@ class Recalculator:
         self._rereading = Rereading(history, store, policy.identification, surroundings.metrics)
 
     async def step(self) -> int:
-        """Do one chunk; return 0 when there was none, or it is too early for the next.
+        """Do one chunk; return 0 when there was none, or there was nothing to do in it.
 
         Raises `Unavailable` when a server failed: the chunk is done again when the lease runs out.
         """
@@ -137,7 +137,7 @@ class Recalculator:
         until = self._around.clock.now() + self._leasing.duration
         is_saved = await self._work.save(claimed, after, key, until)
         self._tell(claimed, after, is_saved=is_saved)
-        return int(after != claimed)
+        return int(after != claimed or now < claimed.begin_at)  # one that waits is not claimed again for a while
 
     async def _advance(self, claimed: Recalculation, key: str) -> Recalculation:
         """Return where the recalculation stands after the next chunk."""
@@ -149,10 +149,9 @@ class Recalculator:
         if claimed.version is None:
             await self._journeys.refresh()
         rules = self._journeys.index.journeys.get(claimed.journey)
-        if rules is None and claimed.journey not in self._journeys.index.broken:
-            return claimed.pushed()  # it is gone
         if rules is None or not rules.is_running:
-            return claimed.put_off(now + self._policy.known_after)
+            is_gone = rules is None and claimed.journey not in self._journeys.index.broken
+            return claimed.pushed() if is_gone and claimed.version is None else self._waiting(claimed, now)
         scope = Scope(rules, claimed.only)
         if claimed.version is None:
             return claimed.begun(rules.version, await self._history.size(scope))
@@ -177,9 +176,17 @@ class Recalculator:
         if read.position is None:
             await self._journeys.refresh()  # a journey that was saved just now is recalculated under that
             current = self._journeys.index.journeys.get(claimed.journey)
-            if current is not None and current.version != claimed.version:
+            if current is None or current.version != claimed.version:
                 return claimed.put_off(now + self._policy.known_after)
         return self._paced(claimed.advanced(read.looked, read.position), read, now)
+
+    def _waiting(self, claimed: Recalculation, now: datetime) -> Recalculation:
+        """Let it wait for its journey, and begin again: ended now it would be half done, and look complete."""
+        structlog.get_logger(__name__).warning(
+            "a recalculation waits, as its journey is inactive, broken or unknown here: mend or activate it, or cancel",
+            journey=str(claimed.journey),
+        )
+        return claimed.put_off(now + self._policy.known_after)
 
     def _paced(self, after: Recalculation, read: Reread, began: datetime) -> Recalculation:
         """Count the statements of a chunk, or their places; let the next wait for as long as this one should take."""

@@ -110,8 +110,11 @@ class MongoRecalculations:
     async def claim(self, lock_key: str, now: datetime, until: datetime) -> Recalculation | None:
         """Claim the one that has waited longest; see `ports.RecalculationWork.claim`."""
         with translated():
+            is_free = {"$or": [{"lockKey": None}, {"lease": {"$lt": now}}]}
+            half = now + (until - now) / 2
+            is_wanted = {"$or": [{"stage": Stage.WAKE}, {"beginAt": {"$lte": now}}, {"lease": {"$lt": half}}]}
             found = await self._recalculations.find_one_and_update(
-                {"stage": {"$exists": True}, "$or": [{"lockKey": None}, {"lease": {"$lt": now}}]},
+                {"stage": {"$exists": True}, "$and": [is_free, is_wanted]},
                 {"$set": {"lockKey": lock_key, "lease": until}},
                 sort=[("lease", 1)],
                 return_document=ReturnDocument.AFTER,
@@ -128,10 +131,10 @@ class MongoRecalculations:
         with translated():
             saved = await self._recalculations.update_one(unchanged, update)
             if not saved.matched_count:
-                freed = {"_id": was.journey, "lockKey": lock_key}
-                await self._recalculations.update_one(freed, {"$set": {"lockKey": None}})
                 if was.stage is not Stage.WAKE:
                     await self._wake_again(was.journey)
+                freed = {"_id": was.journey, "lockKey": lock_key}
+                await self._recalculations.update_one(freed, {"$set": {"lockKey": None}})
         return bool(saved.matched_count)
 
     async def _wake_again(self, journey: ObjectId) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 import structlog
@@ -59,7 +60,8 @@ class MongoReplayStore:
             return
         try:
             with translated():
-                await self._progresses.bulk_write(list(map(updates.retract_update, retractions)), ordered=False)
+                writes = list(chain.from_iterable(map(updates.retract_updates, retractions)))
+                await self._progresses.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
             if not (broken := {it["_id"] for it in misshapen(error)}):
                 raise

@@ -97,23 +97,24 @@ def crowded(appends: Sequence[Append]) -> Filter:
     }
 
 
-def retract_update(retraction: Retraction) -> UpdateOne:
+def retract_updates(retraction: Retraction) -> Sequence[UpdateOne]:
     """Take evidence back: from pending at once, from what is counted or kept at the next fold.
 
     One update, so that for whoever reads the document an item that is pending was found after the retraction. Where
-    something was found under a later version, that may be what would be taken back.
+    something was found under a later version, that may be what is pending: there it stays, by the other update.
     """
     pulled = {
         f"pendingProgress.{waypoint}.statements": {"statement": {"$in": list(statements)}}
         for waypoint, statements in retraction.statements.items()
     }
-    return UpdateOne(
-        {"_id": retraction.progress, "processing.version": {"$not": {"$gt": retraction.version}}},
-        {
-            "$pull": pulled,
-            "$addToSet": {REPLAY: retraction_entry(retraction)},
-            "$max": {"processing.version": retraction.version},
-        },
+    asked = {REPLAY: retraction_entry(retraction)}
+    later = {"$gt": retraction.version}
+    return (
+        UpdateOne(
+            {"_id": retraction.progress, "processing.version": {"$not": later}},
+            {"$pull": pulled, "$addToSet": asked, "$max": {"processing.version": retraction.version}},
+        ),
+        UpdateOne({"_id": retraction.progress, "processing.version": later}, {"$addToSet": asked}),
     )
 
 

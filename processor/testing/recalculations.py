@@ -47,13 +47,15 @@ class MemoryReplayStore:
 
     def _retract(self, retraction: Retraction) -> None:
         document = self._database.progresses.get(retraction.progress)
-        if document is None or document["processing"].get("version", 0) > retraction.version:
+        if document is None:
+            return
+        processing = document["processing"]
+        ask(processing, retraction_entry(retraction))
+        if processing.get("version", 0) > retraction.version:
             return
         for waypoint, statements in retraction.statements.items():
             if entry := document["pendingProgress"].get(waypoint):
                 entry["statements"] = [it for it in entry["statements"] if it["statement"] not in statements]
-        processing = document["processing"]
-        ask(processing, retraction_entry(retraction))
         processing["version"] = max(processing.get("version", retraction.version), retraction.version)
 
     async def holders(self, journey: ObjectId, ids: Collection[ObjectId]) -> AsyncIterator[Mapping[str, Any]]:
@@ -88,8 +90,10 @@ class MemoryRecalculationWork:
 
     async def claim(self, lock_key: str, now: datetime, until: datetime) -> Recalculation | None:
         """Claim it; see `ports.RecalculationWork.claim`."""
-        is_held = self.lock_key is not None and self.lease is not None and self.lease >= now
-        if self.recalculation.stage is None or is_held:
+        known, lease = self.recalculation, self.lease
+        is_held = self.lock_key is not None and lease is not None and lease >= now
+        is_early = known.stage is not Stage.WAKE and known.begin_at > now
+        if known.stage is None or is_held or (is_early and lease is not None and lease >= now + (until - now) / 2):
             return None
         self.lock_key, self.lease = lock_key, until
         return self.recalculation

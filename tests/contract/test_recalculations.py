@@ -118,6 +118,7 @@ async def test_a_cancel_keeps_what_was_counted_and_is_over_at_once(
     asked: MongoRecalculations, journey: ObjectId, clock: HeldClock
 ) -> None:
     await asked.start(journey, ORGANISATION, CLIENT)
+    clock.pass_(KNOWN_AFTER)
     claimed = await claimed_by(asked, "worker", clock)
     assert await asked.save(claimed, claimed.begun(1, 3), "worker", clock.now() + LEASE)
     assert (await status(asked, journey))["remainingCount"] == 3
@@ -127,7 +128,7 @@ async def test_a_cancel_keeps_what_was_counted_and_is_over_at_once(
     assert not shown["pushing"]
     assert (shown["totalCount"], shown["remainingCount"]) == (3, 0)
     assert (shown["cancelledAt"], shown["cancelledByClient"]) == (clock.now(), OTHER)
-    assert shown["recalculatedAt"] == clock.now() - timedelta(seconds=5)
+    assert shown["recalculatedAt"] == clock.now() - timedelta(seconds=5) - KNOWN_AFTER
 
     again = (await asked.start(journey, ORGANISATION, CLIENT))["recalculateStatus"]
     assert again["inProgress"]
@@ -148,6 +149,7 @@ async def test_without_a_sign_of_life_it_is_not_in_progress(
     asked: MongoRecalculations, journey: ObjectId, clock: HeldClock
 ) -> None:
     await asked.start(journey, ORGANISATION, CLIENT)
+    clock.pass_(KNOWN_AFTER)
     await claimed_by(asked, "worker", clock)
     clock.pass_(LEASE)
     assert not (await status(asked, journey))["inProgress"]
@@ -172,15 +174,17 @@ async def test_reading_begins_when_every_ingester_knows_of_it(
     assert await asked.running() == frozenset()
     await asked.start(journey, ORGANISATION, CLIENT)
     assert await asked.running() == {journey}
+    assert await asked.claim("early", clock.now(), clock.now() + LEASE) is None
+    clock.pass_(KNOWN_AFTER)
     claimed = await claimed_by(asked, "key", clock)
-    assert claimed.begin_at == clock.now() + timedelta(seconds=20)
+    assert claimed.begin_at == clock.now()
     assert await asked.save(claimed, claimed.ended(), "key", clock.now())
     assert await asked.running() == frozenset()
 
 
 @pytest.fixture(params=["memory", pytest.param("mongo", marks=pytest.mark.servers)])
 def begun(request: pytest.FixtureRequest, clock: HeldClock) -> Callable[[], Awaitable[RecalculationWork]]:
-    """Makes the work of one recalculation that was just asked for."""
+    """Makes the work of one recalculation that may just begin."""
 
     async def in_memory() -> RecalculationWork:
         return MemoryRecalculationWork(Recalculation(ObjectId(), "run", Stage.RETRACT, clock.now()))
@@ -192,6 +196,7 @@ def begun(request: pytest.FixtureRequest, clock: HeldClock) -> Callable[[], Awai
 
     async def in_mongo() -> RecalculationWork:
         await asked.start(await saved(database), ORGANISATION, CLIENT)
+        clock.pass_(KNOWN_AFTER)
         return asked
 
     return in_mongo
@@ -241,6 +246,28 @@ async def test_p3_what_a_late_worker_has_written_is_woken(begun: Begun, clock: H
     assert await work.claim("fifth", clock.now(), clock.now() + LEASE) is None  # who only wakes takes no lock away
 
 
+async def test_one_that_waits_holds_up_none_that_can_go_on(
+    asked: MongoRecalculations, mongo_database: Database, clock: HeldClock
+) -> None:
+    """It is claimed when half of its lease is over, and that is renewed."""
+    journeys = [await saved(mongo_database) for _ in range(3)]
+    for journey in journeys:
+        await asked.start(journey, ORGANISATION, CLIENT)
+    clock.pass_(KNOWN_AFTER)
+    for number in range(3):
+        claimed = await claimed_by(asked, f"first-{number}", clock)
+        is_waiting = claimed.journey != journeys[1]
+        after = claimed.put_off(clock.now() + 10 * LEASE) if is_waiting else claimed.begun(1, 9)
+        assert await asked.save(claimed, after, f"first-{number}", clock.now() + LEASE)
+    for number in range(4):
+        going_on = await claimed_by(asked, f"then-{number}", clock)
+        assert going_on.journey == journeys[1]
+        assert await asked.save(going_on, going_on, f"then-{number}", clock.now() + LEASE)
+    clock.pass_(LEASE / 2 + timedelta(seconds=1))
+    renewed = [await claimed_by(asked, f"renewed-{number}", clock) for number in range(3)]
+    assert {it.journey for it in renewed} == set(journeys)
+
+
 async def test_one_that_has_ended_is_claimed_by_nobody(begun: Begun, clock: HeldClock) -> None:
     work = await begun()
     claimed = await claimed_by(work, "first", clock)
@@ -253,6 +280,7 @@ async def test_a_worker_does_not_write_over_a_cancel_and_wakes_what_it_touched(
     asked: MongoRecalculations, journey: ObjectId, clock: HeldClock
 ) -> None:
     await asked.start(journey, ORGANISATION, CLIENT)
+    clock.pass_(KNOWN_AFTER)
     claimed = await claimed_by(asked, "first", clock)
     await asked.cancel(journey, ORGANISATION, CLIENT)
     assert await asked.claim("second", clock.now(), clock.now() + LEASE) is None  # its chunk is still being written
@@ -267,6 +295,7 @@ async def test_the_one_that_has_waited_longest_comes_first(
     for _ in range(2):
         await asked.start(await saved(mongo_database), ORGANISATION, CLIENT)
         clock.pass_(timedelta(seconds=1))
+    clock.pass_(KNOWN_AFTER)
     seen = []
     for number in range(4):
         claimed = await claimed_by(asked, f"key-{number}", clock)

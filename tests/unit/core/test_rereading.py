@@ -12,7 +12,7 @@ from processor.core.evidence import Append, Retraction
 from processor.core.identity import Identification, owner_from, progress_id
 from processor.core.journey import JourneyRules, compile_journey
 from processor.core.records import StatementRecord
-from processor.core.rereading import evidence_of, foreseen, holders_of, retraction_of, verdicts_on
+from processor.core.rereading import Held, evidence_of, foreseen, holders_of, retraction_of, verdicts_on
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_reference, an_append, an_item, an_owner, at
 from tests.simulation.recalculating import a_stored, a_waypoint, the_journey
 
@@ -121,6 +121,19 @@ def test_a_retraction_names_each_statement_once_with_the_version() -> None:
 def test_all_that_a_fold_may_change_is_evidence() -> None:
     assert set(evidence_of(a_document())) == {(FIRST, a_reference(number)) for number in (1, 2, 3)}
     assert list(evidence_of({"_id": ANA, "completions": [], "processing": {}})) == []
+
+
+@pytest.mark.parametrize("strange", [None, "text", 5, b"bytes"], ids=repr)
+def test_what_is_no_id_in_a_document_that_was_edited_by_hand_ends_no_chunk(strange: object) -> None:
+    """Not at the end of what is read together, nor where that goes on."""
+    document = a_document(pendingProgress={FIRST: entries(3, 4, 5)})
+    document["pendingProgress"][FIRST]["statements"].append({"statement": strange, "timestamp": at(9)})
+    held = Held(2)
+    held.take(document)
+    assert (held.references, held.after, held.done) == ({a_reference(1), a_reference(2)}, a_reference(2), 0)
+    rest = Held(100)
+    rest.take(document, held.after)
+    assert (rest.references, rest.after, rest.done) == ({*map(a_reference, (3, 4, 5))}, None, 1)
 
 
 def test_holders_are_looked_for_under_every_way_of_telling_owners() -> None:
