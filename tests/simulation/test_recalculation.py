@@ -12,8 +12,10 @@ from structlog.testing import capture_logs
 
 from processor.core.identity import progress_id, statement_reference
 from processor.core.recalculation import Stage
+from processor.services.journeys import Journeys
 from processor.services.recalculation import Recalculator
 from processor.testing.broker import MemoryBroker
+from processor.testing.database import MemoryDatabase
 from processor.testing.journeys import MemoryJourneyCatalog
 from processor.testing.recalculations import MemoryHistory
 from schemas.rendering import rendered
@@ -205,6 +207,23 @@ async def test_of_a_journey_that_is_gone_it_ends() -> None:
     world.start()
     world.database.journeys.clear()
     await world.recalculated()
+
+
+async def test_a_worker_that_has_not_heard_of_the_journey_yet_does_not_take_it_for_gone() -> None:
+    world, statements = World(), some_statements(random.Random(5), 30)
+    await world.save(BEFORE)
+    await world.live(*statements)
+    await world.quiet()
+    await world.save(AFTER)
+    world.start()
+    await world.recalculator().step()
+    world.known = Journeys(MemoryJourneyCatalog(MemoryDatabase()), world._around())
+    await world.recalculator().step()
+    await world.save(AFTER)
+    world.known = world.promoter_known
+    await world.recalculated()
+    await world.quiet()
+    assert world.documents() == (await fresh(statements)).documents()
 
 
 @pytest.mark.parametrize("saved", [AFTER, {**AFTER, "waypoints": "none"}], ids=["another version", "broken"])
