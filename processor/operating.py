@@ -157,7 +157,7 @@ async def read_status(settings: Settings) -> Status:
         answer("backlog", _backlog(settings)),
         answer("dead_letters", count_dead_letters(settings)),
     )
-    return Status(lag, backlog, dead_letters, unknown)
+    return Status(lag, backlog, dead_letters, dict(sorted(unknown.items())))
 
 
 async def _backlog(settings: Settings) -> Backlog:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processor.errors import InvalidSettings
@@ -19,8 +19,6 @@ evidence for who was first (twice), a changed journey's documents (twice), and f
 
 OF_SASL = ("kafka_sasl_username", "kafka_sasl_password")
 OF_TLS = ("kafka_tls_ca_file", "kafka_tls_certificate_file", "kafka_tls_key_file", "kafka_tls_key_password")
-EMPTY = (None, "", SecretStr(""), Path())
-"""Not given: in the environment an empty variable takes back what stands in `.env`."""
 
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -191,6 +189,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: JSON when not on a terminal.")
 
+    @field_validator(*OF_SASL, *OF_TLS, mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: Any) -> Any:
+        """Take an empty one as not given: so the environment takes back what stands in `.env`."""
+        return None if value == "" else value
+
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
         faults = [
@@ -240,7 +244,7 @@ class Settings(BaseSettings):
         fault = f"is given, but KAFKA_SECURITY_PROTOCOL is {protocol}, which does not use it"
         return [
             (
-                part not in protocol and getattr(self, name) not in EMPTY,
+                part not in protocol and getattr(self, name) is not None,
                 name.upper(),
                 f"{fault}: set one with {part}, as SASL_SSL, or leave it empty",
             )

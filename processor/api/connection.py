@@ -31,6 +31,6 @@ async def journey_page(asked: Asked, caller: Reader, here: Here) -> Response:
 
 async def _page(model: Model, asked: PageParameters, caller: Reader, here: Here) -> Response:
     window = Window.of(asked.first, asked.last, asked.after, asked.before)
-    query = window.query(await compiled(asked.filter, partial(asked.query, model), here), model, here.page_limit)
+    query = window.query(await compiled(asked, partial(asked.query, model), here), model, here.page_limit)
     found = await here.queries.find(model, caller.organisation, query)
     return Json(shown_page(page_of(found, window, query, model), model))

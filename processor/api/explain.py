@@ -42,16 +42,17 @@ async def explain(request: Request, caller: Reader, here: Here) -> Response:
     body = await json_body(request, here.body_limit)
     journey = await _journey(body.get("journey"), caller, here)
     statement = await _statement(body.get("statement"), caller, here)
+    now = here.clock.now()
     async with here.compiling:
-        now = here.clock.now()
         rules, record = await asyncio.to_thread(_read, journey, statement, caller, now)
-        keys = progress_ids(rules, record, here.identification)
-        by = Explaining(
-            now=now,
-            identification=here.identification,
-            policy=here.folding,
-            progresses=await here.queries.progresses(caller.organisation, keys),
-        )
+    keys = progress_ids(rules, record, here.identification)
+    by = Explaining(
+        now=now,
+        identification=here.identification,
+        policy=here.folding,
+        progresses=await here.queries.progresses(caller.organisation, keys),
+    )
+    async with here.compiling:
         return await asyncio.to_thread(_answer, rules, record, by)
 
 

@@ -30,10 +30,10 @@ from schemas.ids import parse_object_id
 LARGEST = 2**31 - 1
 
 SHORT = 1_000
-"""Characters of a filter that takes a millisecond at most, if it has no regular expression."""
+"""Characters of parameters that take a millisecond at most, if there is no regular expression."""
 
 MARKS = ("$reg", "~", "\\")
-"""One of these stands in every filter with a regular expression; the last may spell the others."""
+"""One of these stands wherever there is a regular expression; the last may spell the others."""
 
 Number = Annotated[int | None, BeforeValidator(lambda text: None if text == "" else text)]
 Key = Annotated[str, Path(description="Id of the document, 24 hex digits.", examples=["59c23b28f6463f3569446bdc"])]
@@ -106,12 +106,13 @@ class FindParameters(BaseModel):
         )
 
 
-async def compiled(written: str | None, read: Callable[[], Query], here: Here) -> Query:
-    """Return what `read` makes of parameters with this filter: beside the event loop, unless a thread costs more.
+async def compiled(written: BaseModel, read: Callable[[], Query], here: Here) -> Query:
+    """Return what `read` makes of these parameters: beside the event loop, unless a thread costs more.
 
     Raises what `read` raises.
     """
-    if written is None or (len(written) <= SHORT and not any(mark in written for mark in MARKS)):
+    texts = [value for _, value in written if isinstance(value, str)]
+    if sum(map(len, texts)) <= SHORT and not any(mark in text for text in texts for mark in MARKS):
         return read()
     async with here.compiling:
         return await asyncio.to_thread(read)

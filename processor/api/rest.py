@@ -60,7 +60,7 @@ async def journey(key: Key, caller: Reader, here: Here, select: Select = None) -
 
 
 async def _list(model: Model, asked: FindParameters, caller: Reader, here: Here) -> Response:
-    query = await compiled(asked.query, partial(asked.asked, model, here.page_limit), here)
+    query = await compiled(asked, partial(asked.asked, model, here.page_limit), here)
     if asked.distinct:
         values = await here.queries.distinct(model, caller.organisation, asked.distinct, query)
         return Json([shown_value(value) for value in values])
@@ -74,7 +74,7 @@ async def _list(model: Model, asked: FindParameters, caller: Reader, here: Here)
 
 
 async def _count(model: Model, asked: FindParameters, caller: Reader, here: Here) -> Response:
-    query = await compiled(asked.query, partial(asked.asked, model, here.page_limit), here)
+    query = await compiled(asked, partial(asked.asked, model, here.page_limit), here)
     return Json({"count": await here.queries.count(model, caller.organisation, query)})
 
 

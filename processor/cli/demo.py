@@ -170,7 +170,7 @@ def _tell_where_to_look(console: Console, settings: Settings) -> None:
     """What can be asked while the servers are there; the command as this one was called, as it need not be on PATH."""
     console.rule("Where to look next")
     for_others = [f"{PREFIX}{name.upper()}" for name in (*OF_SASL, *OF_TLS)]
-    if taken_back := [f"{name}=" for name in for_others if name in os.environ]:
+    if taken_back := [f"{name}=" for name in for_others if name in os.environ or Path(".env").exists()]:
         typer.echo(f"  export {' '.join(taken_back)}")
     typer.echo(
         f"  export {PREFIX}KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers}"

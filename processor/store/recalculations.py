@@ -4,6 +4,7 @@ Not within the journeys: every process reads those again whenever one changes, a
 old status over a newer one. A document at rest has no `stage`, and is not in its index.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,13 +40,15 @@ class MongoRecalculations:
         self._journeys = database[JOURNEYS]
         self._clock = clock
         self._policy = policy
+        self._compiling = asyncio.Semaphore(1)
 
     async def start(
         self, journey: ObjectId, organisation: ObjectId, by: ObjectId | None, *, only: ObjectId | None = None
     ) -> Mapping[str, Any]:
         """Ask for a recalculation, of one progress document if `only` says so; see `ports.Recalculations.start`."""
         document = await self._journey(journey, organisation)
-        _refuse_idle(document)
+        async with self._compiling:
+            await asyncio.to_thread(_refuse_idle, document)
         now = self._clock.now()
         # Every ingester has to know the journey as it was saved last, and that it is recalculated (`finished.py`).
         known_at = now + self._policy.known_after
@@ -157,7 +160,7 @@ class MongoRecalculations:
 
 
 def _refuse_idle(document: Mapping[str, Any]) -> None:
-    """Raise `InvalidRecalculation` for a journey that does not run."""
+    """Raise `InvalidRecalculation` for a journey that does not run. Beside the event loop: see `Authoring`."""
     try:
         is_running = compile_journey(document).is_running
     except InvalidJourney:

@@ -85,7 +85,7 @@ async def test_nothing_else_is_served(settings: Settings, mongo_database: Databa
         metrics = await http.get("/metrics")
         assert metrics.status_code == 200
         assert "journey_progress_records_total" in metrics.text
-        for path in ("/", "/health", "/health/live/", "/favicon.ico", "/api/v2/journey"):
+        for path in ("/", "/health", "/health/live/x", "/favicon.ico", "/api/v2/journey"):
             other = await http.get(path)
             assert (other.status_code, other.text) == (404, "only /metrics, /health/live and /health/ready\n"), path
         assert (await http.post("/health/live")).status_code == 405

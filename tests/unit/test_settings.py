@@ -94,6 +94,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         ({"MAX_POLL_INTERVAL": "10"}, "at least REBALANCE_TIMEOUT"),
         ({"KAFKA_SECURITY_PROTOCOL": "TLS"}, "'PLAINTEXT', 'SSL'"),
         ({"KAFKA_SASL_USERNAME": "ana", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "and KAFKA_SASL_PASSWORD are needed"),
+        ({"KAFKA_SASL_USERNAME": "", "KAFKA_SASL_PASSWORD": "", "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "are needed"),
         ({"KAFKA_TLS_CERTIFICATE_FILE": "a.pem"}, "and KAFKA_TLS_KEY_FILE belong together"),
         ({"KAFKA_SASL_USERNAME": "ana"}, "is PLAINTEXT, which does not use it: set one with SASL, as SASL_SSL, or"),
         ({"KAFKA_SASL_PASSWORD": SECRET, "KAFKA_SECURITY_PROTOCOL": "SSL"}, "is SSL, which does not use it"),
@@ -127,12 +128,14 @@ def test_a_wrong_setting_is_named_with_the_mend(
         {**SASL, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_TLS_CA_FILE": "a.pem"},
         {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_TLS_CA_FILE": "a.pem", "KAFKA_SASL_USERNAME": ""},
         {"KAFKA_SASL_USERNAME": "", "KAFKA_SASL_PASSWORD": "", "KAFKA_TLS_CA_FILE": "", "KAFKA_TLS_KEY_PASSWORD": ""},
+        {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_TLS_CERTIFICATE_FILE": "", "KAFKA_TLS_KEY_FILE": ""},
     ],
 )
 def test_credentials_and_certificates_that_are_used_or_empty_are_no_fault(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, str]
 ) -> None:
-    loaded(monkeypatch, **values)
+    settings = loaded(monkeypatch, **values)
+    assert all(getattr(settings, name.lower()) is None for name, value in values.items() if not value)
 
 
 @pytest.mark.parametrize("name", ["MONGO_URL", "KAFKA_SASL_PASSWORD", "KAFKA_TLS_KEY_PASSWORD"])

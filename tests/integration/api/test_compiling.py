@@ -10,6 +10,8 @@ import pytest
 from processor.api.within import COMPILING
 from processor.core.queries import filters
 from processor.services import authoring
+from processor.store import recalculations
+from tests.builders import a_statement
 from tests.integration.api.world import Api, a_progress, a_stored_journey
 
 CONNECTION = "/api/connection/journeyProgress"
@@ -94,6 +96,37 @@ async def test_journeys_are_compiled_beside_the_loop(api: Api, monkeypatch: pyte
     assert watched.is_beside
     assert watched.most == COMPILING
     assert (await api.send("POST", JOURNEYS, {"waypoints": [{"conditions": {"$where": "1"}}]})).status_code == 400
+
+
+async def test_a_journey_that_is_to_be_recalculated_is_compiled_beside_the_loop(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = a_stored_journey()
+    await api.has_journeys(journey)
+    watched = Watched(monkeypatch, recalculations, "compile_journey")
+    asked = [api.send("POST", f"/api/recalculatejourney?journeyId={journey['_id']}") for _ in range(4)]
+    assert sorted(answer.status_code for answer in await asyncio.gather(*asked)) == [200, 400, 400, 400]
+    assert watched.is_beside
+    assert (len(watched.threads), watched.most) == (4, 1)
+
+
+async def test_who_waits_for_mongodb_holds_up_nobody_who_compiles(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = asyncio.Event()
+
+    async def slow(*_: object) -> dict[str, object]:
+        await away.wait()
+        return {}
+
+    monkeypatch.setattr(api.app.state.within.queries, "progresses", slow)
+    body = {"journey": {"waypoints": []}, "statement": a_statement(1)}
+    explaining = [asyncio.create_task(api.send("POST", "/api/explain", body)) for _ in range(COMPILING)]
+    await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(5):
+            assert (await api.get(CONNECTION, filter=EXPRESSION)).status_code == 200
+    finally:
+        away.set()
+    assert {(await answer).status_code for answer in explaining} == {200}
 
 
 @pytest.mark.parametrize(

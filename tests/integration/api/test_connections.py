@@ -70,6 +70,26 @@ class Connection:
         except (asyncio.IncompleteReadError, ConnectionError):
             return True
 
+    def read_only_when_asked(self) -> None:
+        """Leave what is answered to the server, but for what fits into the buffers of the kernel."""
+        self._reader._limit = 1  # type: ignore[attr-defined]
+
+    async def take(self, count: int) -> None:
+        """Read so many bytes of the answers."""
+        while count > 0:
+            count -= len(data := await asyncio.wait_for(self._reader.read(count), 5))
+            assert data
+
+    async def is_hung_up_on(self) -> bool:
+        """Tell whether the server has reset the connection, whatever of its answers was not read."""
+        with suppress(ConnectionError):
+            for _ in range(20):
+                self.send(LIVE)
+                await self._writer.drain()
+                await asyncio.sleep(0.02)
+            return False
+        return True
+
     async def close(self) -> None:
         self._writer.close()
         with suppress(ConnectionError):
@@ -100,6 +120,7 @@ async def serving(api: Api) -> AsyncIterator[Connect]:
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(bounded, "READ_SECONDS", 0.3)
     monkeypatch.setattr(bodies, "BODY_SECONDS", 1.0)
 
 
@@ -153,6 +174,20 @@ async def test_who_is_slow_is_answered_and_may_ask_again(api: Api) -> None:
         await asyncio.sleep(0.1)
         connection.send(LIVE[30:] + LIVE)
         assert [await connection.status(), await connection.status()] == [200, 200]
+
+
+async def test_who_takes_no_answer_is_hung_up_on_and_who_takes_it_slowly_is_not(api: Api) -> None:
+    pages = b"GET /openapi.json HTTP/1.1\r\nHost: api\r\n\r\n" * 500
+    async with serving(api) as connect:
+        idle, slow = await connect(), await connect()
+        for connection in (idle, slow):
+            connection.read_only_when_asked()
+            connection.send(pages)
+        for _ in range(5):  # for far longer than one may take nothing
+            await slow.take(2_000_000)
+            await asyncio.sleep(0.2)
+        assert await idle.is_hung_up_on()
+        await slow.take(100_000)
 
 
 async def test_connections_beyond_the_most_are_hung_up_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
