@@ -8,17 +8,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processor.errors import InvalidSettings
+from processor.settings_together import OF_SASL, OF_TLS, faults_of
 from processor.unknown_settings import unknown_settings
 
 PREFIX = "JOURNEY_PROGRESS_"
-
-SLOWEST_WRITES = 17
-"""Answers of MongoDB that a batch of ingest may wait for, one after the other: the missing documents, kept statements,
-those at rest, their promotions, which of these landed, evidence (twice where two insert at once), first promotions,
-evidence for who was first (twice), a changed journey's documents (twice), and five of these for what came in pieces."""
-
-OF_SASL = ("kafka_sasl_username", "kafka_sasl_password")
-OF_TLS = ("kafka_tls_ca_file", "kafka_tls_certificate_file", "kafka_tls_key_file", "kafka_tls_key_password")
 
 ObjectIdText = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -197,84 +190,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fit_together(self) -> "Settings":
-        faults = [
-            (self.rebalance_timeout < self.session_timeout, "REBALANCE_TIMEOUT", "must be at least SESSION_TIMEOUT"),
-            (
-                self.max_poll_interval < self.rebalance_timeout,
-                "MAX_POLL_INTERVAL",
-                "must be at least REBALANCE_TIMEOUT",
-            ),
-            *self._deadline_faults(),
-            (
-                self.poll_timeout >= self.session_timeout,
-                "POLL_TIMEOUT",
-                "must be shorter than SESSION_TIMEOUT: lower it, 0.5 seconds do",
-            ),
-            (self.lease <= self.mongo_timeout, "LEASE", "must be longer than MONGO_TIMEOUT, or slow writes are fenced"),
-            (
-                self.kafka_security_protocol.startswith("SASL")
-                and (self.kafka_sasl_username is None or self.kafka_sasl_password is None),
-                "KAFKA_SASL_USERNAME",
-                "and KAFKA_SASL_PASSWORD are needed with a SASL KAFKA_SECURITY_PROTOCOL",
-            ),
-            (
-                (self.kafka_tls_certificate_file is None) != (self.kafka_tls_key_file is None),
-                "KAFKA_TLS_CERTIFICATE_FILE",
-                "and KAFKA_TLS_KEY_FILE belong together",
-            ),
-            *self._unused_faults(),
-            (
-                len({self.statements_topic, self.progress_topic, self.dead_letters_topic}) < 3,
-                "DEAD_LETTERS_TOPIC",
-                "STATEMENTS_TOPIC and PROGRESS_TOPIC must differ, or the processor would eat its own output",
-            ),
-        ]
-        if not all(map(_is_address, self.kafka_bootstrap_servers.split(","))):
-            raise ValueError(f"{PREFIX}KAFKA_BOOTSTRAP_SERVERS must be host:port, several separated by commas")
-        if not self.mongo_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
-            raise ValueError(f"{PREFIX}MONGO_URL must begin with mongodb:// or mongodb+srv://")
-        for is_fault, name, mend in faults:
-            if is_fault:
-                raise ValueError(f"{PREFIX}{name} {mend}")
+        for fault in faults_of(self):
+            raise ValueError(f"{PREFIX}{fault}")
         return self
-
-    def _unused_faults(self) -> list[tuple[bool, str, str]]:
-        """Refuse what KAFKA_SECURITY_PROTOCOL leaves unused: who gives it does not mean all to go in clear."""
-        protocol = self.kafka_security_protocol
-        fault = f"is given, but KAFKA_SECURITY_PROTOCOL is {protocol}, which does not use it"
-        return [
-            (
-                part not in protocol and getattr(self, name) is not None,
-                name.upper(),
-                f"{fault}: set one with {part}, as SASL_SSL, or leave it empty",
-            )
-            for part, names in (("SASL", OF_SASL), ("SSL", OF_TLS))
-            for name in names
-        ]
-
-    def _deadline_faults(self) -> list[tuple[bool, str, str]]:
-        """Hold to the slowest batch what may end it: it would come again, and be ended again, without end.
-
-        A member leaves the group at the end of the one, the process is killed for its liveness at that of the other.
-        """
-        writes = SLOWEST_WRITES * self.mongo_timeout
-        longest = writes + self.lease / 2 + self.session_timeout + self.outage_backoff
-        mend = (
-            f"must be longer than {SLOWEST_WRITES} MONGO_TIMEOUT + LEASE / 2 + SESSION_TIMEOUT + OUTAGE_BACKOFF, as a "
-            f"batch may take (here {longest:g} seconds), or it comes again without end: raise it, or lower one of these"
-        )
-        limits = {"MAX_POLL_INTERVAL": self.max_poll_interval, "LIVENESS_DEADLINE": self.liveness_deadline}
-        rest = max(self.backlog_poll, self.journeys_poll, self.idle_pause)
-        resting = "must be longer than BACKLOG_POLL, JOURNEYS_POLL and IDLE_PAUSE, or a loop that rests seems stuck"
-        return [
-            *((limit <= longest, name, mend) for name, limit in limits.items()),
-            (self.liveness_deadline <= rest, "LIVENESS_DEADLINE", resting),
-        ]
-
-
-def _is_address(text: str) -> bool:
-    host, _, port = text.strip().rpartition(":")
-    return bool(host) and port.isascii() and port.isdigit() and 0 < int(port) <= 65535
 
 
 def load_settings(env_file: Path | None = None, **fixed: Any) -> Settings:

@@ -25,7 +25,8 @@ from processor.log import configure_logs
 from processor.opening import Stores, open_stores
 from processor.operating import apply_journeys, create_all_topics, open_events
 from processor.operating import publish_statements as publish
-from processor.settings import OF_SASL, OF_TLS, PREFIX, Settings
+from processor.settings import PREFIX, Settings
+from processor.settings_together import OF_SASL, OF_TLS
 from schemas.journey import journey_from, with_ids
 from schemas.progress import render_progress
 
