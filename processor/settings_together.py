@@ -22,8 +22,8 @@ def faults_of(settings: "Settings") -> Iterator[str]:
     yield from _security(settings)
     if len({settings.statements_topic, settings.progress_topic, settings.dead_letters_topic}) < 3:
         yield (
-            "DEAD_LETTERS_TOPIC must differ from STATEMENTS_TOPIC, and both from PROGRESS_TOPIC, or the processor would "
-            "eat its own output"
+            "DEAD_LETTERS_TOPIC must differ from STATEMENTS_TOPIC, and both from PROGRESS_TOPIC, or the processor "
+            "would eat its own output"
         )
 
 
