@@ -18,13 +18,14 @@ from processor.clock import SystemClock
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.core.revision import known_journey, revision_of, version_of
-from processor.errors import BrokerUnavailable, JourneyProgressError
-from processor.opening import open_stores
+from processor.errors import BrokerUnavailable, JourneyProgressError, StoreUnavailable
+from processor.opening import Stores, open_stores
 from processor.ports.progress import Backlog, Lock
 from processor.services.dead_letters import Replayed, replay
 from processor.settings import Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database
+from processor.store.journeys import as_stored
 from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original, republish
 from processor.transport.producer import Message, Producer, open_producer
 from processor.transport.subscription import subscription
@@ -34,6 +35,8 @@ from schemas.journey import journey_document, journey_from
 Answer = TypeVar("Answer")
 
 PUBLISH_CHUNK = 2_000
+
+TRIES = 5
 
 
 async def create_all_topics(settings: Settings) -> Mapping[str, bool]:
@@ -45,24 +48,36 @@ async def apply_journeys(settings: Settings, documents: Sequence[Mapping[str, An
     """Save journeys that were found fine; return for each `created`, `updated` or `unchanged`.
 
     `version` grows when what is computed changes; what did not change at all is not written. One that was deleted, or
-    is broken where it is stored, goes on above the version that its progress documents were folded under.
+    is broken where it is stored, goes on above the version that its progress documents were folded under. Never over
+    another's change: what was changed meanwhile is decided again. Raises `StoreUnavailable`.
     """
-    now = SystemClock().now()
     outcome: dict[ObjectId, str] = {}
-    saved: list[dict[str, Any]] = []
     async with open_stores(settings) as stores:
-        known = {document["_id"]: document for document in await stores.catalog.load()}
-        for document in documents:
-            journey = journey_from(document)
-            stored = known.get(journey.id)
-            before = known_journey(stored)
-            used = 0 if before else max(version_of(stored), await stores.journeys.last_version(journey.id))
-            revised = revision_of(journey, before, now, used)
-            outcome[journey.id] = "created" if stored is None else "updated" if revised else "unchanged"
-            if revised:
-                saved.append(journey_document(revised))
-        await stores.catalog.save(saved)
-    return outcome
+        for _ in range(TRIES):
+            revised = await _revised(stores, documents, outcome)
+            if await stores.journeys.replace(revised):
+                return outcome
+    raise StoreUnavailable("journeys are being changed by others all the time: apply them again")
+
+
+async def _revised(
+    stores: Stores, documents: Sequence[Mapping[str, Any]], outcome: dict[ObjectId, str]
+) -> list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
+    """Return what has to be written, and in the place of what; note each outcome, unless it was saved before."""
+    now = SystemClock().now()
+    revised: list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]] = []
+    known = {document["_id"]: document for document in await stores.catalog.load()}
+    for document in documents:
+        journey = as_stored(journey_from(document))
+        stored = known.get(journey.id)
+        before = known_journey(stored)
+        used = 0 if before else max(version_of(stored), await stores.journeys.last_version(journey.id))
+        if after := revision_of(journey, before, now, used):
+            outcome[journey.id] = "created" if stored is None else "updated"
+            revised.append((stored, journey_document(after)))
+        else:
+            outcome.setdefault(journey.id, "unchanged")
+    return revised
 
 
 async def list_journeys(settings: Settings) -> list[dict[str, Any]]:

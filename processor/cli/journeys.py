@@ -14,8 +14,9 @@ from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
 from processor.operating import apply_journeys, list_journeys
+from processor.services.authoring import check_storable
 from processor.settings import Settings
-from schemas.journey import with_ids
+from schemas.journey import journey_document, journey_from, with_ids
 
 app = typer.Typer(no_args_is_help=True, help="Journeys: what has to be done, waypoint by waypoint.")
 
@@ -89,7 +90,17 @@ def journeys_in(
     found = [(path, document) for path in files for document in _documents(path)]
     if named := object_id(settings.default_organisation if organisation is None else organisation, "organisation"):
         found = [(path, {"organisation": named, **document}) for path, document in found]
-    return [(path, _identified(path, document)) for path, document in found]
+    journeys = [(path, _identified(path, document)) for path, document in found]
+    known: dict[Any, Path] = {}
+    for path, document in journeys:
+        if document["_id"] in known:
+            name = str(document.get("description") or document["_id"])
+            raise InvalidInput(
+                f"{path} has a journey that {known[document['_id']]} has, too: {name[:80]!r}; leave one out, or give "
+                "each an `_id` or a description of its own"
+            )
+        known[document["_id"]] = path
+    return journeys
 
 
 def _documents(path: Path) -> list[Mapping[str, Any]]:
@@ -126,7 +137,8 @@ def _verdict(path: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     verdict = {"file": str(path), "journey": str(document["_id"]), "description": document.get("description", "")}
     try:
         rules = compile_journey(document)
-    except InvalidJourney as error:
+        check_storable(journey_document(journey_from(document)))
+    except (InvalidJourney, InvalidInput) as error:
         return {**verdict, "fault": str(error), "warnings": [], "waypoints": []}
     return {**verdict, "fault": None, "warnings": _warnings(rules), "waypoints": _waypoints(rules)}
 

@@ -81,7 +81,7 @@ class Authoring:
         journey = revision_of(_checked(document), None, self._clock.now())
         assert journey is not None
         stored = journey_document(journey)
-        _check_storable(stored)
+        check_storable(stored)
         return stored
 
     def _revised(self, before: Document, known: Journey | None, changes: Document, used: int) -> Document | None:
@@ -95,7 +95,7 @@ class Authoring:
         after = journey_document(revised)
         if "recalculateStatus" in before:  # somebody else's: left as it is, to the letter
             after["recalculateStatus"] = before["recalculateStatus"]
-        _check_storable(after)
+        check_storable(after)
         return after
 
 
@@ -145,7 +145,8 @@ def _checked(document: Document) -> Journey:
         raise InvalidInput(str(error)) from None
 
 
-def _check_storable(document: Document) -> None:
+def check_storable(document: Document) -> None:
+    """Hold a journey to what MongoDB can keep of it. Raises `InvalidInput`."""
     if (path := _operator_in(document, "")) is not None:
         raise InvalidInput(f"{path}: a name that begins with $ cannot be kept")
     try:

@@ -88,16 +88,20 @@ async def _publish(
 async def _once(
     letters: AsyncIterator[DeadLetter], selection: Selection, outcome: Replayed
 ) -> AsyncIterator[DeadLetter]:
-    """Yield one letter of each chosen record: an array leaves one for each bad item, a repeated parking another."""
+    """Yield one letter of each chosen record: an array leaves one for each bad item, a repeated parking another.
+
+    Of equal records too, or what stays bad would be twice as much after each replay.
+    """
     seen: set[bytes] = set()
     async for letter in letters:
         if letter.origin is None or not selection.takes(letter):
             continue
         outcome.letters[letter.reason] += 1
-        if letter.identity not in seen:
-            seen.add(letter.identity)
+        known = {letter.identity, letter.likeness}
+        if seen.isdisjoint(known):
             outcome.records += 1
             yield letter
+        seen |= known
 
 
 class _Pace:

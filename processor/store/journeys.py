@@ -6,14 +6,16 @@ from typing import Any, Final
 
 import bson
 from bson import ObjectId
-from pymongo import DESCENDING, ReplaceOne
-from pymongo.errors import OperationFailure
+from bson.codec_options import CodecOptions
+from pymongo import DESCENDING, InsertOne, ReplaceOne
+from pymongo.errors import BulkWriteError, OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from processor.errors import StoreUnavailable
 from processor.store.connect import JOURNEYS, PROGRESSES, Database
-from processor.store.failures import insert_once, is_passing, translated
+from processor.store.failures import insert_once, is_only_duplicates, is_passing, translated
 from processor.store.updates import REPLAY, Filter
+from schemas.journey import Journey, journey_document, journey_from
 
 MOMENT = 1.0
 """Seconds from one look at the count to the next."""
@@ -44,6 +46,16 @@ NOT_AT_REST: Filter = {
 """Somebody is going to fold it, or a recalculation, or its journey when it is back; each has its index."""
 
 
+def as_stored(journey: Journey) -> Journey:
+    """Return a journey as it is read once it is stored: with instants in UTC, to the millisecond, say."""
+    written = bson.encode(journey_document(journey))
+    return journey_from(bson.decode(written, CodecOptions(tz_aware=True)))
+
+
+def _untouched(before: Mapping[str, Any]) -> Filter:
+    return {name: {"$eq": before.get(name)} for name in UNTOUCHED}
+
+
 class MongoJourneyWriter:
     """Writes single journeys of one database; reading them is the business of others."""
 
@@ -57,15 +69,36 @@ class MongoJourneyWriter:
 
     async def change(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
         """Write the fields that differ, unless somebody was faster; see `ports.JourneyWriter.change`."""
-        still = {name: {"$eq": before.get(name)} for name in UNTOUCHED}
         sets = {name: value for name, value in after.items() if name not in before or not _is_same(before[name], value)}
         unsets = dict.fromkeys(before.keys() - after.keys(), "")
         update = ({"$set": sets} if sets else {}) | ({"$unset": unsets} if unsets else {})
         with translated():
             result = await self._journeys.update_one(
-                {"_id": before["_id"], "organisation": before["organisation"], **still}, update
+                {"_id": before["_id"], "organisation": before["organisation"], **_untouched(before)}, update
             )
         return result.matched_count > 0
+
+    async def replace(self, journeys: Sequence[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]) -> bool:
+        """Write journeys whole, each in the place of the one that was read, None where there was none.
+
+        False when somebody was faster with one of them: then only some were written.
+        """
+        if not journeys:
+            return True
+        writes = [
+            InsertOne(dict(after))
+            if before is None
+            else ReplaceOne({"_id": after["_id"], **_untouched(before)}, dict(after))
+            for before, after in journeys
+        ]
+        with translated():
+            try:
+                result = await self._journeys.bulk_write(writes, ordered=False)
+            except BulkWriteError as error:
+                if not is_only_duplicates(error):
+                    raise
+                return False
+        return result.inserted_count + result.matched_count == len(writes)
 
     async def remove(self, organisation: ObjectId, key: ObjectId) -> bool:
         """Remove a journey; see `ports.JourneyWriter.remove`."""

@@ -98,7 +98,7 @@ async def test_i2_a_record_is_replayed_once_as_it_was_and_replaying_again_is_har
     assert await completions(mongo_database) == before
     left = await replay_dead_letters(settings, Selection(), dry_run=True)
     assert left.letters.total() == 2 + 3 * 2  # each replay has parked the two bad items again
-    assert left.records == 2 + 3  # the three copies of the array lie in places of their own
+    assert left.records == 2 + 1  # the three copies of the array lie in places of their own, and are the same
 
 
 async def test_a_record_too_large_for_a_letter_is_replayed_from_where_it_lay(

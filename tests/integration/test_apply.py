@@ -1,6 +1,7 @@
 """`journeys apply`, on a real MongoDB: what is saved, and under which version."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -52,6 +53,48 @@ async def test_what_python_takes_for_the_same_is_saved(
     assert await applied(settings, a_file(after, colour=after)) == "updated"
     journey = await stored(mongo_database)
     assert (journey["version"], repr(journey["colour"])) == (2, repr(after))
+
+
+async def test_what_bson_rounds_or_completes_is_no_change(settings: Settings, mongo_database: Database) -> None:
+    written = {
+        "due": datetime.fromisoformat("2026-01-01T12:00"),
+        "seen": datetime(2026, 1, 1, 12, 0, 0, 123_456, tzinfo=UTC),
+    }
+    assert await applied(settings, a_file(1, **written)) == "created"
+    assert await applied(settings, a_file(1, **written)) == "unchanged"
+
+
+async def test_what_somebody_changes_meanwhile_is_not_written_over(
+    settings: Settings, mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two journeys under one version, both of which progress was folded under, could not be told apart."""
+    await applied(settings, a_file(1))
+    replace = MongoJourneyWriter.replace
+
+    async def late(self: MongoJourneyWriter, journeys: Any) -> bool:
+        monkeypatch.setattr(MongoJourneyWriter, "replace", replace)
+        await applied(settings, a_file(2))
+        return await replace(self, journeys)
+
+    monkeypatch.setattr(MongoJourneyWriter, "replace", late)
+    assert await applied(settings, a_file(3)) == "updated"
+    assert (await stored(mongo_database))["version"] == 3
+    assert "3" in (await stored(mongo_database))["waypoints"][0]["conditions"]
+
+
+async def test_what_somebody_else_makes_meanwhile_is_not_made_again(
+    settings: Settings, mongo_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = MongoJourneyWriter.replace
+
+    async def late(self: MongoJourneyWriter, journeys: Any) -> bool:
+        monkeypatch.setattr(MongoJourneyWriter, "replace", replace)
+        await applied(settings, a_file(2))
+        return await replace(self, journeys)
+
+    monkeypatch.setattr(MongoJourneyWriter, "replace", late)
+    assert await applied(settings, a_file(3)) == "updated"
+    assert (await stored(mongo_database))["version"] == 2
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,23 @@ def test_as_json(journey_progress: Command, tmp_path: Path) -> None:
     assert [(it["order"], it["count"], it["isActive"]) for it in verdict["waypoints"]] == [(0, 3, True), (1, 1, True)]
 
 
+def test_a_journey_that_is_there_twice_is_refused(journey_progress: Command, tmp_path: Path) -> None:
+    """Which of them would be in force? Each `apply` would have changed it."""
+    paths = [written(tmp_path, name, FINE) for name in ("one.yaml", "two.yaml")]
+    done = journey_progress("journeys", "check", *paths)
+    assert done.status == 65
+    assert f"{paths[1]} has a journey that {paths[0]} has, too: 'Onboarding'" in done.err
+
+
+@pytest.mark.parametrize("field", ["deadline: 2026-01-01", "size: 99999999999999999999", "more: {$set: 1}"])
+def test_what_mongodb_cannot_hold_is_refused_before_it_is_tried(
+    journey_progress: Command, tmp_path: Path, field: str
+) -> None:
+    done = journey_progress("journeys", "check", written(tmp_path, "odd.yaml", f"{FINE}{field}\n"))
+    assert done.status == 65
+    assert "refused: " in done.out
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_refused_journey_is_65_with_the_path_of_the_fault(
     journey_progress: Command, tmp_path: Path, options: tuple[str, ...]

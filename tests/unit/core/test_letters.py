@@ -72,6 +72,14 @@ def test_what_is_no_letter_of_ours_is_shown_but_never_chosen(headers: tuple[tupl
     assert not Selection(frozenset({letter.reason})).takes(letter)
 
 
+def test_letters_of_a_record_that_was_replayed_and_parked_again_are_alike() -> None:
+    """Wherever it lay: else each replay of what stays bad would publish twice as much as the last."""
+    one = letter_of(parked()).likeness
+    assert letter_of(parked(replace(ORIGINAL, offset=13), item=2)).likeness == one
+    changes: list[dict[str, object]] = [{"value": b"["}, {"timestamp": 5}, {"headers": ()}, {"key": b"k"}]
+    assert one not in {letter_of(parked(replace(ORIGINAL, **it))).likeness for it in changes}
+
+
 def test_letters_of_one_record_share_an_identity_and_others_do_not() -> None:
     one = letter_of(parked(item=1)).identity
     assert letter_of(replace(parked(item=2), offset=77)).identity == one

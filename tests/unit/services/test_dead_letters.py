@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,8 @@ EVERYTHING = Selection()
 
 
 def a_letter(offset: int, item: int | None = None, reason: str = "not-json", value: bytes = b"{") -> DeadLetter:
-    return DeadLetter(Place("dead", 0, offset), value, None, (), reason, "", Place("in", 0, offset), item)
+    place = Place("dead", 0, offset)
+    return DeadLetter(place, value, None, (), reason, "", Place("in", 0, offset), item, timestamp=offset)
 
 
 async def replayed(
@@ -40,6 +42,14 @@ async def test_a_record_is_published_once_however_many_letters_it_left() -> None
     done, chunks = await replayed(letters)
     assert chunks == [[letters[0], letters[1]]]
     assert done == Replayed({"not-json": 3, "no-tenant": 1}, records=2, published=2, gone=0)  # type: ignore[arg-type]  # a Counter is a dict
+
+
+async def test_what_was_replayed_and_parked_again_is_published_once() -> None:
+    """Its copy lies elsewhere, and is the same: else each replay of what stays bad would be twice the last."""
+    letters = [replace(a_letter(1), origin=Place("in", 0, offset)) for offset in (1, 8, 9)]
+    done, chunks = await replayed(letters)
+    assert chunks == [[letters[0]]]
+    assert (done.letters, done.records, done.published) == ({"not-json": 3}, 1, 1)
 
 
 async def test_only_what_is_chosen_is_published_and_what_is_gone_is_counted() -> None:
