@@ -4,12 +4,11 @@ Like `app.py`, above which it stands, it knows stores and transports by name.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 from bson import ObjectId
@@ -21,7 +20,7 @@ from processor.core.revision import known_journey, revision_of, version_of
 from processor.errors import BrokerUnavailable, InvalidInput, JourneyProgressError
 from processor.opening import open_stores
 from processor.ports.progress import Backlog, Lock
-from processor.services.dead_letters import Replayed, replay
+from processor.services.dead_letters import CHUNK_BYTES, Replayed, replay
 from processor.settings import PREFIX, Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database
@@ -104,13 +103,11 @@ async def publish_statements(
     `BrokerUnavailable` as soon as others were not acknowledged.
     """
     published, refused = 0, list[str]()
-    waiting = iter(lines)
     async with open_producer(settings) as producer:
         await check_topics(settings)
-        while chunk := list(islice(waiting, PUBLISH_CHUNK)):
-            messages = [Message(value, key, headers) for key, value, headers in chunk]
+        for chunk in _chunks(lines):
             try:
-                outcomes = await publish(producer, settings.statements_topic, messages)
+                outcomes = await publish(producer, settings.statements_topic, chunk)
             except BrokerUnavailable as error:
                 raise BrokerUnavailable(f"{error}; {published} were published before these") from None
             first = published + len(refused) + 1
@@ -123,6 +120,20 @@ async def publish_statements(
             f"topic, and {PREFIX}KAFKA_MAX_MESSAGE_BYTES"
         )
     return published
+
+
+def _chunks(lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]) -> Iterator[list[Message]]:
+    """Cut lines into what is produced together: bounded in bytes too, for it is all in memory and has one deadline."""
+    chunk: list[Message] = []
+    size = 0
+    for key, value, headers in lines:
+        chunk.append(Message(value, key, headers))
+        size += len(value)
+        if len(chunk) >= PUBLISH_CHUNK or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 async def add_client(settings: Settings, client: Mapping[str, Any]) -> None:

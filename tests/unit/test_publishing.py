@@ -1,4 +1,4 @@
-"""`publish_statements` without a broker: what is told when it goes away."""
+"""`publish_statements` without a broker: what is produced together, and what an outage tells."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -51,3 +51,11 @@ async def test_an_outage_says_how_many_were_published(
     with pytest.raises(BrokerUnavailable, match="Kafka: away; 6 were published before"):
         await publish_statements(SETTINGS, [(None, b"{}", [])] * 10)
     assert producer.chunks == [3, 3]
+
+
+async def test_what_is_produced_together_is_bounded_in_bytes(
+    monkeypatch: pytest.MonkeyPatch, producer: MortalProducer
+) -> None:
+    monkeypatch.setattr(operating, "CHUNK_BYTES", 10)
+    assert await publish_statements(SETTINGS, [(None, b"four", [])] * 5) == 5
+    assert producer.chunks == [3, 2]
