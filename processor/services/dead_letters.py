@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from processor.core.letters import DeadLetter, Selection
+from processor.errors import BrokerUnavailable
 
 CHUNK_RECORDS = 1_000
 CHUNK_BYTES = 8_388_608
@@ -52,25 +53,28 @@ async def replay(
     """Publish the record behind each chosen letter, once however many letters it has, at most `rate` a second.
 
     `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged, and for
-    each None, or why it was refused.
+    each None, or why it was refused. Raises `BrokerUnavailable`, with how many were published before.
     """
     outcome = Replayed()
     chunk: list[tuple[DeadLetter, Sent]] = []
     size = 0
     pace = _Pace(rate)
-    async for letter in _once(letters, selection, outcome):
-        original = await find(letter)
-        if original is None:
-            outcome.gone += 1
-            continue
-        chunk.append((letter, original))
-        size += len(original.value or b"")
-        if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
+    try:
+        async for letter in _once(letters, selection, outcome):
+            original = await find(letter)
+            if original is None:
+                outcome.gone += 1
+                continue
+            chunk.append((letter, original))
+            size += len(original.value or b"")
+            if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
+                await _publish(chunk, publish, outcome)
+                await pace.keep(len(chunk))
+                chunk, size = [], 0
+        if chunk:
             await _publish(chunk, publish, outcome)
-            await pace.keep(len(chunk))
-            chunk, size = [], 0
-    if chunk:
-        await _publish(chunk, publish, outcome)
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(f"{error}; {outcome.published} were published before") from None
     return outcome
 
 
