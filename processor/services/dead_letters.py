@@ -53,28 +53,25 @@ async def replay(
     """Publish the record behind each chosen letter, once however many letters it has, at most `rate` a second.
 
     `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged, and for
-    each None, or why it was refused. Raises `BrokerUnavailable`, with how many were published before.
+    each None, or why it was refused. When it raises `BrokerUnavailable`, how many were published before is added.
     """
     outcome = Replayed()
     chunk: list[tuple[DeadLetter, Sent]] = []
     size = 0
     pace = _Pace(rate)
-    try:
-        async for letter in _once(letters, selection, outcome):
-            original = await find(letter)
-            if original is None:
-                outcome.gone += 1
-                continue
-            chunk.append((letter, original))
-            size += len(original.value or b"")
-            if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
-                await _publish(chunk, publish, outcome)
-                await pace.keep(len(chunk))
-                chunk, size = [], 0
-        if chunk:
+    async for letter in _once(letters, selection, outcome):
+        original = await find(letter)
+        if original is None:
+            outcome.gone += 1
+            continue
+        chunk.append((letter, original))
+        size += len(original.value or b"")
+        if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
             await _publish(chunk, publish, outcome)
-    except BrokerUnavailable as error:
-        raise BrokerUnavailable(f"{error}; {outcome.published} were published before") from None
+            await pace.keep(len(chunk))
+            chunk, size = [], 0
+    if chunk:
+        await _publish(chunk, publish, outcome)
     return outcome
 
 
@@ -83,7 +80,10 @@ async def _publish(
     publish: Callable[[Sequence[Sent]], Awaitable[Sequence[str | None]]],
     outcome: Replayed,
 ) -> None:
-    refusals = await publish([original for _, original in chunk])
+    try:
+        refusals = await publish([original for _, original in chunk])
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(f"{error}; {outcome.published} were published before these") from None
     refused = {str(letter.origin): why for (letter, _), why in zip(chunk, refusals, strict=True) if why}
     outcome.refused |= refused
     outcome.published += len(chunk) - len(refused)
