@@ -4,12 +4,11 @@ Like `app.py`, above which it stands, it knows stores and transports by name.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 from bson import ObjectId
@@ -18,16 +17,17 @@ from processor.clock import SystemClock
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.core.revision import known_journey, revision_of, version_of
-from processor.errors import BrokerUnavailable, JourneyProgressError, StoreUnavailable
+from processor.errors import BrokerUnavailable, InvalidInput, JourneyProgressError, StoreUnavailable
 from processor.opening import Stores, open_stores
 from processor.ports.progress import Backlog, Lock
-from processor.services.dead_letters import Replayed, replay
-from processor.settings import Settings
+from processor.services.dead_letters import CHUNK_BYTES, Replayed, replay
+from processor.settings import PREFIX, Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database
 from processor.store.journeys import as_stored
-from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original, republish
-from processor.transport.producer import Message, Producer, open_producer
+from processor.transport.apart import publish
+from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original
+from processor.transport.producer import Message, open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
 from schemas.journey import journey_document, journey_from
@@ -35,6 +35,8 @@ from schemas.journey import journey_document, journey_from
 Answer = TypeVar("Answer")
 
 PUBLISH_CHUNK = 2_000
+REFUSED_SHOWN = 5
+"""Lines that are named when some are too large."""
 
 TRIES = 5
 
@@ -110,16 +112,43 @@ async def find_journey(settings: Settings, key: ObjectId) -> Mapping[str, Any] |
 async def publish_statements(
     settings: Settings, lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
 ) -> int:
-    """Produce (key, value, headers) to the statements topic; return how many once all are acknowledged."""
-    published = 0
-    waiting = iter(lines)
+    """Produce (key, value, headers) to the statements topic; return how many once all are acknowledged.
+
+    Raises `InvalidInput` at the end when some are too large for the topic: all others are published then. Raises
+    `BrokerUnavailable` as soon as others were not acknowledged.
+    """
+    published, refused = 0, list[str]()
     async with open_producer(settings) as producer:
         await check_topics(settings)
-        while chunk := list(islice(waiting, PUBLISH_CHUNK)):
-            messages = [Message(value, key, headers) for key, value, headers in chunk]
-            await _publish(producer, settings.statements_topic, messages)
-            published += len(chunk)
+        for chunk in _chunks(lines):
+            try:
+                outcomes = await publish(producer, settings.statements_topic, chunk)
+            except BrokerUnavailable as error:
+                raise BrokerUnavailable(f"{error}; {published} were published before these") from None
+            first = published + len(refused) + 1
+            refused += [f"line {number} ({why})" for number, why in enumerate(outcomes, first) if why]
+            published += outcomes.count(None)
+    if refused:
+        raise InvalidInput(
+            f"{len(refused)} lines are too large, the other {published} are published; counted through all files "
+            f"without empty lines, the first are {', '.join(refused[:REFUSED_SHOWN])}: raise max.message.bytes of the "
+            f"topic, and {PREFIX}KAFKA_MAX_MESSAGE_BYTES"
+        )
     return published
+
+
+def _chunks(lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]) -> Iterator[list[Message]]:
+    """Cut lines into what is produced together: bounded in bytes too, for it is all in memory and has one deadline."""
+    chunk: list[Message] = []
+    size = 0
+    for key, value, headers in lines:
+        chunk.append(Message(value, key, headers))
+        size += len(value)
+        if len(chunk) >= PUBLISH_CHUNK or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 async def add_client(settings: Settings, client: Mapping[str, Any]) -> None:
@@ -204,17 +233,8 @@ async def replay_dead_letters(
             return await replay(letters, selection, find, _publish_nothing, None)
         producer = await stack.enter_async_context(open_producer(settings))
         await check_topics(settings)
-        publish = partial(republish, producer, settings.statements_topic)
-        return await replay(letters, selection, find, publish, rate)
-
-
-async def _publish(producer: Producer, topic: str, messages: Sequence[Message]) -> None:
-    failures = [failure for failure in await producer.produce(topic, messages) if failure]
-    if failures:
-        raise BrokerUnavailable(
-            f"{len(failures)} of the last {len(messages)} records were not acknowledged: {failures[0]}; "
-            "doing it again is harmless"
-        )
+        again = partial(publish, producer, settings.statements_topic)
+        return await replay(letters, selection, find, again, rate)
 
 
 async def _publish_nothing(messages: Sequence[Message]) -> list[str | None]:

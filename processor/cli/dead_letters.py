@@ -15,7 +15,7 @@ from processor.core.records import Reason
 from processor.errors import InvalidInput
 from processor.operating import find_dead_letters, replay_dead_letters
 from processor.services.dead_letters import Replayed
-from processor.settings import Settings
+from processor.settings import PREFIX, Settings
 from schemas.ids import format_timestamp, parse_timestamp
 
 app = typer.Typer(no_args_is_help=True, help="Records that could not be used, parked with the reason.")
@@ -98,12 +98,19 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     A record goes once, however many of its items were parked; a header's name that was not UTF-8 goes as the letter
     has it, escaped. Doing it again is harmless: what counted already is
     not counted twice, and what still cannot be used is parked again. The letters stay.
+
+    A record that is too large for the topic does not stop the others: it is told at the end, with exit code 65.
     """
     selection = _selection(reason, since, until, record)
     if everything == (selection != Selection()):
         raise typer.BadParameter("give --reason, --since, --until or --record, or else --all")
     done = run(replay_dead_letters(settings_of(context), selection, rate=rate, dry_run=dry_run))
     _tell(done, dry_run=dry_run, as_json=as_json)
+    if done.refused:
+        raise InvalidInput(
+            f"{len(done.refused)} records were refused: raise max.message.bytes of the topic, and "
+            f"{PREFIX}KAFKA_MAX_MESSAGE_BYTES, and replay them again"
+        )
 
 
 def _tell(done: Replayed, *, dry_run: bool, as_json: bool) -> None:
@@ -124,7 +131,7 @@ def _tell(done: Replayed, *, dry_run: bool, as_json: bool) -> None:
     if done.gone:
         typer.echo(f"{done.gone} records are gone: their letters only say where they lay")
     for record, why in done.refused.items():
-        typer.echo(f"{record} was refused: {why}; raise max.message.bytes of the topic, and KAFKA_MAX_MESSAGE_BYTES")
+        typer.echo(f"{record} was refused: {why}")
 
 
 def _selection(

@@ -42,7 +42,7 @@ app = typer.Typer(
     or in `.env`), then `topics create`, `journeys apply FILE`, `run`; look with `status` and `progress show`.
     Every setting begins so; elsewhere in this help the prefix is left out.
 
-    Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file, or more of
+    Exit codes: 0 done · 2 wrong usage · 65 refused input (journey, file, record, or more of
     the stream than REJECTION_BUDGET allows) · 69 a server is unavailable · 70 a bug ·
     74 no room for the output · 78 wrong setting, or a server that is not fit · 130 interrupted.""",
 )

@@ -35,6 +35,7 @@ def publish(
     """Publish statements to STATEMENTS_TOPIC, keyed by actor, and wait until all are acknowledged.
 
     Lines go as they are: the processor judges them, and parks what it cannot use in the dead letters.
+    One that is too large for the topic does not stop the others: it is told at the end, with exit code 65.
     """
     tenant = {"organisation": object_id(organisation, "organisation"), "lrs_id": object_id(store, "store")}
     headers = [(name, str(value).encode()) for name, value in tenant.items() if value]

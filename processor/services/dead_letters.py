@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from processor.core.letters import DeadLetter, Selection
+from processor.errors import BrokerUnavailable
 
 CHUNK_RECORDS = 1_000
 CHUNK_BYTES = 8_388_608
@@ -52,7 +53,7 @@ async def replay(
     """Publish the record behind each chosen letter, once however many letters it has, at most `rate` a second.
 
     `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged, and for
-    each None, or why it was refused.
+    each None, or why it was refused. When it raises `BrokerUnavailable`, how many were published before is added.
     """
     outcome = Replayed()
     chunk: list[tuple[DeadLetter, Sent]] = []
@@ -79,7 +80,10 @@ async def _publish(
     publish: Callable[[Sequence[Sent]], Awaitable[Sequence[str | None]]],
     outcome: Replayed,
 ) -> None:
-    refusals = await publish([original for _, original in chunk])
+    try:
+        refusals = await publish([original for _, original in chunk])
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(f"{error}; {outcome.published} were published before these") from None
     refused = {str(letter.origin): why for (letter, _), why in zip(chunk, refusals, strict=True) if why}
     outcome.refused |= refused
     outcome.published += len(chunk) - len(refused)

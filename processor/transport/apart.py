@@ -28,3 +28,18 @@ async def produce_apart(
         for number, outcome in zip(half, again, strict=True):
             outcomes[number] = outcome
     return outcomes
+
+
+async def publish(producer: Producer, topic: str, messages: Sequence[Message]) -> list[str | None]:
+    """Produce records apart; return for each None once it is acknowledged, or why the broker will never take it.
+
+    Raises `BrokerUnavailable` when others were not acknowledged, or `Misfit`.
+    """
+    outcomes = await produce_apart(producer, topic, messages)
+    missing = [failure for failure in outcomes if failure and not is_about_the_message(failure)]
+    if missing:
+        raise BrokerUnavailable(
+            f"{len(missing)} of the last {len(messages)} records were not acknowledged: {missing[0]}; "
+            "doing it again is harmless"
+        )
+    return [str(failure) if failure else None for failure in outcomes]

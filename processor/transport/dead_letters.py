@@ -11,7 +11,6 @@ from processor.core.records import Reason, Rejected
 from processor.errors import BrokerUnavailable, Misfit
 from processor.ports.stream import Clock
 from processor.settings import Settings
-from processor.transport.apart import produce_apart
 from processor.transport.producer import Message, Producer, is_about_the_message
 from processor.transport.reading import read_all, read_one, spans_of
 from processor.transport.records import REPLAYED, record_of
@@ -125,21 +124,6 @@ async def read_original(settings: Settings, letter: DeadLetter) -> Message | Non
 def _again(value: bytes | None, key: bytes | None, headers: Sequence[Header], timestamp: int | None) -> Message:
     time = [] if timestamp is None else [(REPLAYED, b"%d" % timestamp)]
     return Message(value, key, [*headers, *time])
-
-
-async def republish(producer: Producer, topic: str, messages: Sequence[Message]) -> list[str | None]:
-    """Produce records again; return for each None once it is acknowledged, or why the broker will never take it.
-
-    Raises `BrokerUnavailable` when others were not acknowledged, or `Misfit`.
-    """
-    outcomes = await produce_apart(producer, topic, messages)
-    missing = [failure for failure in outcomes if failure and not is_about_the_message(failure)]
-    if missing:
-        raise BrokerUnavailable(
-            f"{len(missing)} of the last {len(messages)} records were not acknowledged: {missing[0]}; "
-            "doing it again is harmless"
-        )
-    return [str(failure) if failure else None for failure in outcomes]
 
 
 async def count_dead_letters(settings: Settings) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from processor.core.letters import DeadLetter, Place, Selection
+from processor.errors import BrokerUnavailable
 from processor.services import dead_letters as room
 from processor.services.dead_letters import Replayed, replay
 
@@ -31,6 +32,8 @@ async def replayed(
         return None if letter.value == b"gone" else letter
 
     async def publish(chunk: Sequence[DeadLetter]) -> list[str | None]:
+        if any(letter.value == b"last" for letter in chunk):
+            raise BrokerUnavailable("Kafka: away")
         chunks.append(list(chunk))
         return ["too large" if letter.value == b"large" else None for letter in chunk]
 
@@ -66,6 +69,13 @@ async def test_what_is_refused_is_named_and_does_not_block_what_comes_behind(mon
     done, chunks = await replayed([a_letter(1), a_letter(2, value=b"large"), a_letter(3)])
     assert [len(chunk) for chunk in chunks] == [2, 1]
     assert (done.records, done.published, done.refused) == (3, 2, {"in-0@2": "too large"})
+
+
+async def test_an_outage_says_how_many_were_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "CHUNK_RECORDS", 2)
+    letters = [a_letter(number) for number in range(5)]
+    with pytest.raises(BrokerUnavailable, match="Kafka: away; 4 were published before"):
+        await replayed([*letters, a_letter(5, value=b"last")])
 
 
 async def test_chunks_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
