@@ -140,10 +140,10 @@ def _folded(
     processing, left = document["processing"], evidence_left(take.asked, rules.version)
     surplus = left({key: items_from(items) for key, items in processing.get("surplus", {}).items()})
     before = attempts_from(document["completions"])
-    newest = newest_of(processing.get("newest"), take.pending)
     away = Away.of(processing.get("spilled", ()))
     horizon = UNLIMITED if take.asked else policy.lateness_horizon
-    sealed, sealed_away = sealed_of(processing, before, rules.version, newest, horizon)
+    # By the newest that was known before: what comes together is no later for each other (F1).
+    sealed, sealed_away = sealed_of(processing, before, rules.version, processing.get("newest"), horizon)
     first = max(sealed - away.attempts, 0)
 
     counted = [left(attempt.counted) for attempt in before[first:]]
@@ -156,7 +156,7 @@ def _folded(
     notes = {
         "surplus": {key: items_to(items) for key, items in kept.items()},
         "sealed": sealed,
-        "newest": newest,
+        "newest": newest_of(processing.get("newest"), take.pending),
         "folded": rules.version,
         "waiting": None,
         "cut": processing.get("cut", 0) + cut or None,

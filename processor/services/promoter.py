@@ -84,8 +84,8 @@ class Promoter(Promotes):
         try:
             rules = self._journeys.index.journeys.get(document["journey"])
             return rules is None or rules.version < needed_version(document)
-        except (KeyError, TypeError, ValueError):
-            return False  # edited by hand: `_promote` tells of it
+        except Exception:  # noqa: BLE001 - a document edited by hand can break in any way
+            return False  # `_promote` tells of it
 
     async def _recalled(self, claim: Claim) -> tuple[Found, Collection[ObjectId]]:
         """Read the attempts that have left those documents whose new evidence may change them: nearly always none.
@@ -109,7 +109,7 @@ class Promoter(Promotes):
         try:
             rules = self._journeys.index.journeys.get(document["journey"])
             return question(document, rules, *more) if rules else None
-        except (KeyError, TypeError, ValueError):
+        except Exception:  # noqa: BLE001 - as there
             return None  # `_promote` tells of it
 
     def _promote(self, document: Mapping[str, Any], found: Found | None) -> Promotion | None:

@@ -166,11 +166,22 @@ def test_an_attempt_beyond_the_horizon_of_the_newest_evidence_is_sealed() -> Non
     assert progress.promote(rules, a=[50]).dropped == {}  # late, within the horizon
     assert progress.processing["sealed"] == 0
     assert progress.promote(rules, a=[100 + 30 * DAY]).dropped == {}
-    assert progress.processing["sealed"] == 1  # that at 50; that at 100 is exactly 30 days before
     late = progress.promote(rules, a=[40, 60])
+    assert progress.processing["sealed"] == 1  # that at 50; that at 100 is exactly 30 days before
     assert late.dropped == {"sealed": 1}
     assert progress.document["completedAt"] == at(50)
     assert progress.completed == [True] * 4
+
+
+@pytest.mark.parametrize("parts", [[[10 * DAY], [9 * DAY], [45 * DAY]], [[10 * DAY], [9 * DAY, 45 * DAY]]])
+def test_f1_what_comes_together_is_no_later_for_each_other(parts: list[list[int]]) -> None:
+    """A day late, however long after that the next came which is promoted with it."""
+    progress = Progress(FoldingPolicy(lateness_horizon=timedelta(days=30)))
+    rules = journey_rules((0, 1), repeatable=True)
+    for part in parts:
+        assert progress.promote(rules, a=part).dropped == {}
+    assert progress.document["completedAt"] == at(9 * DAY)
+    assert progress.completed == [True] * 3
 
 
 def test_late_evidence_moves_the_newest_not_back() -> None:

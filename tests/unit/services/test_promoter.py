@@ -186,6 +186,30 @@ async def test_a_document_whose_journey_is_gone_waits() -> None:
     assert await promoter.step() == 0
 
 
+@pytest.mark.parametrize(
+    ("processing", "changes"),
+    [
+        ({"spilled": [{"segment": 1}]}, {"pendingProgress": None}),
+        ({"spilled": [{"segment": 1}]}, {"pendingProgress": []}),
+        ({"spilled": [{"segment": 1}], "surplus": []}, {}),
+        ({"version": float("inf")}, {}),
+    ],
+    ids=["no pending", "a list of pending", "a list of surplus", "an endless version"],
+)
+async def test_a_document_that_was_edited_by_hand_harms_no_other(
+    processing: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    world = World()
+    await world.append(an_append(owner="ana"), an_append(owner="ben"))
+    odd, fine = world.documents
+    odd["processing"] |= processing
+    odd |= changes
+    promoter = await a_promoter(world)
+    assert await promoter.step() == 2
+    [promoted] = [it for it in world.documents if it["_id"] == fine["_id"]]
+    assert promoted["isCompleted"] is True
+
+
 async def test_what_is_dropped_is_counted_by_reason() -> None:
     world = World()
     await world.append(an_append(an_item(1), an_item(2), an_item(3)), an_append(waypoint=WAYPOINTS[5]))
