@@ -11,9 +11,18 @@ from processor.core.policy import FoldingPolicy
 from processor.core.promotion import SURPLUS_CUT
 from processor.ports.progress import Claim
 from processor.services.surroundings import Leasing
-from tests.builders import JOURNEY, WAYPOINTS, a_journey, an_append, an_item
+from tests.builders import JOURNEY, WAYPOINTS, a_journey, a_reference, an_append, an_item, at
 from tests.unit.services.promoting import LEASE, a_promoter
 from tests.unit.services.world import World, pending
+
+AWAY = [
+    {
+        "segment": a_reference(9),
+        "attempts": 1,
+        "last": {"timestamp": at(99), "order": 0, "statement": a_reference(9), "waypoint": WAYPOINTS[0]},
+    }
+]
+"""A manifest: attempts that have left a document."""
 
 REPEATABLE: dict[str, Any] = {"_id": JOURNEY, "isRepeatable": True}
 
@@ -189,9 +198,9 @@ async def test_a_document_whose_journey_is_gone_waits() -> None:
 @pytest.mark.parametrize(
     ("processing", "changes"),
     [
-        ({"spilled": [{"segment": 1}]}, {"pendingProgress": None}),
-        ({"spilled": [{"segment": 1}]}, {"pendingProgress": []}),
-        ({"spilled": [{"segment": 1}], "surplus": []}, {}),
+        ({"spilled": AWAY}, {"pendingProgress": None}),
+        ({"spilled": AWAY}, {"pendingProgress": []}),
+        ({"spilled": AWAY, "surplus": []}, {}),
         ({"version": float("inf")}, {}),
     ],
     ids=["no pending", "a list of pending", "a list of surplus", "an endless version"],
