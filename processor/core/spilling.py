@@ -10,7 +10,7 @@ what is too much leaves again, in segments of its own (F1).
 """
 
 import hashlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -106,6 +106,21 @@ def split(evidence: Evidence, rules: JourneyRules, last: Key | None) -> tuple[Ev
     return early, later
 
 
+def later(pending: Evidence, rules: JourneyRules, last: Key | None) -> Evidence:
+    """Return what is pending after a key, or belongs to no waypoint: what is not was only delivered again.
+
+    Else `whole` had brought back what is away (`is_late`). By the time alone, in both: an item of the same millisecond
+    may come later in the total order than it did, as a waypoint's order may have changed since.
+    """
+    if last is None:
+        return pending
+    left = {
+        waypoint: [it for it in items if waypoint not in rules.waypoints or it.timestamp > last.timestamp]
+        for waypoint, items in pending.items()
+    }
+    return {waypoint: items for waypoint, items in left.items() if items}
+
+
 def joined(early: Evidence, later: Mapping[str, list[Item]]) -> dict[str, list[Item]]:
     """Put together again what was split: ascending, where both are."""
     if not early:
@@ -139,9 +154,12 @@ def segments_to_look_at(document: Document, rules: JourneyRules) -> list[ObjectI
         return []
     if _has_retractions(document, rules):
         return [entry["segment"] for entry in manifest]
-    lasts = list(map(_last, manifest))
-    places = {bisect_left(lasts, key) for key in _new_items(document, rules) if key <= lasts[-1]}
-    return [manifest[place]["segment"] for place in sorted(places)]
+    lasts = [_last(entry).timestamp for entry in manifest]
+    places: set[int] = set()
+    for key in _new_items(document, rules):
+        if key.timestamp <= lasts[-1]:  # of one time may be the ends of several, and the beginning of the next
+            places.update(range(bisect_left(lasts, key.timestamp), bisect_right(lasts, key.timestamp) + 1))
+    return [entry["segment"] for place, entry in enumerate(manifest) if place in places]
 
 
 def is_late(document: Document, rules: JourneyRules, found: Mapping[ObjectId, Attempts]) -> bool:
@@ -160,8 +178,10 @@ def is_late(document: Document, rules: JourneyRules, found: Mapping[ObjectId, At
         for waypoint, items in document["processing"].get("surplus", {}).items()
         for item in items_from(items)
     }
-    frontier = _last(manifest[-1])
-    return any(key <= frontier and (key.waypoint, key.statement) not in known for key in _new_items(document, rules))
+    frontier = _last(manifest[-1]).timestamp
+    return any(
+        key.timestamp <= frontier and (key.waypoint, key.statement) not in known for key in _new_items(document, rules)
+    )
 
 
 def whole(document: Document, found: Mapping[ObjectId, Attempts]) -> dict[str, Any]:

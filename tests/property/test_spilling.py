@@ -130,6 +130,24 @@ def test_a_document_stays_small_and_only_late_evidence_brings_attempts_back() ->
     assert changes[0] == {"type": "progressed", "attempt": 101, "waypoint": waypoint}
 
 
+def test_i2_what_has_left_is_known_again_though_its_waypoint_has_another_order_now() -> None:
+    """In the total order of today it comes after the last of its millisecond, which it came before."""
+    rules = journey_rules((0, 1), repeatable=True)
+    [(waypoint, rule)] = rules.waypoints.items()
+    moved = replace(rules, version=2, waypoints={waypoint: replace(rule, order=2)})
+    items = [
+        (waypoint, Item(ObjectId(number.to_bytes(12)), at(second))) for number, second in ((1, 7), (2, 7), (3, 10))
+    ]
+    for limit in (0, 10**9):
+        progress = Bounded(FoldingPolicy(document_bytes=limit))
+        progress.promote(rules, items[:2])
+        progress.promote(moved, items[2:])
+        assert bool(progress.segments) == (limit == 0)
+        before = public(progress.whole)
+        assert progress.promote(moved, items[:1]).event is None
+        assert public(progress.whole) == before
+
+
 def test_a_size_is_not_less_than_what_bson_takes() -> None:
     rules = journey_rules((0, 3), (1, 2), repeatable=True)
     progress = Bounded(FoldingPolicy(document_bytes=10**9))
