@@ -16,7 +16,7 @@ from processor.core.journey import JourneyRules
 from processor.core.policy import UNLIMITED, FoldingPolicy
 from processor.core.retraction import evidence_left
 from processor.core.sealing import newest_of, sealed_of
-from processor.core.spilling import Away, Spilling, count_of, joined, later, spill, split
+from processor.core.spilling import Away, Spilling, count_of, joined, pending_after, spill, split
 from processor.core.taking import Taken, listed_in, taken
 from schemas.progress import public_state
 from schemas.rendering import to_json
@@ -148,7 +148,7 @@ def _folded(
 
     counted = [left(attempt.counted) for attempt in before[first:]]
     aside, surplus = split(surplus, rules, away.last)
-    fresh = later(take.pending, rules, away.last)
+    fresh = pending_after(take.pending, rules, away.last)
     folded = fold(rules, [*counted, surplus, fresh], before[:first], tell, away.last)
     obsolete, aside = split(aside, rules, sealed_away)
     kept, cut = _cut(joined(aside, folded.surplus), rules, policy.surplus_limit)

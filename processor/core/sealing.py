@@ -30,7 +30,8 @@ def sealed_of(
     """Count the attempts, oldest first, that late evidence may not change any more (semantics.md, section 4).
 
     `newest` is the newest evidence of the promotions before: what arrived since is late by that, not by what came after
-    it. `attempts` come after those that are away; the second value is the last key of the sealed ones among these.
+    it and is promoted with it (F1). `attempts` come after those that are away; the second value is the last key of the
+    sealed ones among these.
     """
     known: int = processing.get("sealed", 0)
     manifest = processing.get("spilled", ())

@@ -106,7 +106,7 @@ def split(evidence: Evidence, rules: JourneyRules, last: Key | None) -> tuple[Ev
     return early, later
 
 
-def later(pending: Evidence, rules: JourneyRules, last: Key | None) -> Evidence:
+def pending_after(pending: Evidence, rules: JourneyRules, last: Key | None) -> Evidence:
     """Return what is pending after a key, or belongs to no waypoint: what is not was only delivered again.
 
     Else `whole` had brought back what is away (`is_late`). By the time alone, in both: an item of the same millisecond
@@ -114,11 +114,11 @@ def later(pending: Evidence, rules: JourneyRules, last: Key | None) -> Evidence:
     """
     if last is None:
         return pending
-    left = {
-        waypoint: [it for it in items if waypoint not in rules.waypoints or it.timestamp > last.timestamp]
+    return {
+        waypoint: left
         for waypoint, items in pending.items()
+        if (left := [it for it in items if waypoint not in rules.waypoints or it.timestamp > last.timestamp])
     }
-    return {waypoint: items for waypoint, items in left.items() if items}
 
 
 def joined(early: Evidence, later: Mapping[str, list[Item]]) -> dict[str, list[Item]]:

@@ -137,7 +137,8 @@ class Recalculator:
         until = self._around.clock.now() + self._leasing.duration
         is_saved = await self._work.save(claimed, after, key, until)
         self._tell(claimed, after, is_saved=is_saved)
-        return int(after != claimed or now < claimed.begin_at)  # one that waits is not claimed again for a while
+        is_early = claimed.stage is not Stage.WAKE and now < claimed.begin_at  # not claimed again for a while
+        return int(after != claimed or is_early)
 
     async def _advance(self, claimed: Recalculation, key: str) -> Recalculation:
         """Return where the recalculation stands after the next chunk."""

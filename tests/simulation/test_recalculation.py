@@ -312,6 +312,17 @@ async def test_documents_are_woken_a_batch_at_a_time() -> None:
     assert woken == [4, 4, 1, 0]
 
 
+async def test_who_wakes_rests_while_nothing_is_folded_however_low_the_rate() -> None:
+    """The last chunk has put off what comes next for long; that is not to be looked for all the time."""
+    world, worker = await nine_learners()
+    while not world.is_at(Stage.WAKE):
+        await worker.step()
+    await worker.step()
+    begin_at = world.clock.now() + timedelta(hours=1)
+    world.work.recalculation = replace(world.work.recalculation, begin_at=begin_at)
+    assert [await worker.step() for _ in range(3)] == [0, 0, 0]
+
+
 async def test_p3_each_chunk_asks_under_a_key_of_its_own() -> None:
     """Else what a chunk asks during a promotion would be consumed with what the promoter has read."""
     world = World()
