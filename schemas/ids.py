@@ -6,7 +6,7 @@ holds instants outside the years 0001 to 9999 (`DatetimeMS`): to us these are no
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -28,6 +28,7 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+_USUAL_LENGTH = len("yyyy-mm-ddThh:mm:ss.ssssssZ")
 _PLACES = (4, 7, 10, 13, 16, 19, 23)
 _SIGNS = itemgetter(*_PLACES)
 _USUAL_SIGNS = tuple("--T::.Z")
@@ -120,6 +121,15 @@ def format_timestamp(value: datetime) -> str:
         value = value.astimezone(UTC)
     written = to_builtins(value)  # a third of what isoformat takes
     return f"{written[:23]}Z" if value.microsecond else f"{written[:19]}.000Z"
+
+
+def format_timestamps(values: Sequence[datetime]) -> list[str]:
+    """Write several: `format_timestamp` of each, in a third of the time."""
+    written: list[str] = to_builtins(values)
+    return [
+        f"{text[:23]}Z" if len(text) == _USUAL_LENGTH else format_timestamp(value)
+        for text, value in zip(written, values, strict=True)
+    ]
 
 
 def format_far(value: DatetimeMS) -> dict[str, Any]:

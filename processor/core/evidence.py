@@ -15,6 +15,16 @@ class Item(Struct, frozen=True, gc=False):
     timestamp: datetime
 
 
+def are_distinct(items: Sequence[Item]) -> bool:
+    """Tell whether no statement is there twice."""
+    return len({item.statement.binary for item in items}) == len(items)  # an ObjectId is hashed slowly
+
+
+def each_once(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return the items without repeats, in their order."""
+    return tuple(items if len(items) == 1 or are_distinct(items) else dict.fromkeys(items))
+
+
 class Key(Struct, frozen=True, order=True, gc=False):
     """The total order of evidence: the time, then the waypoint's order, the statement, the waypoint."""
 

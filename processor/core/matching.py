@@ -9,7 +9,7 @@ from bson import ObjectId
 from msgspec import Struct
 from pydantic import ValidationError
 
-from processor.core.evidence import Append, Item, Owner
+from processor.core.evidence import Append, Item, Owner, each_once
 from processor.core.identity import ACTOR_LIMIT, Identification, Uncounted, owners_of, progress_id
 from processor.core.index import JourneyIndex, Match
 from processor.core.journey import JourneyRules
@@ -88,10 +88,7 @@ class _Evidence(Struct, eq=False):
             journey=self.journey.id,
             version=self.journey.version,
             owner=self.owner,
-            items={
-                waypoint: tuple(items if len(items) == 1 else dict.fromkeys(items))
-                for waypoint, items in self.items.items()
-            },
+            items={waypoint: each_once(items) for waypoint, items in self.items.items()},
         )
 
 

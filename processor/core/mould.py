@@ -1,82 +1,68 @@
 """First promotions that are alike are decided once; of the others only whose, which and when is filled in.
 
-Under the same rules all documents that begin with one item of a waypoint are alike in all but these, and most documents
-of a live stream begin so. A mould is what `begin` made of one such append, with holes.
+Under the same rules all documents that begin with as many items of one waypoint, one after the other, are alike in all
+but these, and most documents of a live stream begin so: with one item, or in a burst. A mould is what `begin` made of
+one such append, with holes.
 
 F1: the fold has decided it, here nothing is.
 """
 
-import re
-from binascii import hexlify
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import chain
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import lt
+from typing import Any, Final
 
 from bson import ObjectId
 from msgspec import Struct
 
 from processor.core.beginning import Beginning, begin
-from processor.core.evidence import Append, Item, Key, Owner, ProgressEvent
+from processor.core.completions import TIMESTAMP
+from processor.core.evidence import Append, Item, Key, Owner, ProgressEvent, are_distinct
+from processor.core.filling import Filling, Text, copy_of
 from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
-from schemas.rendering import to_json
 
 USES: Final = 16
 """Documents that begin alike before a mould is made for the next: it costs as much as four."""
 
 MOST: Final = 2_000
 """Waypoints that documents begin with of which something is remembered, up to 16 kB each, and twice that in a store's
-plates. With more, all are forgotten: where more than these come by turns, no mould is made."""
+plates. With more, all are forgotten: where more than these come by turns, no mould is made. Of bursts as many."""
 
-
-class Filling(NamedTuple):
-    """What fills the holes; `ident` is the owner's."""
-
-    progress: ObjectId
-    ident: Any
-    statement: ObjectId
-    timestamp: datetime
-    now: datetime
-    lock_key: str
-
-
-Copy = Callable[[Filling], Any]
-"""Makes a copy of something, with the holes filled; it shares what has no holes in it."""
+SEVERAL: Final = 32
+"""Items of a waypoint that a document may begin with to be out of a mould; more are seldom alike."""
 
 
 class Mould:
-    """What all documents have in common that begin with one item of a waypoint under these rules.
+    """What all documents have in common that begin with so many items of a waypoint under these rules.
 
-    `made` is the sample that it was taken from; the `holes` are where the very same objects stand in it.
+    `made` is the sample that it was taken from; the holes are where the very same objects stand in it as in `filling`.
     """
 
-    def __init__(self, rules: JourneyRules, made: Beginning, holes: Filling) -> None:
+    def __init__(self, rules: JourneyRules, made: Beginning, filling: Filling) -> None:
         self.made = made
-        self.holes = holes
+        self.filling = filling
         self._rules = rules
-        self._copy = _copy_of(made.document, holes) or (lambda _: made.document)
-        self._data = _Text(made.event.data, holes) if made.event else None
+        self._copy = copy_of(made.document, filling.holes) or (lambda _: made.document)
+        self._data = Text(made.event.data, filling) if made.event else None
 
-    def begin(self, append: Append, item: Item, lock_key: str, now: datetime) -> Beginning:
-        """Return what `begin` makes of an append whose only item is this one, of the mould's waypoint."""
-        filling = Filling(append.progress, append.owner.ident, item.statement, item.timestamp, now, lock_key)
-        event, finished = self.made.event, self.made.finished
+    def begin(self, append: Append, items: Sequence[Item], lock_key: str, now: datetime) -> Beginning:
+        """Return what `begin` makes of an append with only these items, as many as the mould is for, and ascending."""
+        filling = Filling(append.progress, append.owner.ident, now, lock_key, items)
+        event, finished, last = self.made.event, self.made.finished, items[-1]
         data = self._data.filled(filling) if self._data else b""
         return Beginning(
             append,
             self._rules,
             Moulded(self, filling),
             ProgressEvent(filling.progress, event.revision, now, data) if event else None,
-            Key(item.timestamp, finished.order, item.statement, finished.waypoint) if finished else None,
+            Key(last.timestamp, finished.order, last.statement, finished.waypoint) if finished else None,
             self.made.dropped,
         )
 
     def document(self, filling: Filling) -> Mapping[str, Any]:
         """Return the document with the holes filled; it shares with others what has none."""
-        made: Mapping[str, Any] = self._copy(filling)
+        made: Mapping[str, Any] = self._copy(filling.holes)
         return made
 
 
@@ -105,8 +91,12 @@ class Moulded(Mapping[str, Any]):
         return len(self._document())
 
 
+_Name = tuple[ObjectId, str, int]
+"""Of a kind: the journey, the waypoint, and how many of its items."""
+
+
 class _Kind(Struct):
-    """Documents that begin with a waypoint under these rules: how many have, and their mould, once there is one."""
+    """Documents that begin alike under these rules: how many have, and their mould, once there is one."""
 
     rules: JourneyRules
     uses: int = 0
@@ -122,64 +112,74 @@ class Moulds:
     def __init__(self, policy: FoldingPolicy, uses: int = USES) -> None:
         self._policy = policy
         self._uses = uses
-        self._kinds: dict[tuple[ObjectId, str], _Kind] = {}
+        self._alone: dict[_Name, _Kind] = {}
+        self._bursts: dict[_Name, _Kind] = {}
 
     def begin(self, append: Append, rules: JourneyRules | None, lock_key: str, now: datetime) -> Beginning | None:
         """Promote the document that the append would make; None where it takes the usual way: see `begin`."""
-        if rules is not None and _is_single(append) and _is_under(append, rules):
-            [(waypoint, [item])] = append.items.items()
-            mould = self._mould(rules, waypoint)
-            if mould:
-                return mould.begin(append, item, lock_key, now)
+        if rules is not None and len(append.items) == 1 and _is_under(append, rules):
+            [(waypoint, items)] = append.items.items()
+            if _is_in_order(items) and (mould := self._mould(rules, waypoint, len(items))):
+                return mould.begin(append, items, lock_key, now)
         return begin(append, rules, self._policy, lock_key, now)
 
-    def _mould(self, rules: JourneyRules, waypoint: str) -> Mould | None:
+    def _mould(self, rules: JourneyRules, waypoint: str, count: int) -> Mould | None:
         """Count a use; return the mould, if it pays to have one."""
-        key = rules.id, waypoint
-        kind = self._kinds.get(key)
+        kinds, name = self._alone if count == 1 else self._bursts, (rules.id, waypoint, count)
+        kind = kinds.get(name)
         if kind is None or kind.rules is not rules:
-            if kind is None and len(self._kinds) >= MOST:
-                self._kinds.clear()
-            kind = self._kinds[key] = _Kind(rules)
+            if kind is None and len(kinds) >= MOST:
+                kinds.clear()
+            kind = kinds[name] = _Kind(rules)
         kind.uses += 1
         if kind.uses == self._uses:
-            kind.mould = mould_of(rules, waypoint, self._policy)
+            kind.mould = mould_of(rules, waypoint, count, self._policy)
         return kind.mould
 
 
-def mould_of(rules: JourneyRules, waypoint: str, policy: FoldingPolicy) -> Mould | None:
-    """Return the mould of documents that begin with one item of this waypoint; None where they take the usual way.
+def mould_of(rules: JourneyRules, waypoint: str, count: int, policy: FoldingPolicy) -> Mould | None:
+    """Return the mould of documents that begin with so many items of this waypoint; None where there can be none.
 
     It is held against a second beginning, with other values, before anything is made with it. What is the same in both
-    of these is the journey's: `_is_under` sees to that.
+    of these is the journey's: `_is_under` sees to that. Of the items the fold asks no more than which is later, or the
+    same, and that they are in order says; how long they took is different in the two.
     """
-    holes, others = _sample(rules, 1), _sample(rules, 2)
-    made, other = (_begun(rules, waypoint, policy, filling) for filling in (holes, others))
+    samples = _sample(rules, count, 1), _sample(rules, count, 2)
+    made, other = (_begun(rules, waypoint, policy, filling) for filling in samples)
     if made is None or other is None:
         return None
-    mould = Mould(rules, made, holes)
-    again = mould.begin(other.append, Item(others.statement, others.timestamp), others.lock_key, others.now)
+    filling, others = samples
+    mould = Mould(rules, made, filling)
+    again = mould.begin(other.append, others.items, others.lock_key, others.now)
     return mould if again == other else None
 
 
 def _begun(rules: JourneyRules, waypoint: str, policy: FoldingPolicy, filling: Filling) -> Beginning | None:
     owner = Owner(rules.track_by, filling.ident, b"")
-    items = {waypoint: (Item(filling.statement, filling.timestamp),)}
+    items = {waypoint: tuple(filling.items)}
     append = Append(filling.progress, rules.organisation, rules.id, rules.version, owner, items)
     return begin(append, rules, policy, filling.lock_key, filling.now)
 
 
-def _sample(rules: JourneyRules, number: int) -> Filling:
-    """Return values that stand nowhere else, and no two of them alike."""
-    progress, statement, persona = (ObjectId(b"mould %d %d..." % (number, place)) for place in range(3))
-    times = [datetime(1 + number, 1, day, tzinfo=UTC) for day in (1, 2)]
-    timestamp, now = times if number == 1 else reversed(times)
+def _sample(rules: JourneyRules, count: int, number: int) -> Filling:
+    """Return values that stand nowhere else, and no two of them alike; of two samples the times are ordered otherwise.
+
+    So are they apart: what is reckoned from them is not the same in both.
+    """
+    progress, persona, *statements = (ObjectId(b"mould %d %04d" % (number, place)) for place in range(2 + count))
+    february = datetime(1 + number, 2, 1, tzinfo=UTC)
+    items = [Item(it, february + timedelta(days=number * place)) for place, it in enumerate(statements)]
+    now = datetime(1 + number, 12 if number == 1 else 1, 1, tzinfo=UTC)
     ident = persona if rules.track_by == "persona" else {"name": f"\u2205 {number}"}
-    return Filling(progress, ident, statement, timestamp, now, lock_key=f"\u2205 lock {number}")
+    return Filling(progress, ident, now, f"\u2205 lock {number}", items)
 
 
-def _is_single(append: Append) -> bool:
-    return len(append.items) == 1 and all(len(items) == 1 for items in append.items.values())
+def _is_in_order(items: Sequence[Item]) -> bool:
+    """Tell whether there are a few items, each later than the one before, and none twice."""
+    if len(items) == 1:
+        return True
+    times = list(map(TIMESTAMP, items))
+    return 1 < len(items) <= SEVERAL and all(map(lt, times, times[1:])) and are_distinct(items)
 
 
 def _is_under(append: Append, rules: JourneyRules) -> bool:
@@ -190,61 +190,3 @@ def _is_under(append: Append, rules: JourneyRules) -> bool:
         and append.journey == rules.id
         and append.owner.track_by == rules.track_by
     )
-
-
-def _copy_of(value: Any, holes: Filling) -> Copy | None:
-    """Return what copies a value, None if there are no holes in it.
-
-    A hole is where the very same object stands: an equal one that came from elsewhere is none.
-    """
-    for place, hole in enumerate(holes):
-        if value is hole:
-            return itemgetter(place)
-    if not isinstance(value, dict | list):
-        return None
-    children = value.items() if isinstance(value, dict) else enumerate(value)
-    copies = [(key, copy) for key, child in children if (copy := _copy_of(child, holes))]
-    if not copies:
-        return None
-
-    def copied(filling: Filling) -> Any:
-        made = value.copy()
-        for key, copy in copies:
-            made[key] = copy(filling)
-        return made
-
-    return copied
-
-
-class _Text:
-    """JSON with holes in it."""
-
-    def __init__(self, data: bytes, holes: Filling) -> None:
-        written = [to_json(hole) for hole in holes]
-        cut = re.split(b"(%s)" % b"|".join(map(re.escape, written)), data)
-        found = [written.index(hole) for hole in cut[1::2]]
-        places = sorted(set(found))
-        self._fillers = [(place, _FILLERS.get(Filling._fields[place], to_json)) for place in places]
-        self._pieces = [*cut[::2], b""]
-        # What fills the holes comes first, then the pieces between, and nothing, as there may be but one; in this order
-        # they are the text.
-        numbers = range(len(places), len(places) + len(self._pieces))
-        between = chain.from_iterable(zip(numbers, map(places.index, found), strict=False))
-        self._in_order = itemgetter(*between, *numbers[-2:])
-
-    def filled(self, filling: Filling) -> bytes:
-        """Return the text with the holes filled."""
-        return b"".join(self._in_order([fill(filling[place]) for place, fill in self._fillers] + self._pieces))
-
-
-def _id_text(value: ObjectId) -> bytes:
-    return b'"%s"' % hexlify(value.binary)
-
-
-_FILLERS: Final[Mapping[str, Callable[[Any], bytes]]] = {
-    "progress": _id_text,
-    "statement": _id_text,
-    "now": lru_cache(maxsize=8)(to_json),
-    "lock_key": lru_cache(maxsize=8)(to_json),
-}
-"""What is quicker than `to_json` for some: all that is written together has one `now` and one lock."""

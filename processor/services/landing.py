@@ -11,7 +11,7 @@ from typing import Any, Self
 from bson import ObjectId
 from msgspec.structs import replace
 
-from processor.core.evidence import Append, Item
+from processor.core.evidence import Append, Item, each_once
 from processor.core.matching import Matched
 from processor.core.records import StatementRecord
 from processor.ports.progress import Evidence
@@ -107,6 +107,6 @@ def joined(appends: Sequence[Append]) -> Sequence[Append]:
         known = found.get(append.progress)
         items: dict[str, tuple[Item, ...]] = dict(known.items) if known else {}
         for waypoint, more in append.items.items():
-            items[waypoint] = tuple(dict.fromkeys((*items.get(waypoint, ()), *more)))
+            items[waypoint] = each_once((*items.get(waypoint, ()), *more))
         found[append.progress] = replace(known or append, items=items)
     return list(found.values())

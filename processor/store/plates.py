@@ -8,7 +8,8 @@ F1: here nothing is decided; what is printed is what would have been inserted, t
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from struct import Struct
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,8 +19,9 @@ from bson import ObjectId, encode
 from bson.raw_bson import RawBSONDocument
 
 from processor.core.beginning import Beginning
+from processor.core.completions import TIMESTAMP
 from processor.core.evidence import ProgressEvent
-from processor.core.mould import Mould, Moulded
+from processor.core.mould import SEVERAL, Mould, Moulded
 from processor.core.relaying import is_handy
 from processor.ports.progress import RelayLease
 from processor.store.outbox import handed
@@ -31,6 +33,10 @@ SIZES: Final = 64
 _LENGTH: Final = Struct("<i")
 _BINARY: Final = Struct("<ix")
 """What comes before bytes: how many, and that they are nothing special."""
+_TIME: Final = 8
+_ENDS: Final = b"\0\0"
+"""Of an array, and of the document whose last value it is."""
+_ID: Final = attrgetter("statement.binary")
 
 
 class Plates:
@@ -78,7 +84,7 @@ def plate_of(mould: Mould, lease: RelayLease, now: datetime) -> "Plate | None":
     """Make a plate of the document that the mould's sample would be inserted as; none if it is not handed over."""
     document, event = begun_document(mould.made, lease, now), mould.made.event
     mark = document["processing"].get("handed")
-    return Plate(document, (*mould.holes, event.data, mark)) if event and mark else None
+    return Plate(document, (*mould.filling.holes, event.data, mark)) if event and mark else None
 
 
 class _Run:
@@ -92,27 +98,39 @@ class _Run:
 
     def printed(self, plate: "Plate", document: Moulded, event: ProgressEvent) -> RawBSONDocument:
         """Return a document with its outbox, handed over."""
-        progress, ident, statement, timestamp, now, lock_key = document.filling
+        progress, ident, now, lock_key, items = document.filling
         if self._same[0] is not now or self._same[1] is not lock_key:
             self._same, self._encoded = (now, lock_key), (_value(now), _value(lock_key))
         mark = self._marks.get(event.revision)
         if mark is None:
             mark = self._marks[event.revision] = encode(handed(self._lease, event))
-        differs = encode({"": ident, "t": timestamp})  # for one call instead of two
+        differs = encode({"": ident, "t": list(map(TIMESTAMP, items))})  # for one call instead of many
+        size, places = _times(len(items))
         data = event.data
         return RawBSONDocument(
             plate.printed(
                 [
                     progress.binary,
-                    differs[6:-12],
-                    statement.binary,
-                    differs[-9:-1],
+                    differs[6:-size],
                     *self._encoded,
+                    *map(_ID, items),
+                    *[differs[place : place + 8] for place in places],
                     _BINARY.pack(len(data)) + data,
                     mark,
                 ]
             )
         )
+
+
+@lru_cache(SEVERAL)
+def _times(count: int) -> tuple[int, Sequence[int]]:
+    """Return how `{…, "t": [timestamp, …]}` ends: how many bytes before the end "t" and each timestamp begin."""
+    place, places = -len(_ENDS), list[int]()
+    for number in reversed(range(count)):
+        place -= _TIME
+        places.insert(0, place)
+        place -= len(b"\x09%d\0" % number)
+    return len(b"\x04t\0") + _LENGTH.size - place, places
 
 
 class Plate:

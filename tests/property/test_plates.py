@@ -13,24 +13,24 @@ from processor.core.beginning import Beginning, begin
 from processor.core.evidence import Append, Item
 from processor.core.identity import Identification, owner_again, progress_id
 from processor.core.journey import JourneyRules, compile_journey
-from processor.core.mould import Moulds
+from processor.core.mould import Moulded, Moulds
 from processor.core.policy import FoldingPolicy
 from processor.core.relaying import HANDY, is_handy
 from processor.ports.progress import RelayLease
 from processor.store.plates import Plates
 from processor.store.updates import begun_document
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_journey, a_reference
-from tests.property.test_mould import IDENTS, POLICIES, TIMES, journeys
+from tests.property.test_mould import IDENTS, POLICIES, TIMES, journeys, several_items
 
 NUMBERS = st.integers(1, 2**40)
 """Of a lease; the larger ones take more room in BSON."""
 
 
-def an_append(rules: JourneyRules, ident: Any, waypoint: str, item: Item) -> Append:
+def an_append(rules: JourneyRules, ident: Any, waypoint: str, *items: Item) -> Append:
     owner = owner_again(ident, rules.track_by, Identification())
     assert owner
     progress = progress_id(ORGANISATION, JOURNEY, owner)
-    return Append(progress, ORGANISATION, JOURNEY, rules.version, owner, {waypoint: (item,)})
+    return Append(progress, ORGANISATION, JOURNEY, rules.version, owner, {waypoint: items})
 
 
 @given(data=st.data(), journey=journeys(), policy=POLICIES)
@@ -43,11 +43,11 @@ def test_f1_what_is_printed_is_what_would_be_inserted(
         made: list[Beginning] = []
         wanted: list[Beginning] = []
         now = data.draw(TIMES)
-        for number in range(3):
+        for _ in range(3):
             waypoint = data.draw(st.sampled_from(WAYPOINTS[:3]))
-            item = Item(a_reference(number), data.draw(TIMES))
-            append = an_append(rules, data.draw(IDENTS[rules.track_by]), waypoint, item)
-            lock_key, since = data.draw(st.text(max_size=5)), data.draw(st.sampled_from([now, item.timestamp]))
+            items = data.draw(several_items())
+            append = an_append(rules, data.draw(IDENTS[rules.track_by]), waypoint, *items)
+            lock_key, since = data.draw(st.text(max_size=5)), data.draw(st.sampled_from([now, items[0].timestamp]))
             if beginning := moulds.begin(append, rules, lock_key, since):
                 made.append(beginning)
             if beginning := begin(append, rules, policy, lock_key, since):
@@ -57,7 +57,9 @@ def test_f1_what_is_printed_is_what_would_be_inserted(
         assert [bson.encode(it) for it in printed] == [bson.encode(begun_document(it, lease, now)) for it in wanted]
         for beginning, document in zip(made, printed, strict=True):
             is_handed = bool(lease and beginning.event and is_handy(beginning.event))
-            assert isinstance(document, RawBSONDocument) is is_handed
+            is_moulded = isinstance(beginning.document, Moulded)
+            assert isinstance(document, RawBSONDocument) is (is_handed and is_moulded)
+            assert is_moulded or max(map(len, beginning.append.items.values())) > 1
 
 
 def test_an_event_that_is_not_handed_over_is_inserted_as_without_a_plate() -> None:

@@ -12,7 +12,7 @@ from processor.core.beginning import Beginning
 from processor.core.beginning import begin as usual
 from processor.core.evidence import Append
 from processor.core.journey import JourneyRules
-from processor.core.mould import Moulds
+from processor.core.mould import SEVERAL, Moulds
 from processor.core.policy import FoldingPolicy
 from tests.builders import WAYPOINTS, a_reference, an_append, an_item, an_owner, at, journey_rules
 
@@ -90,7 +90,10 @@ def test_a_journey_that_was_saved_again_has_others(folded: list[Append]) -> None
 @pytest.mark.parametrize(
     "append",
     [
-        an_append(an_item(1), an_item(2)),
+        an_append(an_item(2), an_item(1)),
+        an_append(an_item(1), an_item(2, seconds=1)),
+        an_append(an_item(1), an_item(1, seconds=2)),
+        an_append(*map(an_item, range(1, SEVERAL + 2))),
         structs.replace(an_append(), items={key: (an_item(1),) for key in WAYPOINTS[:2]}),
         structs.replace(an_append(), items={}),
         structs.replace(an_append(), organisation=ObjectId()),
@@ -103,8 +106,25 @@ def test_what_has_another_shape_or_was_found_under_other_rules_is_folded(folded:
     for waypoint in WAYPOINTS[:2] * USES:
         begun(moulds, an_append(waypoint=waypoint), rules)
     folded.clear()
-    begun(moulds, append, rules)
-    assert folded == [append]
+    for _ in range(2 * USES):
+        begun(moulds, append, rules)
+    assert folded == [append] * (2 * USES)
+
+
+def test_bursts_have_moulds_too_each_number_of_items_its_own(folded: list[Append]) -> None:
+    """Where two count, the third of three is surplus, and has holes as well."""
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 2), (1, 1))
+    for number in range(10):
+        for count in (1, 2, 3, SEVERAL):
+            begun(moulds, an_append(*map(an_item, range(number, number + count))), rules)
+    assert len(folded) == folded_for(4)
+
+
+def test_a_burst_that_completes_a_journey_is_folded_each_time_as_it_takes_another_while(folded: list[Append]) -> None:
+    moulds, rules = Moulds(POLICY, USES), journey_rules((0, 2))
+    made = [begun(moulds, an_append(an_item(1), an_item(number)), rules) for number in range(2, 12)]
+    assert [it.document["duration"] for it in made if it] == [number * 1_000_000 for number in range(1, 11)]
+    assert len(folded) == 10 + 2
 
 
 def test_without_rules_or_under_a_journey_that_rests_there_is_nothing_to_begin() -> None:
@@ -141,6 +161,18 @@ def test_only_so_many_kinds_are_remembered(monkeypatch: pytest.MonkeyPatch, fold
     for waypoint in WAYPOINTS[:3] * 10:  # so that none is still known when it comes again
         begun(moulds, an_append(waypoint=waypoint), rules)
     assert len(folded) == 30
+
+
+def test_bursts_of_many_kinds_cost_what_comes_alone_no_mould(
+    monkeypatch: pytest.MonkeyPatch, folded: list[Append]
+) -> None:
+    monkeypatch.setattr(mould, "MOST", 2)
+    moulds = Moulds(POLICY, USES)
+    for number in range(10):
+        begun(moulds, an_append(an_item(number)))
+        for count in (2, 3, 4):
+            begun(moulds, an_append(*map(an_item, range(count))))
+    assert len(folded) == folded_for(1) + 30
 
 
 def test_a_journey_that_is_saved_again_costs_no_other_its_mould(

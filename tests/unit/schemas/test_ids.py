@@ -19,6 +19,7 @@ from schemas.ids import (
     _from_iso,
     format_far,
     format_timestamp,
+    format_timestamps,
     parse_far,
     parse_object_id,
     parse_timestamp,
@@ -215,6 +216,12 @@ def test_an_instant_is_written_as_isoformat_does_with_milliseconds(value: dateti
 def test_a_time_of_another_zone_is_written_in_utc() -> None:
     assert format_timestamp(INSTANT.astimezone(timezone(timedelta(hours=2)))) == "2017-09-20T09:55:50.310Z"
     assert format_timestamp(INSTANT.replace(tzinfo=None)) == "2017-09-20T09:55:50.310Z"
+
+
+@given(st.lists(st.datetimes(timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=2))])), max_size=4))
+def test_several_are_written_as_each_is(values: list[datetime]) -> None:
+    values += [INSTANT, INSTANT.replace(microsecond=0), INSTANT.replace(tzinfo=None)]
+    assert format_timestamps(values) == list(map(format_timestamp, values))
 
 
 def test_fields_are_bson_in_python_and_strings_in_json() -> None:
