@@ -63,7 +63,8 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = Field(None, description="SASL user name.")
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "lz4", description="Compression of what is produced."
+        "zstd",
+        description="Compression of what is produced. Kafka has zstd since 2.1; `lz4` for consumers that do not.",
     )
     kafka_max_message_bytes: Count = Field(
         10_485_760, description="Largest record that is fetched or produced, in bytes."
