@@ -26,7 +26,7 @@ HELP = {
     "recalculation": "Run only the recalculations that `recalculate` or an interface asked for.",
 }
 
-COLLECT_AFTER = (50_000, 20, 20)
+COLLECT_AFTER = (200_000, 20, 20)
 """When Python looks for cycles to free: after so many more objects than went away, not after its usual 700.
 
 The objects of a batch are very many and all alive, none of them in a cycle; they go by themselves with the batch.
