@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password.")
     kafka_compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "zstd",
-        description="Compression of what is produced. Kafka has zstd since 2.1; `lz4` for consumers that do not.",
+        description="Compression of what is produced; `lz4` where brokers or consumers are older than Kafka 2.1.",
     )
     kafka_max_message_bytes: Count = Field(
         10_485_760, description="Largest record that is fetched or produced, in bytes."

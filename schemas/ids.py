@@ -127,7 +127,7 @@ def format_timestamps(values: Sequence[datetime]) -> list[str]:
     """Write several: `format_timestamp` of each, in a third of the time."""
     written: list[str] = to_builtins(values)
     return [
-        f"{text[:23]}Z" if len(text) == _USUAL_LENGTH else format_timestamp(value)
+        f"{text[:23]}Z" if len(text) == _USUAL_LENGTH and value.tzinfo is UTC else format_timestamp(value)
         for text, value in zip(written, values, strict=True)
     ]
 

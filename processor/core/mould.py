@@ -23,11 +23,15 @@ from processor.core.journey import JourneyRules
 from processor.core.policy import FoldingPolicy
 
 USES: Final = 16
-"""Documents that begin alike before a mould is made for the next: it costs as much as four."""
+"""Documents that begin alike before a mould is made for the next: it costs as much as four. Of bursts up to four times
+as many: theirs costs as much as twenty to seventy, a few milliseconds."""
 
 MOST: Final = 2_000
-"""Waypoints that documents begin with of which something is remembered, up to 16 kB each, and twice that in a store's
-plates. With more, all are forgotten: where more than these come by turns, no mould is made. Of bursts as many."""
+"""Waypoints that documents begin with of which something is remembered, up to 16 kB each, and a third of that in a
+store's plates. With more, all are forgotten: where more than these come by turns, no mould is made."""
+
+MOST_BURSTS: Final = 250
+"""The same of bursts, each number of items by itself: 40 to 250 kB each, plates included."""
 
 SEVERAL: Final = 32
 """Items of a waypoint that a document may begin with to be out of a mould; more are seldom alike."""
@@ -125,14 +129,15 @@ class Moulds:
 
     def _mould(self, rules: JourneyRules, waypoint: str, count: int) -> Mould | None:
         """Count a use; return the mould, if it pays to have one."""
-        kinds, name = self._alone if count == 1 else self._bursts, (rules.id, waypoint, count)
+        kinds, most = (self._alone, MOST) if count == 1 else (self._bursts, MOST_BURSTS)
+        name = rules.id, waypoint, count
         kind = kinds.get(name)
         if kind is None or kind.rules is not rules:
-            if kind is None and len(kinds) >= MOST:
+            if kind is None and len(kinds) >= most:
                 kinds.clear()
             kind = kinds[name] = _Kind(rules)
         kind.uses += 1
-        if kind.uses == self._uses:
+        if kind.uses == 1 + (self._uses - 1) * min(count, 4):
             kind.mould = mould_of(rules, waypoint, count, self._policy)
         return kind.mould
 
@@ -164,10 +169,11 @@ def _begun(rules: JourneyRules, waypoint: str, policy: FoldingPolicy, filling: F
 def _sample(rules: JourneyRules, count: int, number: int) -> Filling:
     """Return values that stand nowhere else, and no two of them alike; of two samples the times are ordered otherwise.
 
-    So are they apart: what is reckoned from them is not the same in both.
+    So are they apart, and so are the statements' ids: what is reckoned from them is not the same in both.
     """
     progress, persona, *statements = (ObjectId(b"mould %d %04d" % (number, place)) for place in range(2 + count))
     february = datetime(1 + number, 2, 1, tzinfo=UTC)
+    statements.sort(reverse=number == 1)
     items = [Item(it, february + timedelta(days=number * place)) for place, it in enumerate(statements)]
     now = datetime(1 + number, 12 if number == 1 else 1, 1, tzinfo=UTC)
     ident = persona if rules.track_by == "persona" else {"name": f"\u2205 {number}"}

@@ -18,7 +18,7 @@ PEERS: Mapping[str, Callable[[Settings], None]] = {
 
 def main() -> None:
     """Run the peer that the command line names."""
-    gc.set_threshold(50_000, 20, 20)  # as ours: a batch is alive as long as it is worked on
+    gc.set_threshold(200_000, 20, 20)  # as ours: a batch is alive as long as it is worked on
     PEERS[sys.argv[1]](load_settings())
 
 

@@ -42,9 +42,9 @@ def begun(moulds: Moulds, append: Append, rules: JourneyRules = RULES) -> Beginn
     return made
 
 
-def folded_for(kinds: int) -> int:
+def folded_for(kinds: int, *, times: int = 1) -> int:
     """How much is folded until so many kinds have their moulds: those before, and two for each mould itself."""
-    return kinds * (USES - 1 + 2)
+    return kinds * (times * (USES - 1) + 2)
 
 
 def test_what_begins_alike_is_folded_no_more(folded: list[Append]) -> None:
@@ -106,18 +106,18 @@ def test_what_has_another_shape_or_was_found_under_other_rules_is_folded(folded:
     for waypoint in WAYPOINTS[:2] * USES:
         begun(moulds, an_append(waypoint=waypoint), rules)
     folded.clear()
-    for _ in range(2 * USES):
+    for _ in range(5 * USES):
         begun(moulds, append, rules)
-    assert folded == [append] * (2 * USES)
+    assert folded == [append] * (5 * USES)
 
 
 def test_bursts_have_moulds_too_each_number_of_items_its_own(folded: list[Append]) -> None:
     """Where two count, the third of three is surplus, and has holes as well."""
     moulds, rules = Moulds(POLICY, USES), journey_rules((0, 2), (1, 1))
-    for number in range(10):
+    for number in range(20):
         for count in (1, 2, 3, SEVERAL):
             begun(moulds, an_append(*map(an_item, range(number, number + count))), rules)
-    assert len(folded) == folded_for(4)
+    assert len(folded) == sum(folded_for(1, times=times) for times in (1, 2, 3, 4))
 
 
 def test_a_burst_that_completes_a_journey_is_folded_each_time_as_it_takes_another_while(folded: list[Append]) -> None:
@@ -166,7 +166,7 @@ def test_only_so_many_kinds_are_remembered(monkeypatch: pytest.MonkeyPatch, fold
 def test_bursts_of_many_kinds_cost_what_comes_alone_no_mould(
     monkeypatch: pytest.MonkeyPatch, folded: list[Append]
 ) -> None:
-    monkeypatch.setattr(mould, "MOST", 2)
+    monkeypatch.setattr(mould, "MOST_BURSTS", 2)
     moulds = Moulds(POLICY, USES)
     for number in range(10):
         begun(moulds, an_append(an_item(number)))

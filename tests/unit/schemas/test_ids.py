@@ -218,9 +218,17 @@ def test_a_time_of_another_zone_is_written_in_utc() -> None:
     assert format_timestamp(INSTANT.replace(tzinfo=None)) == "2017-09-20T09:55:50.310Z"
 
 
-@given(st.lists(st.datetimes(timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=2))])), max_size=4))
+@given(
+    st.lists(
+        st.datetimes(
+            timezones=st.sampled_from([None, UTC, *map(timezone, (timedelta(hours=2), timedelta(seconds=20)))])
+        ),
+        max_size=4,
+    )
+)
 def test_several_are_written_as_each_is(values: list[datetime]) -> None:
-    values += [INSTANT, INSTANT.replace(microsecond=0), INSTANT.replace(tzinfo=None)]
+    near = INSTANT.astimezone(timezone(timedelta(seconds=20)))
+    values += [INSTANT, INSTANT.replace(microsecond=0), INSTANT.replace(tzinfo=None), near]
     assert format_timestamps(values) == list(map(format_timestamp, values))
 
 
