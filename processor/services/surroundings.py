@@ -52,6 +52,18 @@ class Surroundings:
         Pauses grow up to `backoff` seconds, with jitter. When `stop` is set the last error is raised: what was not
         done is done again by whoever comes next. Errors that waiting cannot mend are raised at once.
         """
+        try:
+            return await operation()
+        except JourneyProgressError as error:
+            if not is_retriable(error):
+                raise
+            failed = error
+        return await self._again(loop, operation, failed)
+
+    async def _again(
+        self, loop: str, operation: Callable[[], Awaitable[Answer]], failed: JourneyProgressError
+    ) -> Answer:
+        """Go on after a first try that failed: what tenacity makes each time is a cycle, and left to the collector."""
         retrying = AsyncRetrying(
             retry=retry_if_exception(is_retriable),
             wait=wait_random_exponential(multiplier=0.25, max=self.backoff),
@@ -62,6 +74,8 @@ class Surroundings:
         )
         async for attempt in retrying:
             with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise failed
                 return await operation()
         raise AssertionError("tenacity raises the last error or tries again")
 

@@ -1,6 +1,7 @@
 """Waiting: out an outage, for a while, or until woken; and always until the process is asked to stop."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Literal
@@ -73,6 +74,18 @@ async def test_what_waiting_cannot_mend_is_raised_at_once(error: Exception) -> N
     with pytest.raises(type(error)):
         await world.around.outlast("relay", failing(error, error))
     assert world.count("outages_total", loop="relay") == 0
+
+
+async def test_what_goes_well_leaves_the_collector_nothing_to_do() -> None:
+    around = World().around
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            await around.outlast("relay", failing())
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
 
 
 async def test_when_asked_to_stop_the_last_error_is_raised() -> None:
