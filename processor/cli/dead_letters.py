@@ -96,8 +96,8 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     Its timestamp goes in one more header, `replayed-timestamp`, which counts as the record's.
 
     A record goes once, however many of its items were parked; a header's name that was not UTF-8 goes as the letter
-    has it, escaped. Doing it again is harmless: what counted already is
-    not counted twice, and what still cannot be used is parked again. The letters stay.
+    has it, escaped. Doing it again is harmless: what counted already is not counted twice, and what still cannot be
+    used is parked again. The letters stay.
 
     A record that is too large for the topic does not stop the others: it is told at the end, with exit code 65.
     """

@@ -114,7 +114,7 @@ class _Run:
                     differs[6:-size],
                     *self._encoded,
                     *map(_ID, items),
-                    *[differs[place : place + 8] for place in places],
+                    *[differs[place : place + _TIME] for place in places],
                     _BINARY.pack(len(data)) + data,
                     mark,
                 ]
