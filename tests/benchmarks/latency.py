@@ -119,10 +119,10 @@ async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float
     """Send each value when it is due, with the linger of Apache Kafka 4's own producer, which counts as waiting.
 
     What is due within that goes with the first, in a batch that is built here: one by one, this would take a fifth of
-    the core that it shares with the servers.
+    the core that it shares. So would aiokafka's lz4, which is the dearest there is: a third of what this takes in all.
     """
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="lz4", max_batch_size=262_144
+        bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="zstd", max_batch_size=262_144
     )
     await producer.start()
     try:

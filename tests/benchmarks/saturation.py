@@ -14,8 +14,8 @@ from processor.settings import Settings
 from tests.acceptance.commands import Running
 from tests.benchmarks.machine import Cores, Usage, servers_here, usage_of
 from tests.benchmarks.subjects import Subject
-from tests.benchmarks.surroundings import Outcome, Watch, prepare, publish, under_test, watching
-from tests.benchmarks.workloads import Workload, settings_for, values
+from tests.benchmarks.surroundings import Outcome, Watch, fill, prepare, under_test, watching
+from tests.benchmarks.workloads import Workload, settings_for
 from tests.servers import Servers
 
 
@@ -70,14 +70,14 @@ async def _measured(workload: Workload, start: int, settings: Settings, watch: W
     3. it goes on, and the clock runs until the last statement is a committed offset, and its progress an acknowledged
        event.
     """
-    stream, process = values(workload), running.process.pid
+    process = running.process.pid
     # 1. warm-up
     with _frozen(process):
-        await publish(settings, stream[: workload.warm_up])
+        await fill(settings, workload, 0, workload.warm_up)
     await watch.until_warm(start + workload.warm_up)
     # 2. fill
     with _frozen(process):
-        await publish(settings, stream[workload.warm_up :])
+        await fill(settings, workload, workload.warm_up, workload.total)
         pids = {"processor": process, **servers_here()}
         before = {name: usage_of(pid) for name, pid in pids.items()}
     # 3. measure

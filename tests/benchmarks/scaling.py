@@ -12,8 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from tests.benchmarks.machine import Cores, usage_of
-from tests.benchmarks.surroundings import DEADLINE, LOOK, prepare, publish, under_test, watching
-from tests.benchmarks.workloads import Workload, settings_for, values
+from tests.benchmarks.surroundings import DEADLINE, LOOK, fill, prepare, under_test, watching
+from tests.benchmarks.workloads import Workload, settings_for
 from tests.servers import Servers
 
 PARTITIONS = 2
@@ -37,7 +37,7 @@ async def scaling(workload: Workload, servers: Servers, cores: Cores, folder: Pa
 async def _measured(workload: Workload, servers: Servers, places: Sequence[int], folder: Path) -> tuple[float, float]:
     """Measure as `saturation.py` does, with a process in each place; they share the partitions evenly."""
     settings = settings_for(servers, uuid4().hex[:12]).model_copy(update={"topic_partitions": PARTITIONS})
-    stream, first = values(workload), workload.warm_up
+    first = workload.warm_up
     await prepare(settings, workload)
     async with watching(settings) as watch, AsyncExitStack() as stack:
         running = [await stack.enter_async_context(under_test(settings, it, folder, watch)) for it in places]
@@ -45,12 +45,12 @@ async def _measured(workload: Workload, servers: Servers, places: Sequence[int],
             while not all(it.holds(PARTITIONS // len(places)) for it in running):  # noqa: ASYNC110 - other processes
                 await asyncio.sleep(LOOK)
         for partition in range(PARTITIONS):
-            await publish(settings, stream[partition:first:PARTITIONS], partition)
+            await fill(settings, workload, partition, first, partition, PARTITIONS)
         await watch.until_warm(first)
         for it in running:
             os.kill(it.process.pid, signal.SIGSTOP)
         for partition in range(PARTITIONS):
-            await publish(settings, stream[first + partition :: PARTITIONS], partition)
+            await fill(settings, workload, first + partition, workload.total, partition, PARTITIONS)
         before = sum(usage_of(it.process.pid).cpu for it in running)
         for it in running:
             os.kill(it.process.pid, signal.SIGCONT)
