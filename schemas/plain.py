@@ -111,19 +111,19 @@ def _plain(read: Sequence[_Document]) -> list[PlainDocument | None]:
     if not _all_hold(list(compress(statements, are_plain))):
         are_plain = [it and _all_hold([statement]) for it, statement in zip(are_plain, statements, strict=True)]
     return [
-        PlainDocument(
-            id=document.id,
-            organisation=document.organisation,
-            lrs_id=_known(document.lrs_id),
-            client=_known(document.client),
-            timestamp=document.timestamp,
-            stored=document.stored,
-            persona=_known(document.person.id) if document.person else None,
-            actor=actor,
-            written_actor=by,
-            verb=verb,
-            activity=activity[0],
-            activity_type=activity[1],
+        PlainDocument(  # by position, which takes two thirds of what names do
+            document.id,
+            document.organisation,
+            None if document.lrs_id is UNSET else document.lrs_id,
+            None if document.client is UNSET else document.client,
+            document.timestamp,
+            document.stored,
+            _known(document.person.id) if document.person else None,
+            actor,
+            by,
+            verb,
+            activity[0],
+            activity[1],
         )
         if is_plain and actor and verb and activity
         else None

@@ -83,7 +83,7 @@ def _chunks(values: Sequence[bytes]) -> Iterator[slice]:
 
 def _at_once(values: Sequence[bytes], glance: Glance) -> Iterator[Sighting | None]:
     values = _usual(values)
-    if not all(map(_is_utf8, values)):
+    if not all(map(bytes.isascii, values)):
         values = [value if _is_utf8(value) else b"" for value in values]
     documents = plain_documents(values)
     held = iter(glance.held_by([it for it in documents if it]))
