@@ -24,7 +24,7 @@ from processor.services.surroundings import Surroundings
 MOSTLY: Final = 0.8
 """The part of a stride that has to match for the next ones to be sighted at once: with less, to glance is cheaper."""
 
-AT_ONCE: Final = 31
+AT_ONCE: Final = 7
 """Strides that are sighted at once before one is glanced at again, which also tells whose statements change nothing."""
 
 Found = tuple[int, Sighting | None]
