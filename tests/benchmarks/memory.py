@@ -21,7 +21,7 @@ async def flatness(workload: Workload, total: int, servers: Servers, cores: Core
     `growth` is from the first tenth of the samples to the last, in megabytes. The statements come in portions, each
     once the last is done, so that what lies ready does not depend on how fast the process is.
     """
-    settings, stream = settings_for(servers, uuid4().hex[:12]), values(workload)
+    settings, stream = settings_for(servers, uuid4().hex[:12]), tuple(values(workload))
     await prepare(settings, workload)
     resident: list[float] = []
     async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch) as running:

@@ -1,8 +1,7 @@
 """The workloads, as data: which journeys are loaded, whose statements come, and which of them match."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from processor.settings import Settings
@@ -53,11 +52,10 @@ RETURNING = Workload(
 """Learners who have begun and go on: each statement's document is looked for, read and updated, its event forgotten."""
 
 
-@cache
-def values(workload: Workload) -> Sequence[bytes]:
-    """Return the workload's statements, as every subject and floor gets them."""
-    numbers = range(workload.first, workload.first + workload.total)
-    return tuple(documents(numbers, workload.learner, workload.activity))
+def values(workload: Workload, start: int = 0, stop: int | None = None, stride: int = 1) -> Iterator[bytes]:
+    """Yield the workload's statements, or some of them, as every subject and floor gets them."""
+    numbers = range(workload.first, workload.first + workload.total)[start:stop:stride]
+    return documents(numbers, workload.learner, workload.activity)
 
 
 def workloads(scale: float) -> dict[str, Workload]:

@@ -39,7 +39,7 @@ def inserted(writes: Sequence[Write]) -> list[Document]:
 
 def test_a_document_is_what_ours_would_be() -> None:
     job, (counted, _) = a_job()
-    stream = values(WORKLOADS["bursts of 20"])[:BURST]
+    stream = list(values(WORKLOADS["bursts of 20"], 0, BURST))
     writes, (event,) = decided(job, stream)
     (document,) = inserted(writes)
     (append,) = job.match(map(read, stream)).appends.values()
@@ -52,7 +52,7 @@ def test_a_document_is_what_ours_would_be() -> None:
 
 def test_a_redelivered_statement_counts_once_and_its_event_is_told_again() -> None:
     job, _ = a_job()
-    stream = values(WORKLOADS["everything matches"])[:1]
+    stream = list(values(WORKLOADS["everything matches"], 0, 1))
     writes, (first,) = decided(job, stream)
     again, (repeated,) = decided(job, stream, inserted(writes))
     assert not again
@@ -61,15 +61,14 @@ def test_a_redelivered_statement_counts_once_and_its_event_is_told_again() -> No
 
 def test_what_changes_nothing_is_not_written() -> None:
     job, _ = a_job()
-    stream = values(WORKLOADS["completed"])
-    first, later = stream[0], stream[500]  # the same learner's
+    first, later = values(WORKLOADS["completed"], 0, 501, 500)  # the same learner's
     writes, _ = decided(job, [first])
     assert decided(job, [later], inserted(writes)) == ([], [])
 
 
 def test_later_evidence_is_an_update_and_the_next_revision() -> None:
     job, _ = a_job()
-    first, second = values(WORKLOADS["bursts of 20"])[:2]
+    first, second = values(WORKLOADS["bursts of 20"], 0, 2)
     writes, _ = decided(job, [first])
     (update,), (event,) = decided(job, [second], inserted(writes))
     assert isinstance(update, UpdateOne)
