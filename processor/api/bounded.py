@@ -14,7 +14,7 @@ HEAD_SECONDS = CALL_SECONDS
 """What the head of a request may take to come, and after an early answer the rest of its body."""
 
 CONNECTIONS = 512
-"""Connections at once; whoever comes on top is hung up on, or strangers could use up the files of the process."""
+"""Connections at once, or strangers could use up the files of the process; who is silent makes room for who comes."""
 
 ANSWERING = (h11.SEND_RESPONSE, h11.SEND_BODY)
 """There is a request, and its answer is not complete."""
@@ -25,14 +25,32 @@ class Bounded(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _silent_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """Begin to wait for the first request, unless there are too many connections."""
+        """Begin to wait for the first request.
+
+        Of too many connections, the one that has asked for nothing for longest is hung up on: were it the one that
+        comes, silent strangers could keep probes away. It is, where all others are answered.
+        """
         super().connection_made(transport)
+        self._silent_since = self.loop.time()
+        self._begin_to_wait()
         if len(self.connections) > CONNECTIONS:
-            transport.close()
-        else:
-            self._begin_to_wait()
+            silent = [it for it in self.connections if isinstance(it, Bounded) and it.is_silent]
+            oldest = min(silent, key=lambda it: it._silent_since, default=self)  # noqa: SLF001 - its own kind
+            oldest.timeout_keep_alive_handler()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._silent_since = self.loop.time()
+        super().on_response_complete()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the next request is waited for: it has not come, or not all of its head, and no answer is left."""
+        is_answered = self.conn.our_state not in ANSWERING and not self.transport.get_write_buffer_size()
+        return is_answered and not self.transport.is_closing()
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request: it is waited for from its first byte until its head is there.

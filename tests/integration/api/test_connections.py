@@ -190,15 +190,36 @@ async def test_who_takes_no_answer_is_hung_up_on_and_who_takes_it_slowly_is_not(
         await slow.take(100_000)
 
 
-async def test_connections_beyond_the_most_are_hung_up_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "HEAD_SECONDS", 20.0)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 20.0)
     monkeypatch.setattr(bounded, "CONNECTIONS", 2)
+
+
+@pytest.mark.usefixtures("_two_at_once")
+async def test_who_is_silent_for_longest_makes_room_for_who_comes(api: Api) -> None:
     async with serving(api) as connect:
-        first, second, third = [await connect() for _ in range(3)]
-        assert await third.rest() == b""
-        await first.close()
-        async with asyncio.timeout(5):
-            while await (await connect()).is_refused():
-                pass  # the server hears of the first in a moment
-        second.send(LIVE)
-        assert await second.status() == 200
+        first, second = await connect(), await connect()
+        second.send(LIVE[:30])
+        first.send(LIVE)
+        assert await first.status() == 200  # silent since this answer, so for less long than the other
+        third = await connect()
+        assert await second.rest() == b""
+        for connection in (third, first):
+            connection.send(LIVE)
+            assert await connection.status() == 200
+
+
+@pytest.mark.usefixtures("_two_at_once")
+async def test_who_comes_is_hung_up_on_where_all_others_are_answered(api: Api) -> None:
+    async with serving(api) as connect:
+        busy = [await connect(), await connect()]
+        for connection in busy:
+            connection.send(a_post("mine", len(BODY)))
+        await asyncio.sleep(0.2)
+        assert await (await connect()).rest() == b""
+        for connection in busy:
+            connection.send(BODY)
+            assert await connection.status() == 201
+        assert not await (await connect()).is_refused()  # who was answered is silent now
