@@ -1,6 +1,6 @@
 """What several decode alike: many values by one call, as far as they can be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, MsgspecError
@@ -22,3 +22,11 @@ def decoded(decode: Callable[[Any], Read], values: Sequence[bytes | None]) -> tu
         except (MsgspecError, ValueError, TypeError, RecursionError):  # None is a TypeError
             failed.append(len(found) + len(failed))
     return found, failed
+
+
+def others(places: Collection[int], several: int) -> Sequence[int]:
+    """Return the positions of so many values but for these, ascending."""
+    if not places:
+        return range(several)
+    those = set(places)
+    return [place for place in range(several) if place not in those]

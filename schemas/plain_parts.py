@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -14,7 +14,12 @@ Text = Annotated[str, Meta(max_length=USUAL - 1)]
 """What is remembered once it was looked at is short."""
 
 Texts = dict[Text, str] | UnsetType
-Extensions = dict[Text, Any] | UnsetType
+Scalar = str | int | float | bool | None
+Flat = Scalar | list[Scalar] | dict[str, Scalar]
+Nested = Scalar | list[Flat] | dict[str, Flat]
+Deeper = Scalar | list[Nested] | dict[str, Nested]
+Extensions = dict[Text, Scalar | list[Deeper] | dict[str, Deeper]] | UnsetType
+"""So no plain statement is deeper than a record may be (semantics.md, section 1)."""
 
 
 class Part(Struct, forbid_unknown_fields=True, gc=False):
@@ -187,7 +192,7 @@ def all_hold(statements: Sequence[AnyStatement], contexts: Sequence[AnyContext])
         and are_timestamps(times)
         and all(map(is_version, set(map(_VERSION, statements)) - _NOTHING))
         and all(map(is_language_tag, set(map(_LANGUAGE, contexts)) - _NOTHING))
-        and all(map(is_iri, set(chain.from_iterable(extensions))))
+        and all(map(is_iri, set(chain.from_iterable(extensions))))  # with `&46;` for a dot, too
     )
 
 

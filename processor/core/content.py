@@ -6,10 +6,8 @@ from typing import Any, Final
 import orjson
 
 from processor.core.records import Reason, Record
+from schemas.depth import DEPTH_LIMIT, may_be_deep
 from schemas.ids import parse_object_id, parse_timestamp
-
-DEPTH_LIMIT: Final = 64
-"""Nesting that a record may have: MongoDB stops at 100, and a document wraps the statement."""
 
 SPELLINGS: Final = {"$oid": parse_object_id, "$date": parse_timestamp, "$dte": parse_timestamp}
 """The keys of ids and dates in Extended JSON, and what reads such a document; it raises ValueError."""
@@ -40,16 +38,6 @@ def items_of(record: Record) -> Iterator[tuple[int | None, Any]]:
         several = inner if inner is not value and isinstance(inner, list) else (inner,)
         for statement in several:
             yield item, plain(statement)
-
-
-def may_be_deep(value: bytes) -> bool:
-    """Tell whether JSON may be nested deeper than a record may be: to count brackets is far cheaper than to walk.
-
-    `[.]` and `[,]` stand in texts only; the xAPI video profile divides the segments that were watched by them.
-    """
-    # To take a byte out looks for it by memchr, to count it goes byte by byte: less than half the time.
-    brackets = 2 * len(value) - len(value.replace(b"{", b"")) - len(value.replace(b"[", b""))
-    return brackets > DEPTH_LIMIT and brackets - value.count(b"[.]") - value.count(b"[,]") > DEPTH_LIMIT
 
 
 def _content(record: Record) -> Any:

@@ -23,7 +23,7 @@ from processor.core.content import SPELLINGS
 from processor.core.fields import Field, add_path, struct_of, values_in
 from processor.core.identity import Who
 from processor.core.shelves import Held, Looks, Shelves
-from schemas.decoding import Absent, decoded
+from schemas.decoding import Absent, decoded, others
 from schemas.ids import parse_object_id
 from schemas.plain import PlainDocument
 
@@ -124,7 +124,7 @@ class Glance:
         """What is asked of each is asked of all at once: so the loops run in C, and most chunks take no other."""
         seen, failed = decoded(self._decode, values)
         unsettled: dict[int, Sequence[Any] | None] = dict.fromkeys(failed)
-        places = [place for place in range(len(values)) if place not in unsettled] if failed else range(len(values))
+        places = others(failed, len(values))
         if not are_usual(seen, [values[place] for place in places] if failed else values):
             alone = ((place, are_usual([it], [values[place]])) for it, place in zip(seen, places, strict=True))
             unsettled.update((place, None) for place, is_usual in alone if not is_usual)

@@ -12,12 +12,10 @@ from bson import ObjectId
 from msgspec import Struct
 
 from processor.core.conditions import ACTIVITY, ACTIVITY_TYPE, VERB, Texts, texts_of
-from processor.core.content import may_be_deep
 from processor.core.glance import CHUNK, Glance
 from processor.core.identity import ACTOR_LIMIT
 from processor.core.index import Match, takes_store
 from processor.core.shelves import Held
-from schemas.dots import may_have_dots
 from schemas.ids import parse_object_ids, parse_timestamps
 from schemas.plain import PlainDocument, plain_documents
 
@@ -115,8 +113,10 @@ def _asked_for_texts(
 
 
 def _usual(values: Sequence[bytes]) -> Sequence[bytes]:
-    """Return the values, and nothing in the place of the unusual ones: in nothing is nothing plain."""
-    return [b"" if _may_be_unusual([value]) else value for value in values] if _may_be_unusual(values) else values
+    """Return the values, and nothing in the place of the large ones, whose actor may be too large."""
+    if max(map(len, values), default=0) <= ACTOR_LIMIT // 2:
+        return values
+    return [b"" if len(value) > ACTOR_LIMIT // 2 else value for value in values]
 
 
 def _sightings(
@@ -168,12 +168,3 @@ def _matches(document: PlainDocument, store: ObjectId | None, things: Sequence[M
 
 def _texts(thing: Match) -> Texts | None:
     return texts_of(thing.waypoint.conditions)
-
-
-def _may_be_unusual(values: Sequence[bytes]) -> bool:
-    """Tell what has to be judged by all that is in it: its depth, its size, dots in its keys. Of any of the values."""
-    return (
-        max(map(len, values), default=0) > ACTOR_LIMIT // 2
-        or may_have_dots(b" ".join(values))
-        or any(map(may_be_deep, values))
-    )

@@ -24,7 +24,7 @@ from processor.core.sighting import SIZE, sighted, sighted_at_once
 from schemas.plain import PlainDocument, plain_documents
 from tests.builders import a_journey, a_statement_document
 from tests.hostile import LITERALS, TIMES, mutated
-from tests.property.test_plain import AGENT, BROKEN, FULL, MAIL, with_a_part
+from tests.property.test_plain import ACTIVITY, AGENT, BROKEN, FULL, MAIL, with_a_part
 from tests.property.whole import is_sighted_right, is_sighted_right_at_once
 from tests.unit.schemas.samples import CONFORMANCE, COURSE, lines, needs
 
@@ -239,6 +239,63 @@ def test_a_literal(place: bytes, literal: bytes) -> None:
 )
 def test_what_stands_beside_the_statement(change: dict[str, Any]) -> None:
     sightings(orjson.dumps({**SEED, **change}, default=str))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hash": "0" * 40, "agents": ["a"], "verbs": [], "metadata": {"https://x&46;y": 1.5}, "active": True},
+        {"person": {"_id": None, "name": "Ana"}, "hasGeneratedId": False, "personaIdentifier": None},
+        {"more": {"x": [{}]}},
+        {"metadata": {"x": [1]}, "agents": [{}]},
+        {"person": {"_id": None, "more": [1]}},
+    ],
+)
+def test_what_learning_locker_keeps_beside_a_statement_and_what_it_does_not(more: dict[str, Any]) -> None:
+    """Among others that have nothing of it, before and after, too."""
+    there, usual = ({**SEED, **it} for it in (more, {}))
+    value, other = (orjson.dumps(it, default=str) for it in (there, usual))
+    assert sightings(value) >= 8
+    for values in ([value, other], [other, value, b"[]", other], [b"", value, other]):
+        assert sighted_at_once(values, INDEXES[0].glance) == [
+            sighted_at_once([it], INDEXES[0].glance)[0] for it in values
+        ]
+
+
+@pytest.mark.parametrize("depth", [*range(1, 8), *range(50, 70), 500, 100_000])
+@pytest.mark.parametrize("place", ["result", "definition", "around", "metadata", "more", "person", "actor"])
+def test_no_depth_is_passed_over(place: str, depth: int) -> None:
+    """Wherever it is, as arrays and as objects, a record that is too deep is not sighted."""
+    value = orjson.dumps(with_something_at(place), default=str)
+    for deep in (b"[" * depth + b"]" * depth, b'{"x":' * depth + b"1" + b"}" * depth):
+        found = sightings(value.replace(b'"here"', deep))
+        assert found >= 8 or depth > 3 or place == "actor"
+        assert not found or depth < 64
+
+
+def with_something_at(place: str) -> dict[str, Any]:
+    extensions = {"urn:x": "here"}
+    activity = {**ACTIVITY, "definition": {"extensions": extensions}}
+    statements: dict[str, dict[str, Any]] = {
+        "result": {"result": {"extensions": extensions}},
+        "definition": with_a_part("object.definition.extensions", extensions),
+        "around": {"context": {"contextActivities": {"other": [activity]}}},
+        "actor": {"actor": {**AGENT, "name": "here"}},
+    }
+    beside: dict[str, dict[str, Any]] = {"person": {"person": {"_id": None, "x": "here"}}}
+    there = {} if place in statements else beside.get(place, {place: "here"})
+    return {**SEED, "statement": {**FULL, **statements.get(place, {})}, **there}
+
+
+@pytest.mark.parametrize(
+    ("plain", "escaped"),
+    [(b"http://example.org/e", b"http://example&46;org/e"), (b'"http:', b'"\\u0068ttp:'), (b'"Ana"', b'"\\u00c1na"')],
+)
+def test_escapes_are_plain(plain: bytes, escaped: bytes) -> None:
+    """As Learning Locker keeps dots in keys, and as producers write who write nothing but ASCII."""
+    value = orjson.dumps(SEED, default=str)
+    assert plain in value
+    assert sightings(value.replace(plain, escaped)) >= 8
 
 
 @pytest.mark.parametrize("name", ["a&46;b", "a.b", "&46;"])

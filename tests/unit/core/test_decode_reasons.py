@@ -6,11 +6,11 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from processor.core.content import DEPTH_LIMIT
 from processor.core.decode import decode
 from processor.core.index import JourneyIndex
 from processor.core.matching import match
 from processor.core.records import Reason, Rejected
+from schemas.depth import DEPTH_LIMIT
 from tests.builders import a_record, a_statement, a_statement_document, journey_rules
 from tests.unit.core.decoding import NOBODY, OURS, refused, statement_in, without
 from tests.unit.core.matching import MATCHING, PLAIN
