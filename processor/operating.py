@@ -17,10 +17,10 @@ from processor.clock import SystemClock
 from processor.core.index import index_journeys
 from processor.core.letters import DeadLetter, Selection
 from processor.core.revision import known_journey, revision_of, version_of
-from processor.errors import BrokerUnavailable, InvalidInput, JourneyProgressError, StoreUnavailable
+from processor.errors import InvalidInput, JourneyProgressError, StoreUnavailable
 from processor.opening import Stores, open_stores
 from processor.ports.progress import Backlog, Lock
-from processor.services.dead_letters import CHUNK_BYTES, Replayed, replay
+from processor.services.dead_letters import CHUNK_BYTES, Replayed, replay, telling_how_many
 from processor.settings import PREFIX, Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database
@@ -120,14 +120,12 @@ async def publish_statements(
     published, refused = 0, list[str]()
     async with open_producer(settings) as producer:
         await check_topics(settings)
-        for chunk in _chunks(lines):
-            try:
+        with telling_how_many(lambda: published):
+            for chunk in _chunks(lines):
                 outcomes = await publish(producer, settings.statements_topic, chunk)
-            except BrokerUnavailable as error:
-                raise BrokerUnavailable(f"{error}; {published} were published before these") from None
-            first = published + len(refused) + 1
-            refused += [f"line {number} ({why})" for number, why in enumerate(outcomes, first) if why]
-            published += outcomes.count(None)
+                first = published + len(refused) + 1
+                refused += [f"line {number} ({why})" for number, why in enumerate(outcomes, first) if why]
+                published += outcomes.count(None)
     if refused:
         raise InvalidInput(
             f"{len(refused)} lines are too large, the other {published} are published; counted through all files "

@@ -5,9 +5,12 @@ Doing it twice is harmless: evidence is a set (I2), and what still cannot be use
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+import structlog
 
 from processor.core.letters import DeadLetter, Selection
 from processor.errors import BrokerUnavailable
@@ -59,20 +62,34 @@ async def replay(
     chunk: list[tuple[DeadLetter, Sent]] = []
     size = 0
     pace = _Pace(rate)
-    async for letter in _once(letters, selection, outcome):
-        original = await find(letter)
-        if original is None:
-            outcome.gone += 1
-            continue
-        chunk.append((letter, original))
-        size += len(original.value or b"")
-        if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
+    with telling_how_many(lambda: outcome.published):
+        async for letter in _once(letters, selection, outcome):
+            original = await find(letter)
+            if original is None:
+                outcome.gone += 1
+                continue
+            chunk.append((letter, original))
+            size += len(original.value or b"")
+            if len(chunk) >= pace.chunk or size >= CHUNK_BYTES:
+                await _publish(chunk, publish, outcome)
+                await pace.keep(len(chunk))
+                chunk, size = [], 0
+        if chunk:
             await _publish(chunk, publish, outcome)
-            await pace.keep(len(chunk))
-            chunk, size = [], 0
-    if chunk:
-        await _publish(chunk, publish, outcome)
     return outcome
+
+
+@contextmanager
+def telling_how_many(published: Callable[[], int]) -> Iterator[None]:
+    """Say how many records were published where not all are: in the error, or in the log when this is interrupted."""
+    try:
+        yield
+    except BrokerUnavailable as error:
+        raise BrokerUnavailable(f"{error}; {published()} were published before these") from None
+    except asyncio.CancelledError:
+        log = structlog.get_logger(__name__)
+        log.warning("interrupted; doing it again is harmless", acknowledged=published())
+        raise
 
 
 async def _publish(
@@ -80,10 +97,7 @@ async def _publish(
     publish: Callable[[Sequence[Sent]], Awaitable[Sequence[str | None]]],
     outcome: Replayed,
 ) -> None:
-    try:
-        refusals = await publish([original for _, original in chunk])
-    except BrokerUnavailable as error:
-        raise BrokerUnavailable(f"{error}; {outcome.published} were published before these") from None
+    refusals = await publish([original for _, original in chunk])
     refused = {str(letter.origin): why for (letter, _), why in zip(chunk, refusals, strict=True) if why}
     outcome.refused |= refused
     outcome.published += len(chunk) - len(refused)

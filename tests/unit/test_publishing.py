@@ -1,9 +1,11 @@
 """`publish_statements` without a broker: what is produced together, and what an outage tells."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from processor import operating
 from processor.errors import BrokerUnavailable
@@ -13,13 +15,16 @@ from processor.transport.producer import Message
 
 
 class MortalProducer:
-    """Takes two chunks; then there is no broker."""
+    """Takes two chunks; then there is no broker, or somebody interrupts."""
 
     def __init__(self) -> None:
         self.chunks: list[int] = []
+        self.is_interrupted = False
 
     async def produce(self, _topic: str, messages: Sequence[Message], _until: float | None = None) -> list[None]:
         if len(self.chunks) == 2:
+            if self.is_interrupted:
+                raise asyncio.CancelledError
             raise BrokerUnavailable("Kafka: away")
         self.chunks.append(len(messages))
         return [None] * len(messages)
@@ -51,6 +56,16 @@ async def test_an_outage_says_how_many_were_published(
     with pytest.raises(BrokerUnavailable, match="Kafka: away; 6 were published before"):
         await publish_statements(SETTINGS, [(None, b"{}", [])] * 10)
     assert producer.chunks == [3, 3]
+
+
+async def test_an_interruption_says_how_many_were_published(
+    monkeypatch: pytest.MonkeyPatch, producer: MortalProducer
+) -> None:
+    monkeypatch.setattr(operating, "PUBLISH_CHUNK", 3)
+    producer.is_interrupted = True
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await publish_statements(SETTINGS, [(None, b"{}", [])] * 10)
+    assert [(it["log_level"], it["acknowledged"]) for it in logs] == [("warning", 6)]
 
 
 async def test_what_is_produced_together_is_bounded_in_bytes(

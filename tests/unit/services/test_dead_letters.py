@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from processor.core.letters import DeadLetter, Place, Selection
 from processor.errors import BrokerUnavailable
@@ -34,6 +35,8 @@ async def replayed(
     async def publish(chunk: Sequence[DeadLetter]) -> list[str | None]:
         if any(letter.value == b"last" for letter in chunk):
             raise BrokerUnavailable("Kafka: away")
+        if any(letter.value == b"interrupted" for letter in chunk):
+            raise asyncio.CancelledError
         chunks.append(list(chunk))
         return ["too large" if letter.value == b"large" else None for letter in chunk]
 
@@ -76,6 +79,14 @@ async def test_an_outage_says_how_many_were_published(monkeypatch: pytest.Monkey
     letters = [a_letter(number) for number in range(5)]
     with pytest.raises(BrokerUnavailable, match="Kafka: away; 4 were published before"):
         await replayed([*letters, a_letter(5, value=b"last")])
+
+
+async def test_an_interruption_says_how_many_were_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "CHUNK_RECORDS", 2)
+    letters = [a_letter(number) for number in range(5)]
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await replayed([*letters, a_letter(5, value=b"interrupted")])
+    assert [(it["log_level"], it["acknowledged"]) for it in logs] == [("warning", 4)]
 
 
 async def test_chunks_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
