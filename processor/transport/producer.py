@@ -70,7 +70,11 @@ class Producer:
             return failures
         client = await self._started()
         sent: list[_Sent] = []
-        broken = await _deliver(client, topic, messages, fitting, until or self.deadline(), sent)
+        try:
+            broken = await _deliver(client, topic, messages, fitting, until or self.deadline(), sent)
+        except asyncio.CancelledError:  # nor is that sent later: another relay may be at it by then (R2)
+            await self._give_up(client)
+            raise
         if broken or any(not future.done() or future.exception() for _, future in sent):
             await self._give_up(client)
         if broken:

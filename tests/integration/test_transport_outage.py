@@ -103,6 +103,28 @@ async def test_what_a_producer_gave_up_is_not_sent_later(hasty: Settings, broker
     assert found[-1] == b"after"
 
 
+async def test_r2_what_was_cancelled_is_not_sent_later(settings: Settings, broker: ServerProcess) -> None:
+    """Its events may be another relay's by then, and their next ones be out."""
+    await create_topics(settings)
+    async with open_producer(settings) as producer:
+        await produced(producer, settings, b"before")
+        with frozen(broker, settings):
+            unsent: list[asyncio.Task[object]] = []
+            for value in (b"in doubt", b"cancelled"):  # the first is sent, and the other waits for its answer
+                unsent.append(
+                    asyncio.create_task(producer.produce(settings.statements_topic, [Message(value, b"key")]))
+                )
+                await asyncio.sleep(0.3)
+            for task in unsent:
+                task.cancel()
+            async with asyncio.timeout(20):
+                await asyncio.wait(unsent)
+            assert all(task.cancelled() for task in unsent)
+        await produced(producer, settings, b"after")
+    found = await values(settings)
+    assert [value for value in found if value != b"in doubt"] == [b"before", b"after"]
+
+
 async def test_a_frozen_broker_is_told_in_time(hasty: Settings, broker: ServerProcess) -> None:
     async with open_producer(hasty) as producer:
         await produced(producer, hasty, b"before")
