@@ -98,7 +98,9 @@ class Settings(BaseSettings):
 
     # Tenants of bare statements
     default_organisation: ObjectIdText | None = Field(
-        None, description="Organisation of bare statements whose record has no `organisation` header."
+        None,
+        description="Organisation of bare statements whose record has no `organisation` header, and of journeys in "
+        "files and HTTP clients for which none is given.",
     )
     default_store: ObjectIdText | None = Field(
         None, description="Store (`lrs_id`) of bare statements whose record has no `lrs_id` header."

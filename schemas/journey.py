@@ -165,7 +165,9 @@ def with_ids(document: Mapping[str, Any]) -> dict[str, Any]:
     try:
         organisation = parse_object_id(document.get("organisation"))
     except ValueError:
-        raise ValueError("organisation: every journey needs one, 24 hex digits (or give --organisation)") from None
+        raise ValueError(
+            "organisation: every journey needs one, 24 hex digits (or give --organisation, or set DEFAULT_ORGANISATION)"
+        ) from None
     key = _id_of(document.get("_id"), "_id")
     if key is None:
         if not document.get("description"):

@@ -140,7 +140,7 @@ def _selection(
     try:
         stretches = [parse_stretch(text) for text in records or ()]
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--record") from None
+        raise typer.BadParameter(str(error), param_hint="RECORD") from None
     return Selection(frozenset(map(str, reasons or ())), _instant(since), _instant(until), tuple(stretches))
 
 

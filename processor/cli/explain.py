@@ -48,6 +48,8 @@ def explain(
     organisation.
     """
     is_file = Path(journey).is_file()
+    if not is_file and not ObjectId.is_valid(journey):
+        raise InvalidInput(f"journey {journey!r} is neither a file nor an id of 24 hex digits")
     is_offline = is_file and not with_progress
     settings = settings_of(context, is_offline=is_offline)
     rules = _rules(_from_file(journey, organisation, settings) if is_file else _from_database(settings, journey))
@@ -69,8 +71,6 @@ def _from_file(path: str, organisation: str | None, settings: Settings) -> Mappi
 
 
 def _from_database(settings: Settings, journey: str) -> Mapping[str, Any]:
-    if not ObjectId.is_valid(journey):
-        raise InvalidInput(f"journey {journey!r} is neither a file nor an id of 24 hex digits")
     document = run(find_journey(settings, ObjectId(journey)))
     if document is None:
         raise InvalidInput(f"there is no journey {journey} (journey-progress journeys list)")

@@ -177,6 +177,8 @@ def _print_verdict(verdict: Mapping[str, Any]) -> None:
     typer.secho(f"{name}: fine", fg=typer.colors.GREEN)
     for waypoint in verdict["waypoints"]:
         index = ", ".join(waypoint["indexedBy"]) or "nothing: it is evaluated for every statement"
+        if not waypoint["isActive"]:
+            index = "inactive: nothing counts towards it (it needs conditions, and no isActive: false)"
         typer.echo(f"  waypoint {waypoint['waypoint']} (order {waypoint['order']}, count {waypoint['count']}): {index}")
     for warning in verdict["warnings"]:
         typer.secho(f"  warning: {warning}", fg=typer.colors.YELLOW)

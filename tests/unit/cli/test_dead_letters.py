@@ -22,7 +22,7 @@ from tests.unit.cli.command import Command
         (["replay", "--all", "--rate", "0"], "--rate"),
         (["list", "--record", "somewhere"], "TOPIC-PARTITION"),
         (["list", "--since", "yesterday"], "--since"),
-        (["show", "somewhere"], "TOPIC-PARTITION"),
+        (["show", "somewhere"], "Invalid value for RECORD: 'somewhere' is not a record"),
     ],
 )
 def test_a_wrong_selection_is_a_wrong_usage(arguments: list[str], names: str) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from processor.cli.main import app
 from processor.errors import InvalidInput
 from tests.builders import a_statement
+from tests.unit.cli.command import Command
 
 JOURNEY = """
 description: Two steps
@@ -50,6 +51,17 @@ def test_piped_it_is_plain_lines(journey: str) -> None:
         '      ✗ statement.object.id $eq "http://example.org/other": found "http://example.org/it"\n'
         "      ✗ statement.result.score.scaled $gte 0.6: found nothing"
     )
+
+
+def test_a_journey_that_is_nowhere_is_told_before_any_setting_is_asked_for(
+    journey_progress: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JOURNEY_PROGRESS_MONGO_URL", raising=False)
+    Path("statement.json").write_bytes(orjson.dumps(a_statement()))
+    done = journey_progress("explain", "--journey", "misspelt.yaml", "--statement", "statement.json")
+    assert (done.status, done.err.count("misspelt.yaml")) == (65, 1)
+    assert "is neither a file nor an id" in done.err
 
 
 def test_out_of_sequence_is_told(journey: str) -> None:

@@ -40,6 +40,13 @@ def test_a_fine_journey(journey_progress: Command, tmp_path: Path) -> None:
     assert "(order 1, count 1): nothing: it is evaluated for every statement" in done.out
 
 
+@pytest.mark.parametrize("waypoint", ["{conditions: {}}", "{isActive: false, conditions: {a: 1}}"])
+def test_a_waypoint_towards_which_nothing_counts(journey_progress: Command, tmp_path: Path, waypoint: str) -> None:
+    done = journey_progress("journeys", "check", written(tmp_path, "fine.yaml", f"{FINE}  - {waypoint}\n"))
+    assert done.status == 0
+    assert "(order 2, count 1): inactive: nothing counts towards it" in done.out
+
+
 def test_as_json(journey_progress: Command, tmp_path: Path) -> None:
     done = journey_progress("journeys", "check", written(tmp_path, "fine.yaml", FINE), "--json")
     [verdict] = orjson.loads(done.out)
