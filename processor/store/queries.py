@@ -225,18 +225,19 @@ def _is_wanting(project: Projection) -> bool:
 
 
 def _with_status(journey: Document, project: Projection | None, now: datetime) -> Mapping[str, Any]:
-    """Show how the recalculation stands, if the caller wants it: whole, or those of its fields that are named.
+    """Show how the recalculation stands, if the caller wants it: whole, or those of its fields that are wanted.
 
     A caller who wants something else under that name gets that.
     """
     [stored] = journey.pop(WORK) or [None]
     named = {path: wish for path, wish in (project or {}).items() if path.partition(".")[0] == STATUS}
-    is_wanted = 1 in named.values() if project and _is_wanting(project) else not named
+    is_of_wanted = bool(project and _is_wanting(project))
+    is_wanted = 1 in named.values() if is_of_wanted else STATUS not in named
     if not is_wanted:
         return journey
     shown = with_status(journey, stored, now)
     fields = {path.partition(".")[2] for path in named} - {""}
     status = shown.get(STATUS)
     if fields and isinstance(status, Mapping):
-        return {**shown, STATUS: {name: value for name, value in status.items() if name in fields}}
+        return {**shown, STATUS: {name: value for name, value in status.items() if (name in fields) is is_of_wanted}}
     return shown

@@ -66,8 +66,9 @@ def counting(name: str) -> list[Document]:
 
 
 def _joined() -> Document:
-    """In the order of the manifest; what a join finds has none."""
+    """In the order of the manifest; what a join finds has none. Where a segment is gone, what is in the document."""
     named = {"$filter": {"input": f"${JOINED}", "as": "it", "cond": {"$eq": ["$$it._id", "$$segment"]}}}
     segments = {"$map": {"input": "$processing.spilled.segment", "as": "segment", "in": {"$first": named}}}
     joined = {"$concatArrays": ["$$value", "$$this.attempts"]}
-    return {"$concatArrays": [{"$reduce": {"input": segments, "initialValue": [], "in": joined}}, "$completions"]}
+    attempts = {"$reduce": {"input": segments, "initialValue": [], "in": joined}}
+    return {"$ifNull": [{"$concatArrays": [attempts, "$completions"]}, "$completions"]}

@@ -49,6 +49,14 @@ async def test_all_attempts_are_shown_in_their_order(api: Api) -> None:
     assert [times(edge["node"]) for edge in edges] == [SEVEN, SEVEN[5:]]
 
 
+async def test_where_a_segment_was_deleted_by_hand_a_document_is_shown_as_it_is(api: Api) -> None:
+    await a_spilled_progress(api)
+    await api.database[ATTEMPTS].delete_one({"_id": ObjectId("ee" * 12)})
+    assert times((await api.get(f"{REST}/{1:024x}")).json()) == SEVEN[5:]
+    edges = (await api.get(CONNECTION)).json()["edges"]
+    assert [times(edge["node"]) for edge in edges] == [SEVEN[5:]] * 2
+
+
 async def test_projections_mean_all_attempts(api: Api) -> None:
     await a_spilled_progress(api)
     [edge, _] = (await api.get(CONNECTION, project={"completions.completedAt": 1})).json()["edges"]

@@ -35,6 +35,28 @@ async def test_projections_of_journeys(api: Api, project: dict[str, Any], node: 
     assert (await api.get("/api/v2/journey", select=project)).json() == [node]
 
 
+@pytest.mark.parametrize(
+    ("hidden", "status"),
+    [
+        (["waypoints"], dict(EMPTY_STATUS)),
+        (["recalculateStatus"], None),
+        (["recalculateStatus.totalCount"], {name: it for name, it in EMPTY_STATUS.items() if name != "totalCount"}),
+        (["recalculateStatus.x"], dict(EMPTY_STATUS)),
+    ],
+    ids=str,
+)
+async def test_who_hides_a_field_of_the_status_sees_the_others_as_they_stand(
+    api: Api, hidden: list[str], status: Any
+) -> None:
+    """Not as an imported database has them: nobody is at work there."""
+    await api.has_journeys(a_stored_journey() | {"recalculateStatus": {"inProgress": True, "totalCount": 7}})
+    project = dict.fromkeys(hidden, 0)
+    [edge] = (await api.get("/api/connection/journey", project=project)).json()["edges"]
+    assert edge["node"].get("recalculateStatus") == status
+    select = ",".join(f"-{name}" for name in hidden)
+    assert [it.get("recalculateStatus") for it in (await api.get("/api/v2/journey", select=select)).json()] == [status]
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_fuzzed_projections_are_answered(api: Api, seed: int) -> None:
     dice = random.Random(seed)
