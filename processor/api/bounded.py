@@ -38,8 +38,7 @@ class Bounded(H11Protocol):
         self._begin_to_wait()
         if len(self.connections) > CONNECTIONS:
             silent = [it for it in self.connections if isinstance(it, Bounded) and it.is_silent]
-            oldest = min(silent, key=lambda it: it._silent_since, default=self)  # noqa: SLF001 - its own kind
-            oldest.timeout_keep_alive_handler()
+            min(silent, key=lambda it: it._silent_since, default=self).transport.close()  # noqa: SLF001 - its own kind
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
