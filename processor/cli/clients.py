@@ -8,7 +8,7 @@ import orjson
 import typer
 from bson import ObjectId
 
-from processor.cli.console import AsJson, http_module, object_id, print_json, print_table, run, settings_of, warn
+from processor.cli.console import AsJson, Asked, http_module, object_id, print_json, print_table, run, settings_of, warn
 from processor.clock import SystemClock
 from processor.errors import InvalidInput
 from processor.operating import add_client, list_clients, revoke_client
@@ -36,7 +36,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a client and print its key and secret. The secret is shown this once: only its hash is kept."""
-    settings = settings_of(context)
+    settings = settings_of(context, Asked.MONGODB)
     secrets = http_module("secrets")
     key, secret = secrets.new_secret(), secrets.new_secret()
     owner = object_id(settings.default_organisation if organisation is None else organisation, "organisation")
@@ -54,7 +54,7 @@ def create(
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the clients, Learning Locker's own too."""
-    clients = [_row(client) for client in run(list_clients(settings_of(context)))]
+    clients = [_row(client) for client in run(list_clients(settings_of(context, Asked.MONGODB)))]
     if as_json:
         print_json(clients)
         return
@@ -65,7 +65,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def revoke(context: typer.Context, key: Annotated[str, typer.Argument(help="The client's key.")]) -> None:
     """Trust a client no more: its next request is refused. It stays in the list."""
-    if not run(revoke_client(settings_of(context), key)):
+    if not run(revoke_client(settings_of(context, Asked.MONGODB), key)):
         raise InvalidInput(f"there is no client with the key {key!r:.60}")
     typer.echo("revoked")
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Coroutine, Sequence
+from enum import Flag, auto
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -28,16 +29,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters, without tab and newline."""
 
-NO_SERVERS = {"kafka_bootstrap_servers": "unused:9092", "mongo_url": "mongodb://unused"}
+
+class Asked(Flag):
+    """The servers that a command asks: of others it needs no address, and no credentials."""
+
+    NONE = 0
+    KAFKA = auto()
+    MONGODB = auto()
+    BOTH = KAFKA | MONGODB
 
 
-def settings_of(context: typer.Context, *, is_offline: bool = False) -> Settings:
+UNASKED = {
+    Asked.KAFKA: {"kafka_bootstrap_servers": "unused:9092"},
+    Asked.MONGODB: {"mongo_url": "mongodb://unused"},
+}
+
+
+def settings_of(context: typer.Context, asked: Asked = Asked.BOTH) -> Settings:
     """Read the settings once per command, set the logs up as they say, and warn of names that are no setting.
 
-    Offline ones name no server.
+    Those that name servers that are not `asked` need not be there, and are passed over.
     """
     env_file: Path | None = context.find_root().obj
-    settings = load_settings(env_file, **(NO_SERVERS if is_offline else {}))
+    unused = {name: value for server, named in UNASKED.items() if server not in asked for name, value in named.items()}
+    settings = load_settings(env_file, **unused)
     configure_logs(settings.log_level, settings.log_format)
     for strange in unknown_settings(Settings, env_file or Path(".env")):
         structlog.get_logger(__name__).warning(strange)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, Asked, print_json, print_table, run, settings_of
 from processor.core.letters import DeadLetter, Selection, parse_stretch
 from processor.core.records import Reason
 from processor.errors import InvalidInput
@@ -48,7 +48,7 @@ def list_(
 ) -> None:
     """List parked records: when, why, and where in the statements topic each one lies."""
     selection = _selection(reason, since, until, record)
-    rows = run(_newest(settings_of(context), selection, limit))
+    rows = run(_newest(settings_of(context, Asked.KAFKA), selection, limit))
     if as_json:
         print_json(rows)
         return
@@ -64,7 +64,7 @@ def show(
 ) -> None:
     """Show a parked record whole: each reason with its item, then key, headers and value."""
     selection = _selection(None, None, None, [record])
-    letters = run(_all(settings_of(context), selection))
+    letters = run(_all(settings_of(context, Asked.KAFKA), selection))
     if not letters:
         raise InvalidInput(f"no dead letter is of record {record}")
     if as_json:
@@ -104,7 +104,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
     selection = _selection(reason, since, until, record)
     if everything == (selection != Selection()):
         raise typer.BadParameter("give --reason, --since, --until or --record, or else --all")
-    done = run(replay_dead_letters(settings_of(context), selection, rate=rate, dry_run=dry_run))
+    done = run(replay_dead_letters(settings_of(context, Asked.KAFKA), selection, rate=rate, dry_run=dry_run))
     _tell(done, dry_run=dry_run, as_json=as_json)
     if done.refused:
         raise InvalidInput(

@@ -8,7 +8,7 @@ import orjson
 import typer
 from bson import ObjectId
 
-from processor.cli.console import AsJson, Branch, print_json, print_tree, run, settings_of
+from processor.cli.console import AsJson, Asked, Branch, print_json, print_tree, run, settings_of
 from processor.cli.journeys import Organisation, journeys_in
 from processor.clock import SystemClock
 from processor.core.conditions import Finding
@@ -51,7 +51,7 @@ def explain(
     if not is_file and not ObjectId.is_valid(journey):
         raise InvalidInput(f"journey {journey!r} is neither a file nor an id of 24 hex digits")
     is_offline = is_file and not with_progress
-    settings = settings_of(context, is_offline=is_offline)
+    settings = settings_of(context, Asked.NONE if is_offline else Asked.MONGODB)
     rules = _rules(_from_file(journey, organisation, settings) if is_file else _from_database(settings, journey))
     record = _record(statement.read(), settings, rules)
     progresses = {} if is_offline else _progresses(settings, rules, record)

@@ -9,7 +9,7 @@ import orjson
 import typer
 import yaml
 
-from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, Asked, object_id, print_json, print_table, run, settings_of
 from processor.core.conditions import warnings_of
 from processor.core.journey import InvalidJourney, JourneyRules, compile_journey
 from processor.errors import InvalidInput
@@ -35,7 +35,7 @@ def check(context: typer.Context, files: Files, organisation: Organisation = Non
 
     Needs no server. Exit code 65 when a journey is refused.
     """
-    journeys = journeys_in(files, organisation, settings_of(context, is_offline=True))
+    journeys = journeys_in(files, organisation, settings_of(context, Asked.NONE))
     verdicts = [_verdict(path, document) for path, document in journeys]
     if as_json:
         print_json(verdicts)
@@ -54,7 +54,7 @@ def apply(context: typer.Context, files: Files, organisation: Organisation = Non
     organisation and description, so that applying a file twice changes nothing. `version` grows when waypoints,
     sequence, repeat, trackBy or sources change.
     """
-    settings = settings_of(context)
+    settings = settings_of(context, Asked.MONGODB)
     journeys = journeys_in(files, organisation, settings)
     faults = [f"{path}: {fault}" for path, document in journeys if (fault := _verdict(path, document)["fault"])]
     if faults:
@@ -70,7 +70,7 @@ def apply(context: typer.Context, files: Files, organisation: Organisation = Non
 @app.command("list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the journeys in the database and whether each runs."""
-    journeys = run(list_journeys(settings_of(context)))
+    journeys = run(list_journeys(settings_of(context, Asked.MONGODB)))
     if as_json:
         print_json(journeys)
         return

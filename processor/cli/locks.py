@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, Asked, print_json, print_table, run, settings_of
 from processor.operating import list_locks
 from processor.ports.progress import Lock
 from schemas.ids import format_timestamp
@@ -23,7 +23,7 @@ def list_(
 
     There is nothing to do about an expired one: any worker claims it next, and its late holder is fenced.
     """
-    now, locks = run(list_locks(settings_of(context), limit))
+    now, locks = run(list_locks(settings_of(context, Asked.MONGODB), limit))
     rows = [_row(lock, now) for lock in locks]
     if as_json:
         print_json(rows)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from processor.cli.console import AsJson, object_id, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, Asked, object_id, print_json, print_table, run, settings_of
 from processor.errors import InvalidInput
 from processor.operating import Status, find_progress, read_status
 from processor.ports.progress import Backlog
@@ -31,7 +31,7 @@ def show(
     """Show one document whole, or list the last updated ones."""
     identity = object_id(progress, "progress id")
     wanted = {"journey": object_id(journey, "journey"), "organisation": object_id(organisation, "organisation")}
-    documents = run(find_progress(settings_of(context), identity=identity, limit=limit, **wanted))
+    documents = run(find_progress(settings_of(context, Asked.MONGODB), identity=identity, limit=limit, **wanted))
     rendered = [render_progress(document, with_pending=True) for document in documents]
     if identity:
         if not rendered:

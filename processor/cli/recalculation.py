@@ -10,7 +10,7 @@ from bson import ObjectId
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, Asked, print_json, print_table, run, settings_of
 from processor.cli.looking import owner_name
 from processor.errors import InvalidInput
 from processor.recalculating import (
@@ -52,7 +52,7 @@ def recalculate(
         raise typer.BadParameter("goes with no other option", param_hint="--cancel")
     if not ObjectId.is_valid(journey):
         raise InvalidInput(f"journey {journey!r} is not an id of 24 hex digits")
-    settings, key = settings_of(context), ObjectId(journey)
+    settings, key = settings_of(context, Asked.BOTH if dry_run else Asked.MONGODB), ObjectId(journey)
     if cancel:
         _cancel(settings, key, as_json=as_json)
     elif dry_run:

@@ -3,7 +3,7 @@
 import typer
 
 from processor.app import serve_interfaces
-from processor.cli.console import http_module, run, settings_of
+from processor.cli.console import Asked, http_module, run, settings_of
 from processor.cli.running import stop_at_signals
 from processor.settings import Settings
 
@@ -14,7 +14,7 @@ def serve(context: typer.Context) -> None:
     Reads and writes MongoDB only. `run` serves them too, beside its loops, with HTTP_API=true. Both need the extra
     `http`. SIGTERM and Ctrl-C finish the requests in hand.
     """
-    run(_until_signalled(settings_of(context)))
+    run(_until_signalled(settings_of(context, Asked.MONGODB)))
 
 
 async def _until_signalled(settings: Settings) -> None:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from processor.cli.console import object_id, run, settings_of
+from processor.cli.console import Asked, object_id, run, settings_of
 from processor.core.identity import inverse_functional_identifier
 from processor.errors import InvalidInput
 from processor.operating import publish_statements
@@ -40,7 +40,7 @@ def publish(
     tenant = {"organisation": object_id(organisation, "organisation"), "lrs_id": object_id(store, "store")}
     headers = [(name, str(value).encode()) for name, value in tenant.items() if value]
     with _bar(Console(stderr=True)) as progress:
-        published = run(publish_statements(settings_of(context), _lines(files, headers, progress)))
+        published = run(publish_statements(settings_of(context, Asked.KAFKA), _lines(files, headers, progress)))
     typer.echo(f"{published} statements published")
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from processor.cli.console import AsJson, print_json, print_table, run, settings_of
+from processor.cli.console import AsJson, Asked, print_json, print_table, run, settings_of
 from processor.operating import create_all_topics
 
 app = typer.Typer(no_args_is_help=True, help="The Kafka topics that the processor reads and writes.")
@@ -11,7 +11,7 @@ app = typer.Typer(no_args_is_help=True, help="The Kafka topics that the processo
 @app.command()
 def create(context: typer.Context, as_json: AsJson = False) -> None:
     """Create the statements, progress and dead-letter topics where they are missing. Running it again is harmless."""
-    topics = run(create_all_topics(settings_of(context)))
+    topics = run(create_all_topics(settings_of(context, Asked.KAFKA)))
     if as_json:
         print_json([{"topic": topic, "created": created} for topic, created in topics.items()])
         return

@@ -128,17 +128,6 @@ def test_no_place_for_what_several_processes_share_is_78(
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize(
-    "words", ["run", "ingest", "promote", "relay", "topics create", "status", "journeys list", "progress show"]
-)
-def test_missing_settings_are_78_and_named(journey_progress: Command, words: str) -> None:
-    done = journey_progress(*words.split())
-    assert done.status == 78
-    assert "JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS is not set" in done.err
-    assert "JOURNEY_PROGRESS_MONGO_URL is not set" in done.err
-    assert len(done.err.splitlines()) == 1
-
-
 def test_a_wrong_setting_of_an_env_file_is_78(journey_progress: Command, tmp_path: Path) -> None:
     path = tmp_path / "other.env"
     path.write_text("JOURNEY_PROGRESS_KAFKA_BOOTSTRAP_SERVERS=a:1\nJOURNEY_PROGRESS_MONGO_URL=localhost\n")
