@@ -10,18 +10,17 @@ import sys
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from processor.settings import Settings
 from processor.store.connect import Database, open_database
+from tests.benchmarks.arrivals import Arrivals, arriving, values_in
 from tests.benchmarks.machine import Cores, pinned
 from tests.benchmarks.statements import documents
 from tests.benchmarks.surroundings import BATCH, DEADLINE, REST, Stalled, Watch, prepare, publish, under_test, watching
@@ -62,13 +61,13 @@ async def latencies(
     async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch):
         await publish(settings, values[:first])
         await watch.until_warm(first)
-        async with _events(settings) as consumer:
+        async with arriving(settings) as arrivals:
             with pinned(cores.harness):
                 began = time.perf_counter() + 0.1
                 times = [began + number / rate for number in range(several)]
                 due = dict(zip(list(_names(workload, numbers))[first:], times, strict=True))
                 sending = asyncio.create_task(_send(settings, values[first:], times))
-                seen = await _arrivals(consumer, set(due), watch, sending)
+                seen = await _seen(arrivals, set(due), watch, sending)
                 await sending
     waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
     third = len(waits) // 3
@@ -101,20 +100,6 @@ def _names(workload: Workload, numbers: Iterable[int]) -> Iterator[Name]:
         yield learner, several[learner]
 
 
-@asynccontextmanager
-async def _events(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """Read the progress topic from its present end."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers, fetch_max_wait_ms=100)
-    await consumer.start()
-    try:
-        partition = TopicPartition(settings.progress_topic, 0)
-        consumer.assign([partition])
-        await consumer.seek_to_end(partition)
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
 async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float]) -> None:
     """Send each value when it is due, with the linger of Apache Kafka 4's own producer, which counts as waiting.
 
@@ -139,9 +124,7 @@ async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float
         await producer.stop()
 
 
-async def _arrivals(
-    consumer: AIOKafkaConsumer, names: set[Name], watch: Watch, sending: "asyncio.Task[None]"
-) -> dict[Name, float]:
+async def _seen(arrivals: Arrivals, names: set[Name], watch: Watch, sending: "asyncio.Task[None]") -> dict[Name, float]:
     """Return when the first event arrived that tells of each statement; one may tell of several. Raises `Stalled`.
 
     What they tell is only read when all is sent and no more comes: it would take time of what is timed.
@@ -151,10 +134,10 @@ async def _arrivals(
     try:
         async with asyncio.timeout(DEADLINE):
             while len(seen) < len(names):
-                fetched = await consumer.getmany(timeout_ms=1_000)
-                now = time.perf_counter()
-                arrived += [(now, record.value) for record in chain.from_iterable(fetched.values())]
-                if not fetched:
+                now, fetched = await arrivals.next()
+                if fetched:
+                    arrived.append((now, fetched))
+                else:
                     watch.check_alive()
                     if sending.done():
                         _take_note(seen, names, arrived)
@@ -165,11 +148,12 @@ async def _arrivals(
 
 
 def _take_note(seen: dict[Name, float], names: set[Name], arrived: Iterable[tuple[float, bytes]]) -> None:
-    for now, value in arrived:
-        learner, counted = _counted(orjson.loads(value))
-        while counted and (name := (learner, counted)) in names and name not in seen:
-            seen[name] = now
-            counted -= 1
+    for now, fetched in arrived:
+        for value in values_in(fetched):
+            learner, counted = _counted(orjson.loads(value))
+            while counted and (name := (learner, counted)) in names and name not in seen:
+                seen[name] = now
+                counted -= 1
 
 
 def _counted(progress: dict[str, Any]) -> Name:

@@ -34,6 +34,9 @@ FLOORS = {
 }
 """What is measured right after our workloads, on the same topic."""
 
+LASTING = 5
+"""How many times as many statements tell at which rate everything that matches saturates for longer than a second."""
+
 IN_TIME = 515.0
 """Seconds for all rounds, so that a whole run ends within ten minutes."""
 
@@ -107,7 +110,7 @@ class _Rounds:
             for name, it in found.items():
                 if isinstance(it, Run):
                     runs[name].append(it)
-        latency = _median(self._latencies, ("rate", "p50", "p99", "p999", "most"))
+        latency = _median(self._latencies, ("saturating", "rate", "p50", "p99", "p999", "most"))
         floors = {name for found in rounds for name, it in found.items() if isinstance(it, Floor)}
         figures = {
             "servers": self._servers.kind,
@@ -158,9 +161,8 @@ class _Rounds:
             self._measure_alone(runs)
         found: Found = {**runs, **floors}
         _say(_line(number, OURS.name, found))
-        if everything := runs.get("everything matches"):
-            latency = self._tried("latency", lambda: self._first_promotions(everything.rate / 3))
-            self._latencies += [latency] if latency else []
+        latency = self._tried("latency", self._first_promotions)
+        self._latencies += [latency] if latency else []
         scaling = self._tried("scaling", self._scaling)
         self._scalings += [scaling] if scaling else []
         for peer in peers():
@@ -206,8 +208,17 @@ class _Rounds:
         self._peers[peer.name][number] = runs
         _say(_line(number, peer.name, runs))
 
-    def _first_promotions(self, rate: float) -> dict[str, Any]:
-        return self._latency(self._workloads["everything matches"], rate, self._options.latency_seconds)
+    def _first_promotions(self) -> dict[str, Any]:
+        """Measure at a third of the rate that saturates for about half as long as this takes.
+
+        In its first seconds mongod only keeps what is new, and is faster than when it writes besides (DECISIONS, 143).
+        """
+        workload, seconds = self._workloads["everything matches"], self._options.latency_seconds
+        lasting = replace(workload, measured=LASTING * workload.measured)
+        runs: dict[str, Run] = {}
+        self._run(OURS, [lasting], runs)
+        rate = runs[workload.name].rate
+        return {"saturating": round(rate, 1)} | self._latency(workload, rate / 3, seconds)
 
     def _latency(self, workload: Workload, rate: float, seconds: float) -> dict[str, Any]:
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))

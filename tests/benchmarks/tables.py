@@ -48,7 +48,8 @@ def _numbers(found: Figures, ratio: str, floors: Mapping[str, float], workload: 
 def _others(figures: Figures) -> Iterator[str]:
     yield from (f"{name:<32}{rate:>9,.0f}/s" for name, rate in figures["floors"].items())
     if latency := figures["latency"]:
-        yield f"produce to event at {latency['rate']:,.0f}/s: {_waits(latency)} (broker: {figures['servers']})"
+        rates = f"{latency['rate']:,.0f}/s, of {latency['saturating']:,.0f}/s that last"
+        yield f"produce to event at {rates}: {_waits(latency)} (broker: {figures['servers']})"
     if returning := figures["returning"]:
         thirds = ", ".join(f"{name} third {it['p50']} / {it['p99']}" for name, it in returning["thirds"].items())
         yield f"where documents exist, at {returning['rate']:,.0f}/s: {_waits(returning)} (p50 / p99: {thirds})"
