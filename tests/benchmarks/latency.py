@@ -22,9 +22,10 @@ from processor.settings import Settings
 from processor.store.connect import Database, open_database
 from tests.benchmarks.arrivals import Arrivals, arriving, values_in
 from tests.benchmarks.machine import Cores, pinned
+from tests.benchmarks.saturation import measure
 from tests.benchmarks.statements import documents
 from tests.benchmarks.surroundings import BATCH, DEADLINE, REST, Stalled, Watch, prepare, publish, under_test, watching
-from tests.benchmarks.workloads import Workload, settings_for
+from tests.benchmarks.workloads import Workload, settings_for, values
 from tests.servers import Servers
 
 SETTLING = 3.0
@@ -42,37 +43,42 @@ Name = tuple[str, int]
 
 
 async def latencies(
-    workload: Workload, rate: float, seconds: float, servers: Servers, cores: Cores, folder: Path
+    workload: Workload, rate: float | None, seconds: float, servers: Servers, cores: Cores, folder: Path
 ) -> dict[str, Any]:
     """Measure a workload whose every statement counts; return percentiles in milliseconds.
 
-    Those of the first and of the last third are told besides: of what becomes slower, they differ. What runs before it
-    have left to `mongod` is done first. Raises `Stalled`.
+    Without a rate, at a third of that which all of the workload saturates at, which is `saturating`. Percentiles of the
+    first and of the last third are told besides: of what becomes slower, they differ. What was left to `mongod` before
+    is done first. Raises `Stalled`.
     """
     settings = settings_for(servers, uuid4().hex[:12])
     await prepare(settings, workload)
-    async with open_database(settings) as database:
-        await _swept(database)
-    first = workload.warm_up
-    several = int(rate * (SETTLING + seconds))
-    numbers = range(workload.first, workload.first + first + several)
-    values = list(documents(numbers, workload.learner, workload.activity))
-    gc.freeze()  # a look through all that the harness holds would be a stall that everything waits for
-    async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch):
-        await publish(settings, values[:first])
-        await watch.until_warm(first)
+    saturating: dict[str, float] = {}
+    async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch) as running:
+        if rate is None:
+            saturated = (await measure(workload, 0, settings, watch, running)).rate
+            rate, saturating = saturated / 3, {"saturating": saturated}
+        else:
+            await publish(settings, values(workload))
+            await watch.until_warm(workload.total)
+        async with open_database(settings) as database:
+            await _swept(database)
+        several = int(rate * (SETTLING + seconds))
+        numbers = range(workload.first, workload.first + workload.total + several)
+        timed = list(documents(numbers[workload.total :], workload.learner, workload.activity))
+        gc.freeze()  # a look through all that the harness holds would be a stall that everything waits for
         async with arriving(settings) as arrivals:
             with pinned(cores.harness):
                 began = time.perf_counter() + 0.1
                 times = [began + number / rate for number in range(several)]
-                due = dict(zip(list(_names(workload, numbers))[first:], times, strict=True))
-                sending = asyncio.create_task(_send(settings, values[first:], times))
+                due = dict(zip(list(_names(workload, numbers))[workload.total :], times, strict=True))
+                sending = asyncio.create_task(_send(settings, timed, times))
                 seen = await _seen(arrivals, set(due), watch, sending)
                 await sending
     waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
     third = len(waits) // 3
     thirds = {"first": _percentiles(waits[:third]), "last": _percentiles(waits[-third:])}
-    return {"rate": rate, "statements": len(waits), **_percentiles(waits), "thirds": thirds}
+    return {**saturating, "rate": rate, "statements": len(waits), **_percentiles(waits), "thirds": thirds}
 
 
 async def _swept(database: Database) -> None:

@@ -57,13 +57,13 @@ async def saturate(
     start = 0
     async with watching(settings) as watch, under_test(settings, cores.processor, folder, watch, subject.command) as it:
         for workload in workloads:
-            found[workload.name] = await _measured(workload, start, settings, watch, it)
+            found[workload.name] = await measure(workload, start, settings, watch, it)
             start += workload.total
         return settings, await watch.outcome()
 
 
-async def _measured(workload: Workload, start: int, settings: Settings, watch: Watch, running: Running) -> Run:
-    """Measure one workload.
+async def measure(workload: Workload, start: int, settings: Settings, watch: Watch, running: Running) -> Run:
+    """Measure one workload in a process that has read so many statements before.
 
     1. warm-up: the process reads the first statements, as one batch, and rests,
     2. the topic is filled, while the process is frozen, so that filling costs it nothing,

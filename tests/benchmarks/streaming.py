@@ -213,14 +213,11 @@ class _Rounds:
 
         In its first seconds mongod only keeps what is new, and is faster than when it writes besides (DECISIONS, 143).
         """
-        workload, seconds = self._workloads["everything matches"], self._options.latency_seconds
+        workload = self._workloads["everything matches"]
         lasting = replace(workload, measured=LASTING * workload.measured)
-        runs: dict[str, Run] = {}
-        self._run(OURS, [lasting], runs)
-        rate = runs[workload.name].rate
-        return {"saturating": round(rate, 1)} | self._latency(workload, rate / 3, seconds)
+        return self._latency(lasting, None, self._options.latency_seconds)
 
-    def _latency(self, workload: Workload, rate: float, seconds: float) -> dict[str, Any]:
+    def _latency(self, workload: Workload, rate: float | None, seconds: float) -> dict[str, Any]:
         return asyncio.run(latencies(workload, rate, seconds, self._servers, self._cores, self._folder))
 
     def _returning(self, rate: float) -> dict[str, Any]:
