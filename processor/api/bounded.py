@@ -25,7 +25,7 @@ class Bounded(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _silent_since = 0.0
+    silent_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin to wait for the first request.
@@ -34,15 +34,15 @@ class Bounded(H11Protocol):
         comes, silent strangers could keep probes away. It is, where all others are answered.
         """
         super().connection_made(transport)
-        self._silent_since = self.loop.time()
+        self.silent_since = self.loop.time()
         self._begin_to_wait()
         if len(self.connections) > CONNECTIONS:
             silent = [it for it in self.connections if isinstance(it, Bounded) and it.is_silent]
-            min(silent, key=lambda it: it._silent_since, default=self).transport.close()  # noqa: SLF001 - its own kind
+            min(silent, key=lambda it: it.silent_since, default=self).transport.close()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
-        self._silent_since = self.loop.time()
+        self.silent_since = self.loop.time()
         super().on_response_complete()
 
     @property
