@@ -20,7 +20,8 @@ from processor.core.revision import known_journey, revision_of, version_of
 from processor.errors import InvalidInput, JourneyProgressError, StoreUnavailable
 from processor.opening import Stores, open_stores
 from processor.ports.progress import Backlog, Lock
-from processor.services.dead_letters import CHUNK_BYTES, Replayed, replay, telling_how_many
+from processor.services.dead_letters import Replayed, replay
+from processor.services.publishing import CHUNK_BYTES, telling_how_many
 from processor.settings import PREFIX, Settings
 from processor.store.clients import MongoClients
 from processor.store.connect import open_database

@@ -5,18 +5,14 @@ Doing it twice is harmless: evidence is a set (I2), and what still cannot be use
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-import structlog
-
 from processor.core.letters import DeadLetter, Selection
-from processor.errors import BrokerUnavailable
+from processor.services.publishing import CHUNK_BYTES, telling_how_many
 
 CHUNK_RECORDS = 1_000
-CHUNK_BYTES = 8_388_608
 CHUNKS_PER_SECOND = 10
 """Into how many chunks a second's worth of records is cut, so that a rate is kept evenly."""
 
@@ -77,19 +73,6 @@ async def replay(
         if chunk:
             await _publish(chunk, publish, outcome)
     return outcome
-
-
-@contextmanager
-def telling_how_many(published: Callable[[], int]) -> Iterator[None]:
-    """Say how many records were published where not all are: in the error, or in the log when this is interrupted."""
-    try:
-        yield
-    except BrokerUnavailable as error:
-        raise BrokerUnavailable(f"{error}; {published()} were published before these") from None
-    except asyncio.CancelledError:
-        log = structlog.get_logger(__name__)
-        log.warning("interrupted; doing it again is harmless", acknowledged=published())
-        raise
 
 
 async def _publish(
