@@ -5,20 +5,18 @@ Nearly all that match are agents who did something with an activity. To see that
 whatever is not plainly so is for the model to judge.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import orjson
-from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert, field
+from msgspec import UNSET, MsgspecError, Struct, UnsetType, convert
 from msgspec.json import Decoder
 
-from schemas.decoding import Absent, decoded, others
-from schemas.depth import may_be_deep
-from schemas.dots import may_have_dots
 from schemas.plain_parts import Activity, Agent, Around, Judged, RawStatement, Statement, Verb, all_hold
+from schemas.plain_reading import Document, read_documents
 
 REMEMBERED: Final = 1024
 """Parts of each kind of which it is remembered what they say."""
@@ -28,57 +26,6 @@ SHORT: Final = 1024
 
 Known = TypeVar("Known", bound=Judged)
 Told = TypeVar("Told")
-
-
-class _Person(Struct, gc=False):
-    id: str | UnsetType | None = field(default=UNSET, name="_id")
-
-
-class _Document(Struct, gc=False):
-    """With anything beside these."""
-
-    id: str = field(name="_id")
-    organisation: str
-    timestamp: str
-    stored: str
-    statement: RawStatement
-    lrs_id: str | UnsetType | None = UNSET
-    client: str | UnsetType | None = UNSET
-    person: _Person | UnsetType | None = UNSET
-    voided: bool | UnsetType | None = UNSET
-    specversion: Absent | UnsetType = UNSET
-
-
-_Written = str | bool | float | UnsetType | None
-_Several = list[str] | UnsetType
-
-
-class _KnownPerson(_Person, forbid_unknown_fields=True, gc=False):
-    display: _Written = UNSET
-    name: _Written = UNSET
-
-
-class _KnownDocument(_Document, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """With nothing beside these but what Learning Locker keeps there (learning-locker-behaviour.md, 3.1)."""
-
-    person: _KnownPerson | UnsetType | None = UNSET
-    personaIdentifier: _Written = UNSET
-    active: _Written = UNSET
-    hash: _Written = UNSET
-    hasGeneratedId: _Written = UNSET
-    priority: _Written = UNSET
-    agents: _Several = UNSET
-    relatedAgents: _Several = UNSET
-    verbs: _Several = UNSET
-    registrations: _Several = UNSET
-    activities: _Several = UNSET
-    relatedActivities: _Several = UNSET
-    metadata: dict[str, _Written] | UnsetType = UNSET
-    completedQueues: _Several = UNSET
-    processingQueues: _Several = UNSET
-    completedForwardingQueue: _Several = UNSET
-    pendingForwardingQueue: _Several = UNSET
-    deadForwardingQueue: _Several = UNSET
 
 
 class PlainDocument(Struct, gc=False):
@@ -123,39 +70,13 @@ def plain_documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
     it. The bytes are UTF-8. Ids, times, and what stands beside the statement are for others to judge.
     """
     plain: list[PlainDocument | None] = [None] * len(values)
-    for places, read in _read(values):
+    for places, read in read_documents(values):
         for place, document in zip(places, _plain(read), strict=True):
             plain[place] = document
     return plain
 
 
-def _read(values: Sequence[bytes]) -> Iterator[tuple[Sequence[int], Sequence[_Document]]]:
-    """Yield the documents, with the positions of their values, but for those that may be deep.
-
-    In a known document nothing is passed over unread, so its types bound its depth. Of any other the bytes have to
-    tell, and whether a key is escaped. Most streams are all of one kind: the first value tells which is tried first.
-    """
-    left: Sequence[int] = range(len(values))
-    for read_one, fitting in _WAYS if decoded(_read_known, values[:1])[0] else reversed(_WAYS):
-        places = fitting(left, values)
-        read, failed = decoded(read_one, values if len(places) == len(values) else [values[place] for place in places])
-        found = [places[it] for it in others(failed, len(places))] if failed else places
-        yield found, read
-        if len(found) == len(left):
-            break
-        there = set(found)
-        left = [place for place in left if place not in there]
-
-
-def _usual(places: Sequence[int], values: Sequence[bytes]) -> Sequence[int]:
-    """Return the places of values that are not deep, and whose keys are as they are written."""
-    there = [values[place] for place in places]
-    if not any(map(may_be_deep, there)) and not may_have_dots(b" ".join(there)):
-        return places
-    return [it for it, value in zip(places, there, strict=True) if not (may_be_deep(value) or may_have_dots(value))]
-
-
-def _plain(read: Sequence[_Document]) -> list[PlainDocument | None]:
+def _plain(read: Sequence[Document]) -> list[PlainDocument | None]:
     """What is asked of each is asked of all at once, so that most loops run in C."""
     statements = list(map(_STATEMENT, read))
     written = [bytes(it.actor) for it in statements]
@@ -236,17 +157,8 @@ def _told_actor(value: bytes, _: Agent) -> dict[str, Any]:
     return told
 
 
-_read_any: Final = Decoder(_Document).decode
-_read_known: Final = Decoder(_KnownDocument).decode
-_Fitting = Callable[[Sequence[int], Sequence[bytes]], Sequence[int]]
-_WAYS: Final[Sequence[tuple[Callable[[bytes], _Document], _Fitting]]] = (
-    (_read_known, lambda places, _: places),
-    (_read_any, _usual),
-)
-"""How to read a document, and which of some places it is for."""
-
 _verbs: Final = _remembered(Verb, lambda _, verb: verb.id)
 _activities: Final = _remembered(Activity, _told_activity)
 _actors: Final = _remembered(Agent, _told_actor)
 _are_around: Final = _remembered(Around, lambda *_: True)
-_STATEMENT: Final[Callable[[_Document], RawStatement]] = attrgetter("statement")
+_STATEMENT: Final[Callable[[Document], RawStatement]] = attrgetter("statement")
