@@ -26,7 +26,8 @@ from processor.operating import open_events
 from processor.settings import Settings
 from processor.store.connect import Database
 from processor.store.status import seconds_writing
-from processor.transport.producer import Message, Producer, open_producer
+from processor.transport.batches import Message
+from processor.transport.producer import Producer, open_producer
 
 Found = TypeVar("Found")
 

@@ -27,8 +27,9 @@ from processor.store.clients import MongoClients
 from processor.store.connect import open_database
 from processor.store.journeys import as_stored
 from processor.transport.apart import publish
+from processor.transport.batches import Message
 from processor.transport.dead_letters import count_dead_letters, read_dead_letters, read_original
-from processor.transport.producer import Message, open_producer
+from processor.transport.producer import open_producer
 from processor.transport.subscription import subscription
 from processor.transport.topics import check_topics, create_topics, group_lag
 from schemas.journey import journey_document, journey_from

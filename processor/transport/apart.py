@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from aiokafka import errors as kafka
 
 from processor.errors import BrokerUnavailable
-from processor.transport.producer import Message, Producer, is_about_the_message
+from processor.transport.batches import Message
+from processor.transport.producer import Producer, is_about_the_message
 
 
 async def produce_apart(

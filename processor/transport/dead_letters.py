@@ -11,7 +11,8 @@ from processor.core.records import Reason, Rejected
 from processor.errors import BrokerUnavailable, Misfit
 from processor.ports.stream import Clock
 from processor.settings import Settings
-from processor.transport.producer import Message, Producer, is_about_the_message
+from processor.transport.batches import Message
+from processor.transport.producer import Producer, is_about_the_message
 from processor.transport.reading import read_all, read_one, spans_of
 from processor.transport.records import REPLAYED, record_of
 

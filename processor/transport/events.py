@@ -19,7 +19,8 @@ from msgspec import to_builtins
 from processor.core.evidence import ProgressEvent
 from processor.errors import BrokerUnavailable
 from processor.transport.apart import produce_apart
-from processor.transport.producer import Message, Producer, is_about_the_message
+from processor.transport.batches import Message
+from processor.transport.producer import Producer, is_about_the_message
 from schemas.events import EVENT_SCHEMA, EVENT_SOURCE, EVENT_TYPE
 
 

@@ -7,23 +7,21 @@ aiokafka 0.14, learnt from its source:
 - a batch that the broker refused leaves a gap in the sequence, after which every batch of that partition is refused:
   so any failure but a message found too large beforehand costs the producer;
 - it cannot produce a message with neither key nor value;
-- `send` makes a future for each message and looks its topic up: batches are put together here, by its partitioner.
+- `send` makes a future for each message and looks its topic up: batches are put together by us (`batches.py`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
-from aiokafka.partitioner import DefaultPartitioner
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from processor.ports.stream import DELIVERY_SHARE
 from processor.settings import Settings
+from processor.transport.batches import Batch, Message, batched, partitioning
 from processor.transport.connect import connection, stop_within, translated
 
 ENVELOPE = 65_536
@@ -31,15 +29,6 @@ ENVELOPE = 65_536
 
 BATCH = 524_288
 """Bytes of a batch before it is compressed: a partition has one under way at a time, and brokers take a megabyte."""
-
-
-class Message(NamedTuple):
-    """What is produced."""
-
-    value: bytes | None
-    key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
-    timestamp: int | None = None
 
 
 class Producer:
@@ -164,15 +153,7 @@ def _client(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-class _Batch(NamedTuple):
-    """Messages of one partition, by their numbers, and in their order."""
-
-    partition: int
-    builder: BatchBuilder
-    numbers: list[int]
-
-
-_Sent = tuple[_Batch, "asyncio.Future[Any]"]
+_Sent = tuple[Batch, "asyncio.Future[Any]"]
 """A batch, and what becomes of it."""
 
 
@@ -191,7 +172,7 @@ async def _deliver(
     seconds = until - asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(until):
-            for batch in _batches(messages, numbers, await _partitioning(client, topic), client.create_batch):
+            for batch in batched(messages, numbers, await partitioning(client, topic), client.create_batch):
                 future = await client.send_batch(batch.builder, topic, partition=batch.partition)
                 sent.append((batch, future))
             await asyncio.wait([future for _, future in sent])
@@ -202,43 +183,6 @@ async def _deliver(
     except kafka.KafkaError as error:
         return error
     return None
-
-
-async def _partitioning(client: AIOKafkaProducer, topic: str) -> Callable[[bytes | None], int]:
-    """Return what tells the partition of a key, as Kafka's own clients do."""
-    partitions = sorted(await client.partitions_for(topic))
-    if len(partitions) == 1:
-        return lambda _: partitions[0]  # to hash a key takes longer than all else
-    available = sorted(client.client.cluster.available_partitions_for_topic(topic) or ())
-    return partial(DefaultPartitioner(), all_partitions=partitions, available=available)
-
-
-def _batches(
-    messages: Sequence[Message],
-    numbers: Iterable[int],
-    partition_of: Callable[[bytes | None], int],
-    new: Callable[[], BatchBuilder],
-) -> list[_Batch]:
-    """Put the messages that have these numbers together by their partition, as many as a batch takes."""
-    batches: list[_Batch] = []
-    last: dict[int, _Batch] = {}
-    for number in numbers:
-        message = messages[number]
-        partition = partition_of(message.key)
-        batch = last.get(partition)
-        if batch is None or not _append(batch.builder, message):
-            batch = last[partition] = _Batch(partition, new(), [])
-            batches.append(batch)
-            _append(batch.builder, message)
-        batch.numbers.append(number)
-    return batches
-
-
-def _append(builder: BatchBuilder, message: Message) -> bool:
-    """Add a message; return whether there was room. There is for the first, whatever its size."""
-    value = b"" if message.value is None and message.key is None else message.value
-    headers = list(message.headers)
-    return builder.append(timestamp=message.timestamp, key=message.key, value=value, headers=headers) is not None
 
 
 def _drop_buffered(client: AIOKafkaProducer) -> None:

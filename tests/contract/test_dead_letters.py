@@ -13,8 +13,9 @@ from processor.core.records import Reason, Record, Rejected
 from processor.ports.stream import DeadLetters
 from processor.settings import Settings
 from processor.testing.broker import MemoryBroker, MemoryDeadLetters
+from processor.transport.batches import Message
 from processor.transport.dead_letters import KafkaDeadLetters, count_dead_letters, read_dead_letters
-from processor.transport.producer import Message, Producer, open_producer
+from processor.transport.producer import Producer, open_producer
 from processor.transport.reading import read_all
 from processor.transport.records import record_of
 from processor.transport.topics import create_topics

@@ -13,8 +13,9 @@ from processor.settings import Settings
 from processor.testing.broker import MemoryBroker
 from processor.testing.group import MemoryGroup, MemoryRecordSource
 from processor.transport.admin import open_admin
+from processor.transport.batches import Message
 from processor.transport.consumer import KafkaRecordSource, open_source
-from processor.transport.producer import Message, Producer, open_producer
+from processor.transport.producer import Producer, open_producer
 from processor.transport.topics import create_topics
 from tests.servers import Servers
 

@@ -12,8 +12,9 @@ from processor.core.records import Batch
 from processor.embedded import ServerProcess
 from processor.errors import BrokerUnavailable
 from processor.settings import Settings
+from processor.transport.batches import Message
 from processor.transport.consumer import KafkaRecordSource, open_source
-from processor.transport.producer import Message, Producer, open_producer
+from processor.transport.producer import Producer, open_producer
 from processor.transport.reading import read_all
 from processor.transport.topics import check_topics, create_topics, group_lag
 from tests.servers import Servers

@@ -12,8 +12,9 @@ from aiokafka.admin import NewPartitions
 from processor.errors import BrokerUnavailable
 from processor.settings import Settings
 from processor.transport.admin import open_admin
+from processor.transport.batches import Message
 from processor.transport.consumer import KafkaRecordSource, open_source
-from processor.transport.producer import Message, open_producer
+from processor.transport.producer import open_producer
 from processor.transport.reading import Span, spans_of
 from processor.transport.starting import begin_at_the_ends
 from processor.transport.topics import create_topics, delete_topics, group_lag

@@ -11,7 +11,7 @@ from processor import operating
 from processor.errors import BrokerUnavailable
 from processor.operating import publish_statements
 from processor.settings import Settings
-from processor.transport.producer import Message
+from processor.transport.batches import Message
 
 
 class MortalProducer:

@@ -7,7 +7,7 @@ import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from processor.transport.producer import Message, _batches
+from processor.transport.batches import Message, batched
 
 SIZE = 1_000
 
@@ -15,7 +15,7 @@ SIZE = 1_000
 def batches(messages: Sequence[Message], partitions: int) -> list[tuple[int, list[int]]]:
     """Return by batch the partition and the messages' numbers."""
     choose = partial(DefaultPartitioner(), all_partitions=list(range(partitions)), available=list(range(partitions)))
-    found = _batches(messages, range(len(messages)), choose, partial(BatchBuilder, SIZE, 0))
+    found = batched(messages, range(len(messages)), choose, partial(BatchBuilder, SIZE, 0))
     assert all(batch.builder.record_count() == len(batch.numbers) for batch in found)
     return [(batch.partition, batch.numbers) for batch in found]
 
