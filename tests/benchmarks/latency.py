@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from processor.settings import Settings
 from processor.store.connect import Database, open_database
@@ -24,7 +25,18 @@ from tests.benchmarks.arrivals import Arrivals, arriving, values_in
 from tests.benchmarks.machine import Cores, pinned
 from tests.benchmarks.saturation import measure
 from tests.benchmarks.statements import documents
-from tests.benchmarks.surroundings import BATCH, DEADLINE, REST, Stalled, Watch, prepare, publish, under_test, watching
+from tests.benchmarks.surroundings import (
+    BATCH,
+    DEADLINE,
+    REST,
+    ZSTD,
+    Stalled,
+    Watch,
+    prepare,
+    publish,
+    under_test,
+    watching,
+)
 from tests.benchmarks.workloads import Workload, settings_for, values
 from tests.servers import Servers
 
@@ -33,7 +45,7 @@ SETTLING = 3.0
 
 
 LINGER = 0.005
-"""Seconds that the first statement of a batch waits for others."""
+"""Seconds that the first statement of a batch waits for others: as with Apache Kafka 4's own producer."""
 
 SWEEPING = 20.0
 """Seconds that mongod is given to let go of what was dropped."""
@@ -66,16 +78,17 @@ async def latencies(
         several = int(rate * (SETTLING + seconds))
         numbers = range(workload.first, workload.first + workload.total + several)
         timed = list(documents(numbers[workload.total :], workload.learner, workload.activity))
+        times = [number / rate for number in range(several)]
+        due = dict(zip(list(_names(workload, numbers))[workload.total :], times, strict=True))
+        batches = list(_batches(timed, times))
         gc.freeze()  # a look through all that the harness holds would be a stall that everything waits for
         async with arriving(settings) as arrivals:
             with pinned(cores.harness):
                 began = time.perf_counter() + 0.1
-                times = [began + number / rate for number in range(several)]
-                due = dict(zip(list(_names(workload, numbers))[workload.total :], times, strict=True))
-                sending = asyncio.create_task(_send(settings, timed, times))
+                sending = asyncio.create_task(_send(settings, batches, began))
                 seen = await _seen(arrivals, set(due), watch, sending)
                 await sending
-    waits = [seen[name] - due[name] for name in due if due[name] >= began + SETTLING]
+    waits = [seen[name] - began - after for name, after in due.items() if after >= SETTLING]
     third = len(waits) // 3
     thirds = {"first": _percentiles(waits[:third]), "last": _percentiles(waits[-third:])}
     return {**saturating, "rate": rate, "statements": len(waits), **_percentiles(waits), "thirds": thirds}
@@ -106,26 +119,31 @@ def _names(workload: Workload, numbers: Iterable[int]) -> Iterator[Name]:
         yield learner, several[learner]
 
 
-async def _send(settings: Settings, values: Sequence[bytes], due: Sequence[float]) -> None:
-    """Send each value when it is due, with the linger of Apache Kafka 4's own producer, which counts as waiting.
+def _batches(values: Sequence[bytes], due: Sequence[float]) -> Iterator[tuple[float, BatchBuilder]]:
+    """Yield when each batch is to be sent, and the batch: a statement, and what is due before its linger is over.
 
-    What is due within that goes with the first, in a batch that is built here: one by one, this would take a fifth of
-    the core that it shares. aiokafka's lz4, six times as dear as zstd, took a quarter of all that the harness does.
+    They are built before anything is timed: this would take time of the core that the process under test runs on.
     """
-    producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers, compression_type="zstd", max_batch_size=BATCH
-    )
+    sent, now = 0, int(time.time() * 1000)
+    while sent < len(values):
+        batch, when = BatchBuilder(BATCH, ZSTD), due[sent] + LINGER
+        for value in values[sent : bisect_right(due, when)]:
+            if batch.append(key=None, value=value, timestamp=now) is None:
+                break
+            sent += 1
+        batch._build()  # and compress it, which is else done when it is sent
+        yield when, batch
+
+
+async def _send(settings: Settings, batches: Iterable[tuple[float, BatchBuilder]], began: float) -> None:
+    """Send each batch when its linger is over, which counts as waiting."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
     await producer.start()
     try:
-        sent = 0
-        while sent < len(values):
-            await asyncio.sleep(max(due[sent] + LINGER - time.perf_counter(), 0))
-            batch, now = producer.create_batch(), int(time.time() * 1000)
-            for value in values[sent : bisect_right(due, time.perf_counter())]:
-                if batch.append(key=None, value=value, timestamp=now) is None:
-                    break
-                sent += 1
+        for when, batch in batches:
+            await asyncio.sleep(max(began + when - time.perf_counter(), 0))
             await producer.send_batch(batch, settings.statements_topic, partition=0)
+        await producer.flush()
     finally:
         await producer.stop()
 

@@ -42,8 +42,8 @@ FEW = 50
 BATCH = 262_144
 """Bytes of a batch before it is compressed."""
 
-LZ4 = 3
-"""What Kafka calls that compression in a batch."""
+LZ4, ZSTD = 3, 4
+"""What Kafka calls these compressions in a batch."""
 
 TAKEN = 256 * 2**20
 """Bytes of memory that are taken before each measurement."""
