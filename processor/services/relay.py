@@ -3,9 +3,8 @@
 1. claim the outboxes of a batch of documents under a fresh key with a lease; those that the loops of this process have
    filled were handed over as they were filled (`handover.py`),
 2. publish their events in revision order (acknowledged by the broker), and those that are handed over meanwhile,
-3. forget what was published, together: what was claimed in its documents, what was handed over in one account of it
-   all; while more is handed over, beside the next publication. This process knows before: the next event of such a
-   document need not wait for that (DECISIONS 122).
+3. forget what was published (`forgetting.py`), beside the next publication while more is handed over. This process
+   knows before: the next event of such a document need not wait for that (DECISIONS 122).
 
 R1: every change of public state is published at least once: a crash between 2 and 3 repeats events with the same
 ids. R2: the events of one document carry a revision that grows by one, and reach the topic in that order.
@@ -13,19 +12,19 @@ ids. R2: the events of one document carry a revision that grows by one, and reac
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import structlog
 from bson import ObjectId
 
 from processor.errors import Unavailable
 from processor.ports.progress import OutboxClaim, ProgressStore
 from processor.ports.stream import DELIVERY_SHARE, EventSink
+from processor.services import forgetting
+from processor.services.forgetting import Forgetting, Published, unpublished
 from processor.services.handover import Handover
 from processor.services.surroundings import Leasing, Surroundings
 
-LOOP = "relay"
+LOOP = forgetting.LOOP
 
 SWEEP = timedelta(seconds=0.25)
 """How long a relay that is handed enough to do leaves the outboxes waiting that others have filled."""
@@ -41,15 +40,6 @@ LONGEST = 0.1
 
 MOMENT = 0.001
 """Seconds that are too short to wait."""
-
-PATIENCE = 1.0
-"""Seconds that a store is given at the end."""
-
-RENEWAL = 0.9
-"""A relay asks for a whole lease again when less of one is left: so nearly a whole one is always left to lend."""
-
-Published = tuple[OutboxClaim, Mapping[ObjectId, int]]
-"""A claim, and by progress id the last revision of it that was published."""
 
 
 class Relay:
@@ -69,10 +59,7 @@ class Relay:
         self._leasing = leasing
         self._handover = handover
         self._swept: datetime | None = None
-        self._accounting = asyncio.Lock()
-        self._left_told: frozenset[int] = frozenset()
-        self._forgetting: asyncio.Task[None] | None = None
-        self._held_until = datetime.max.replace(tzinfo=UTC)
+        self._forgetting = Forgetting(store, surroundings, leasing, handover)
 
     async def step(self) -> int:
         """Claim, publish, forget; return how many documents had something to publish.
@@ -81,25 +68,15 @@ class Relay:
         the outboxes are claimed again when the lease runs out.
         """
         try:
-            await self._stay()
+            await self._forgetting.stay()
             # 1. claim
             claims = await self._claims()
             # 2. publish
             done = await self._published_together(claims)
             # 3. forget
-            before, self._forgetting = self._forgetting, None
-            if done:
-                self._forgetting = asyncio.create_task(self._forget(done))
-                self._held_until = min(claim.until for claim, _ in done)
-            if before:
-                await before
-            if self._around.stop.is_set() or not self._handover.waits:
-                await self._forgotten()
+            await self._forgetting.begin(done)
         except asyncio.CancelledError:
-            forgetting, self._forgetting = self._forgetting, None
-            if forgetting:
-                forgetting.cancel()
-                await asyncio.wait([forgetting])
+            await self._forgetting.cancel()
             raise
         return sum(len(claim.outboxes) for claim, _ in done)
 
@@ -124,67 +101,13 @@ class Relay:
     def _note(self, several: Sequence[Published]) -> None:
         """Tell this process what is published of what was handed over, long before the account tells everybody."""
         for claim, published in several:
-            if claim.number is not None and not _unpublished(claim, published):
+            if claim.number is not None and not unpublished(claim, published):
                 self._handover.published(claim.number)
         self._store.note_account(self._handover.account)
 
-    async def _stay(self) -> None:
-        """Hold what is handed over for some time from now, if little of that is left; tell at once what others get."""
-        now, until, account = self._around.clock.now(), self._handover.until, self._handover.account
-        has_news = account.left != self._left_told or (self._handover.is_long and not account.open)
-        is_short = until is None or until - now < self._leasing.duration * RENEWAL
-        if self._handover.is_open and (is_short or has_news):
-            await self._keep_account()
-
-    async def _keep_account(self) -> None:
-        """Write down what was published of what was handed over, as it stands; and stay."""
-        async with self._accounting:  # one after the other; should an earlier one land last, it says less
-            now, account = self._around.clock.now(), self._handover.account
-            if self._handover.is_long and not account.open:
-                await self._store.keep_account(account, now, now)  # over: others look for all of it
-                self._handover.begin_anew()
-                account = self._handover.account
-            until = now + self._leasing.duration
-            await self._store.keep_account(account, now, until)
-            self._left_told = account.left
-            self._handover.is_held(until)
-
-    async def _forget(self, done: Sequence[Published]) -> None:
-        claimed = [(claim, published) for claim, published in done if claim.number is None]
-        if claimed:
-            await self._around.outlast(LOOP, lambda: self._store.forget(claimed))
-        for claim, published in done:
-            if claim.number is not None and (unpublished := _unpublished(claim, published)):
-                await self._leave(claim.number, unpublished)
-        if len(claimed) < len(done):
-            await self._around.outlast(LOOP, self._keep_account)
-        for claim, published in done:
-            self._account(claim, published)
-
-    async def _leave(self, number: int, ids: Sequence[ObjectId]) -> None:
-        """Leave to any relay what was handed over and could not be published; the rest of that number is."""
-        relay = self._handover.account.relay
-        await self._around.outlast(LOOP, lambda: self._store.leave(relay, number, ids, self._around.clock.now()))
-        self._handover.published(number)
-
-    async def _forgotten(self) -> None:
-        """Wait until what was published is forgotten. Raises what that has raised."""
-        forgetting, self._forgetting = self._forgetting, None
-        if forgetting:
-            await forgetting
-
     async def give_back(self) -> None:
-        """At the end of the process, leave what was handed over and is not published to others, before its lease ends.
-
-        A store that is away is not waited for: then the lease runs out.
-        """
-        with suppress(Unavailable, TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self._forgotten()
-                self._handover.take()
-                if self._handover.until is not None:
-                    account, now = self._handover.close(), self._around.clock.now()
-                    await self._store.keep_account(account, now, now if account.left else None)
+        """At the end of the process, leave to others what was handed over and is not published."""
+        await self._forgetting.close()
 
     async def _claims(self) -> Sequence[OutboxClaim]:
         """Take what was handed over; look for what waits when there is nothing, and now and then in any case.
@@ -197,8 +120,8 @@ class Relay:
             return handed
         self._handover.looks(is_beside=bool(handed))
         try:
-            if now >= self._held_until:  # or this would find what is published, and only to be forgotten
-                await self._forgotten()
+            if now >= self._forgetting.held_until:  # or this would find what is published, and only to be forgotten
+                await self._forgetting.ended()
                 now = self._around.clock.now()
             claim = await self._store.claim_events(leasing.new_key(), now, now + leasing.duration, leasing.batch)
         except Exception:
@@ -250,24 +173,3 @@ class Relay:
             return {}
         empty = {progress: 0 for progress, events in outboxes.items() if not events}
         return {**empty, **await self._sink.publish(outboxes)}
-
-    def _account(self, claim: OutboxClaim, published: Mapping[ObjectId, int]) -> None:
-        events = sum(
-            event.revision <= published.get(progress, -1)
-            for progress, outbox in claim.outboxes.items()
-            for event in outbox
-        )
-        self._around.metrics.events.inc(events)
-        unpublished = len(claim.outboxes) - len(published)
-        structlog.get_logger(__name__).info(
-            "batch published",
-            lockKey=claim.lock_key,
-            documents=len(published),
-            events=events,
-            **({"left": unpublished} if unpublished else {}),
-        )
-
-
-def _unpublished(claim: OutboxClaim, published: Mapping[ObjectId, int]) -> Sequence[ObjectId]:
-    """Return the documents of which not all claimed events are published."""
-    return [key for key, events in claim.outboxes.items() if published.get(key, 0) < events[-1].revision]

@@ -14,9 +14,9 @@ from pymongo.read_concern import ReadConcern
 from processor.errors import StoreUnavailable
 from processor.store.connect import ATTEMPTS, PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import is_only_duplicates, misshapen, refused, too_large
+from processor.store.marks import Filter
 from processor.store.plates import Plates
 from processor.store.relays import Relays
-from processor.store.updates import Filter
 from processor.store.waiting import Waiting
 
 

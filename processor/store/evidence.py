@@ -13,7 +13,7 @@ from processor.core.evidence import Append
 from processor.core.records import StatementRecord
 from processor.errors import DocumentBroken, DocumentFull
 from processor.ports.progress import RelayLease
-from processor.store import outbox, updates
+from processor.store import marks, outbox, updates
 from processor.store.connect import Document
 from processor.store.documents import ProgressDocuments, insert_new
 from processor.store.failures import is_passing_bulk, misshapen, too_large, translated
@@ -80,7 +80,7 @@ class MongoEvidence(ProgressDocuments):
             return {}
         with translated():
             found = await self._progresses.find(
-                {"_id": {"$in": list(ids)}} | updates.CONTINUABLE, hint=outbox.BY_ID
+                {"_id": {"$in": list(ids)}} | marks.CONTINUABLE, hint=outbox.BY_ID
             ).to_list()
             documents = await self._relays.without_published(found)
         return {document["_id"]: document for document in documents}

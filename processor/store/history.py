@@ -15,7 +15,7 @@ from processor.core.journey import JourneyRules
 from processor.core.records import StatementRecord
 from processor.core.rereading import Held, Scope
 from processor.ports.recalculation import Reread
-from processor.store import updates
+from processor.store import marks
 from processor.store.connect import PROGRESSES, STATEMENTS, Database, Document
 from processor.store.failures import translated
 from processor.store.outbox import BY_ID
@@ -67,7 +67,7 @@ class MongoHistory:
         page = {**_documents_of(scope), **OURS, **({"_id": behind} if position and not scope.only else {})}
         held = Held(self._references)
         with translated():
-            found = self._progresses.find(page, HELD, hint=updates.BY_JOURNEY, batch_size=AHEAD).sort("_id")
+            found = self._progresses.find(page, HELD, hint=marks.BY_JOURNEY, batch_size=AHEAD).sort("_id")
             async with found.limit(self._documents) as documents:
                 async for document in documents:
                     [holder] = await with_attempts(self._database, [document])

@@ -14,7 +14,7 @@ from pymongo.read_concern import ReadConcern
 from processor.errors import StoreUnavailable
 from processor.store.connect import JOURNEYS, PROGRESSES, Database
 from processor.store.failures import insert_once, is_only_duplicates, is_passing, translated
-from processor.store.updates import REPLAY, Filter
+from processor.store.marks import REPLAY, Filter
 from schemas.journey import Journey, journey_document, journey_from
 
 MOMENT = 1.0

@@ -7,8 +7,8 @@ from processor.ports.progress import Backlog, Lock
 from processor.store.documents import ProgressDocuments
 from processor.store.failures import translated
 from processor.store.locks import read_locks
+from processor.store.marks import Filter
 from processor.store.queues import EARLIEST, instants
-from processor.store.updates import Filter
 
 
 class MongoBacklog(ProgressDocuments):

@@ -10,7 +10,7 @@ from bson import ObjectId
 from processor.core.evidence import ProgressEvent, Promotion, has_idle_outbox
 from processor.core.relaying import is_handy
 from processor.ports.progress import Applied, Claim, Outbox, RelayLease
-from processor.store import updates
+from processor.store import marks, updates
 from processor.store.documents import insert_new
 from processor.store.evidence import MongoEvidence
 from processor.store.failures import translated
@@ -27,7 +27,7 @@ class MongoProgressStore(MongoEvidence, MongoOutboxes, MongoBacklog):
 
     async def claim(self, lock_key: str, now: datetime, until: datetime, limit: int) -> Claim:
         """Claim due documents and those whose lease ran out; see `ports.ProgressStore.claim` (P1, P3)."""
-        update = updates.claim_update(lock_key, until, self._holder(now))
+        update = marks.claim_update(lock_key, until, self._holder(now))
         with translated():
             ids = await self._due.claim(update, now, until, limit)
             found = self._progresses.find({"_id": {"$in": ids}, "lockKey": lock_key}) if ids else None
@@ -82,12 +82,12 @@ class MongoProgressStore(MongoEvidence, MongoOutboxes, MongoBacklog):
         """
         marked = 0
         with translated():
-            for condition in updates.stale(versions):
+            for condition in marks.stale(versions):
                 async with self._progresses.find(condition, {"_id": 1}, batch_size=CHUNK) as found:
                     while documents := await found.to_list(CHUNK):
                         ids = [document["_id"] for document in documents]
                         with self._due.marking(now):
-                            result = await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
+                            result = await self._progresses.update_many({"_id": {"$in": ids}}, marks.due_update(now))
                         marked += result.modified_count
         return marked
 

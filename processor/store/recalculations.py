@@ -21,7 +21,7 @@ from processor.errors import InvalidRecalculation, NotFound
 from processor.ports.stream import Clock
 from processor.store.connect import JOURNEYS, RECALCULATIONS, Database, Document
 from processor.store.failures import translated
-from processor.store.updates import Filter
+from processor.store.marks import Filter
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from processor.core.evidence import Append, Retraction
 from processor.core.records import StatementRecord
 from processor.errors import DocumentBroken, DocumentFull
 from processor.ports.recalculation import Waking
-from processor.store import updates
+from processor.store import marks, updates
 from processor.store.connect import PROGRESSES, Database
 from processor.store.failures import misshapen, translated
 from processor.store.outbox import BY_ID
@@ -50,9 +50,9 @@ class MongoReplayStore:
         if appends:
             await self._mark_due(updates.crowded(appends), now)
 
-    async def _mark_due(self, documents: updates.Filter, now: datetime) -> None:
+    async def _mark_due(self, documents: marks.Filter, now: datetime) -> None:
         with translated(), self._store.marking_due(now):
-            await self._progresses.update_many(documents, updates.due_update(now), hint=BY_ID)
+            await self._progresses.update_many(documents, marks.due_update(now), hint=BY_ID)
 
     async def retract(self, retractions: Sequence[Retraction]) -> None:
         """Take evidence back; see `ports.ReplayStore.retract`."""
@@ -79,14 +79,14 @@ class MongoReplayStore:
 
     async def wake(self, journey: ObjectId, limit: int, now: datetime) -> Waking:
         """Mark documents due, so that at most `limit` wait at once; see `ports.ReplayStore.wake`."""
-        asked = updates.replayed(journey)
+        asked = marks.replayed(journey)
         with translated(), self._store.marking_due(now):
-            waiting = await self._progresses.count_documents(asked | updates.IN_WORK, limit=limit)
+            waiting = await self._progresses.count_documents(asked | marks.IN_WORK, limit=limit)
             ids: list[ObjectId] = []
             if waiting < limit:
-                found = self._progresses.find(asked | updates.AT_REST, {"_id": 1}).limit(limit - waiting)
+                found = self._progresses.find(asked | marks.AT_REST, {"_id": 1}).limit(limit - waiting)
                 ids = [document["_id"] async for document in found]
-                await self._progresses.update_many({"_id": {"$in": ids}}, updates.due_update(now))
+                await self._progresses.update_many({"_id": {"$in": ids}}, marks.due_update(now))
         return Waking(waiting + len(ids), len(ids))
 
 

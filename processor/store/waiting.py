@@ -6,7 +6,7 @@ from datetime import datetime
 from bson import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from processor.store import updates
+from processor.store import marks
 from processor.store.connect import Document
 from processor.store.outbox import BY_ID
 from processor.store.queues import Look, Queue, instants, is_held
@@ -34,7 +34,7 @@ class Waiting:
             ids += others[: limit - len(ids)]
             if ids:
                 # By id: left alone, the planner goes through the marks, and reads all that is due at every claim.
-                free = updates.claimable(queue.mark, queue.lease, ids, now)
+                free = marks.claimable(queue.mark, queue.lease, ids, now)
                 await self._progresses.update_many(free, update, hint=BY_ID)
         return ids
 
@@ -54,7 +54,7 @@ class Waiting:
         is_full = len(page) == limit
         look.saw(page[-1:] if is_full else [], held, now)
         if held and is_full:  # there may be more behind what is held
-            free = {**condition, **updates.is_free(lease, now)}
+            free = {**condition, **marks.is_free(lease, now)}
             return [it["_id"] async for it in self._progresses.find(free, {"_id": 1}).sort(mark).limit(limit)]
         return [document["_id"] for document in unheld]
 

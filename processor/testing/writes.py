@@ -26,7 +26,7 @@ def as_stored(document: Document) -> Document:
 
 
 def is_in_work(processing: Document) -> bool:
-    """Tell a document that is not at rest; see `store/updates.py`, CONTINUABLE."""
+    """Tell a document that is not at rest; see `store/marks.py`, CONTINUABLE."""
     marks = any(key in processing for key in ("due", "lease", "waiting"))
     return (
         marks or bool(processing.get("replay") or processing.get("spilled")) or len(processing.get("outbox", ())) > 20

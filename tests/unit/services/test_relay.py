@@ -369,8 +369,8 @@ async def test_r1_what_is_published_does_not_wait_for_an_outage_that_comes_after
     world.effects.at("publish.before", lambda: None, raising(BROKER_AWAY))
     assert await relay.step() == 1
     assert (published(world), published(world, owner="ben")) == ([1], [])
-    assert relay._forgetting, "beside the next step"
-    await relay._forgetting
+    assert relay._forgetting._task, "beside the next step"
+    await relay._forgetting._task
     monkeypatch.setattr("processor.services.relay.LINGER", 0.0)
     assert world.waiting() == [0, 1]
     assert await relay.step() == 1
@@ -542,7 +542,7 @@ async def test_who_is_cancelled_forgets_nothing_more() -> None:
     world.effects.at("publish.before", cancelled)
     with pytest.raises(asyncio.CancelledError):
         await step
-    assert not [task for task in asyncio.all_tasks() if "Relay._forget" in repr(task)]
+    assert not [task for task in asyncio.all_tasks() if "Forgetting._forget" in repr(task)]
     assert world.waiting() == [1, 1, 1]
     await relay.give_back()  # goes on from there
 

@@ -7,8 +7,9 @@ import pytest
 
 from processor.core.relaying import Account
 from processor.ports.progress import RelayLease
+from processor.services.forgetting import RENEWAL
 from processor.services.handover import LENT, LONG, Handover
-from processor.services.relay import RENEWAL, Relay
+from processor.services.relay import Relay
 from processor.services.surroundings import Leasing
 from processor.testing.broker import MemoryEventSink
 from tests.builders import a_promotion, an_append, an_item

@@ -11,7 +11,7 @@ from pymongo import UpdateMany, UpdateOne
 from processor.core.evidence import ProgressEvent
 from processor.core.relaying import HANDY
 from processor.ports.progress import Outbox, RelayLease
-from processor.store import outbox, updates
+from processor.store import marks, outbox, updates
 from tests.builders import JOURNEY, ORGANISATION, WAYPOINTS, a_promotion, a_reference, an_append, an_item, at
 
 LOCK = "0a5a4ed8-6b1c-4c1c-8a41-6a3f2a3c8d10"
@@ -64,14 +64,14 @@ def test_trap_7_an_append_tells_its_version_and_never_lowers_it() -> None:
 
 def test_trap_2_a_claim_takes_the_lock_and_clears_the_mark_in_one_update() -> None:
     holder = {"worker": "w", "since": at(0)}
-    assert updates.claim_update(LOCK, at(60), holder) == {
+    assert marks.claim_update(LOCK, at(60), holder) == {
         "$set": {"lockKey": LOCK, "processing.lease": at(60), "processing.holder": holder},
         "$unset": {"processing.due": ""},
     }
 
 
 def test_a_claim_repeats_its_condition_on_the_candidates() -> None:
-    condition = updates.claimable("processing.due", "processing.lease", [a_reference(1)], at(5))
+    condition = marks.claimable("processing.due", "processing.lease", [a_reference(1)], at(5))
     assert condition["_id"] == {"$in": [a_reference(1)]}
     assert condition["$or"] == [
         {"processing.due": {"$exists": True}, "processing.lease": None},
