@@ -24,7 +24,7 @@ from processor.services.dead_letters import Replayed, replay
 from processor.services.publishing import CHUNK_BYTES, telling_how_many
 from processor.settings import PREFIX, Settings
 from processor.store.clients import MongoClients
-from processor.store.connect import open_database
+from processor.store.connect import check_fit, open_database
 from processor.store.journeys import as_stored
 from processor.transport.apart import publish
 from processor.transport.batches import Message
@@ -153,20 +153,28 @@ def _chunks(lines: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]
 
 async def add_client(settings: Settings, client: Mapping[str, Any]) -> None:
     """Save a client of the HTTP interfaces; its secret is hashed already."""
-    async with open_database(settings) as database:
-        await MongoClients(database).insert(client)
+    async with _open_clients(settings) as clients:
+        await clients.insert(client)
 
 
 async def list_clients(settings: Settings) -> Sequence[Mapping[str, Any]]:
     """Return every client, without secrets."""
-    async with open_database(settings) as database:
-        return await MongoClients(database).all()
+    async with _open_clients(settings) as clients:
+        return await clients.all()
 
 
 async def revoke_client(settings: Settings, key: str) -> bool:
     """Trust the client with this key no more; say whether there is one."""
+    async with _open_clients(settings) as clients:
+        return await clients.revoke(key, SystemClock().now())
+
+
+@asynccontextmanager
+async def _open_clients(settings: Settings) -> AsyncIterator[MongoClients]:
+    """Connect to MongoDB and hold it to what the processor needs: raises what `open_stores` does, as soon."""
     async with open_database(settings) as database:
-        return await MongoClients(database).revoke(key, SystemClock().now())
+        await check_fit(database)
+        yield MongoClients(database)
 
 
 async def find_progress(settings: Settings, **wanted: Any) -> list[Mapping[str, Any]]:

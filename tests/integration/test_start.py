@@ -15,11 +15,12 @@ from pymongo import ASCENDING
 from structlog.testing import capture_logs
 
 from processor.app import Part, run_processor
-from processor.errors import JourneyProgressError
+from processor.errors import JourneyProgressError, Misfit
 from processor.operating import (
     create_all_topics,
     find_journey,
     find_progress,
+    list_clients,
     list_journeys,
     list_locks,
     read_status,
@@ -112,6 +113,7 @@ async def test_who_only_looks_needs_no_more_than_to_read_and_writes_nothing(sett
     assert await list_journeys(looking) == []
     assert await find_journey(looking, ObjectId()) is None
     assert await find_progress(looking) == []
+    assert await list_clients(looking) == []
     assert (await list_locks(looking, 10))[1] == []
     status = await read_status(looking)
     assert not status.unknown
@@ -142,7 +144,10 @@ async def test_a_dry_recalculation_needs_no_more_than_to_read_and_makes_no_index
 
 async def test_a_standalone_mongod(settings: Settings) -> None:
     with a_mongod() as port:
-        assert "rs.initiate()" in await refusal(with_mongo(settings, f"mongodb://127.0.0.1:{port}/"))
+        standalone = with_mongo(settings, f"mongodb://127.0.0.1:{port}/")
+        assert "rs.initiate()" in await refusal(standalone)
+        with pytest.raises(Misfit, match=r"rs\.initiate"):
+            await list_clients(standalone)
 
 
 async def test_an_index_of_somebody_else_in_the_place_of_ours(settings: Settings) -> None:
