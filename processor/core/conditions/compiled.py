@@ -76,6 +76,8 @@ class Conditions:
 
 
 def _asks_nothing(clause: Clause) -> bool:
+    if clause.operator == "$or":
+        return any(map(_asks_nothing, clause.parts))
     return clause.operator == "$and" and all(map(_asks_nothing, clause.parts))
 
 

@@ -11,6 +11,7 @@ Compiling is bounded, too, as a stranger's request pays for it: by what RE2 may 
 by their length, as reading alone takes up to 30 µs a character (a class of Unicode under `i`).
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +35,9 @@ class Allowance(NamedTuple):
 IN_CONDITIONS: Final = Allowance(100, 10_000)
 IN_JOURNEY: Final = Allowance(500, 20_000)
 IN_FILTER: Final = Allowance(20, 2_000)
+
+_NAMED: Final = re.compile(r"\[:\^?[a-z]+:\]")
+"""A class of POSIX within a class; another `[:` is two members."""
 
 _END = r"(?:\n?\z)"
 _SPACE = r"\t\n\v\f\r\x20"
@@ -174,9 +178,8 @@ class _Translation:
             if self._pattern.startswith("]", self._position):
                 parts.append(self._take(1))
                 break
-            end = self._pattern.find(":]", self._position) if self._pattern.startswith("[:", self._position) else -1
-            if end >= 0:
-                parts.append(self._take(end + 2 - self._position))
+            if named := _NAMED.match(self._pattern, self._position):
+                parts.append(self._take(len(named[0])))
             elif self._pattern[self._position] == "\\":
                 parts.append(self._escape(_INSIDE))
             else:

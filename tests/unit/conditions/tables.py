@@ -151,6 +151,10 @@ REGEX = [
     Row({"a": {"$regex": r"^\d+$"}}, a("12"), a("1a", "")),
     Row({"a": {"$regex": "é", "$options": "i"}}, a("CAFÉ", "é"), a("e")),
     Row({"a": {"$regex": ""}}, a("", "x"), a(1, None)),
+    Row({"a": {"$regex": r"^[^[:]+\s\d+$"}}, a("room 7", "room 7\n"), a("[ 7", ": 7", "room7")),
+    Row({"a": {"$regex": "[[:]x$"}}, a("[x", ":x\n"), a("x", "]x")),
+    Row({"a": {"$regex": r"[[:]\S[:[]"}}, a(":a["), a(": [", ":a")),
+    Row({"a": {"$regex": r"^[[:digit:][:^alpha:]\s]\s$"}}, a("7 ", "_\n"), a("a ", "7")),
 ]
 TABLES = {
     "equality": EQUALITY,

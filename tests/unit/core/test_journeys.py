@@ -53,8 +53,11 @@ def test_conditions_are_an_object_or_a_json_string_of_one() -> None:
         assert len(index.matches(statement_in(a_statement()))) == 1
 
 
-def test_a_waypoint_without_conditions_is_inactive_and_its_journey_does_not_run() -> None:
-    rules = compile_journey(a_journey(waypoints=[a_waypoint({})]))
+@pytest.mark.parametrize(
+    "conditions", [{}, {"$comment": "soon"}, {"$and": [{}]}, {"$or": [{}]}, {"$or": [{"a": 1}, {"$and": [{}]}]}]
+)
+def test_a_waypoint_without_conditions_is_inactive_and_its_journey_does_not_run(conditions: object) -> None:
+    rules = compile_journey(a_journey(waypoints=[a_waypoint(conditions)]))
     assert (rules.active_waypoints, rules.is_running) == ({}, False)
     assert compile_journey(a_journey()).is_running
     assert not compile_journey(a_journey(isActive=False)).is_running
