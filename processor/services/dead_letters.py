@@ -52,7 +52,8 @@ async def replay(
     """Publish the record behind each chosen letter, once however many letters it has, at most `rate` a second.
 
     `find` returns the record as it was, or None when it is gone; `publish` returns once all are acknowledged, and for
-    each None, or why it was refused. When it raises `BrokerUnavailable`, how many were published before is added.
+    each None, or why it was refused. To a `BrokerUnavailable` or `Misfit` of either, how many were
+    published before is added.
     """
     outcome = Replayed()
     chunk: list[tuple[DeadLetter, Sent]] = []

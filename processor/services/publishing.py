@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from processor.errors import BrokerUnavailable
+from processor.errors import BrokerUnavailable, Misfit
 
 CHUNK_BYTES = 8_388_608
 """Bytes of a chunk, which is in memory, and has one deadline."""
@@ -17,8 +17,8 @@ def telling_how_many(published: Callable[[], int]) -> Iterator[None]:
     """Say how many records were published where not all are: in the error, or in the log when this is interrupted."""
     try:
         yield
-    except BrokerUnavailable as error:
-        raise BrokerUnavailable(f"{error}; {published()} were published before these") from None
+    except (BrokerUnavailable, Misfit) as error:
+        raise type(error)(f"{error}; {published()} were published before") from None
     except asyncio.CancelledError:
         log = structlog.get_logger(__name__)
         log.warning("interrupted; doing it again is harmless", acknowledged=published())

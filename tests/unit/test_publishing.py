@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from processor import operating
-from processor.errors import BrokerUnavailable
+from processor.errors import BrokerUnavailable, JourneyProgressError, Misfit
 from processor.operating import publish_statements
 from processor.settings import Settings
 from processor.transport.batches import Message
@@ -19,13 +19,11 @@ class MortalProducer:
 
     def __init__(self) -> None:
         self.chunks: list[int] = []
-        self.is_interrupted = False
+        self.end: BaseException = BrokerUnavailable("Kafka: away")
 
     async def produce(self, _topic: str, messages: Sequence[Message], _until: float | None = None) -> list[None]:
         if len(self.chunks) == 2:
-            if self.is_interrupted:
-                raise asyncio.CancelledError
-            raise BrokerUnavailable("Kafka: away")
+            raise self.end
         self.chunks.append(len(messages))
         return [None] * len(messages)
 
@@ -49,11 +47,13 @@ def producer(monkeypatch: pytest.MonkeyPatch) -> MortalProducer:
 SETTINGS = Settings(_env_file=None, kafka_bootstrap_servers="nowhere:9092", mongo_url="mongodb://nowhere")
 
 
-async def test_an_outage_says_how_many_were_published(
-    monkeypatch: pytest.MonkeyPatch, producer: MortalProducer
+@pytest.mark.parametrize("kind", [BrokerUnavailable, Misfit])
+async def test_an_outage_and_a_lost_right_say_how_many_were_published(
+    monkeypatch: pytest.MonkeyPatch, producer: MortalProducer, kind: type[JourneyProgressError]
 ) -> None:
     monkeypatch.setattr(operating, "PUBLISH_CHUNK", 3)
-    with pytest.raises(BrokerUnavailable, match="Kafka: away; 6 were published before"):
+    producer.end = kind("Kafka: no")
+    with pytest.raises(kind, match=r"Kafka: no; 6 were published before$"):
         await publish_statements(SETTINGS, [(None, b"{}", [])] * 10)
     assert producer.chunks == [3, 3]
 
@@ -62,7 +62,7 @@ async def test_an_interruption_says_how_many_were_published(
     monkeypatch: pytest.MonkeyPatch, producer: MortalProducer
 ) -> None:
     monkeypatch.setattr(operating, "PUBLISH_CHUNK", 3)
-    producer.is_interrupted = True
+    producer.end = asyncio.CancelledError()
     with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
         await publish_statements(SETTINGS, [(None, b"{}", [])] * 10)
     assert [(it["log_level"], it["acknowledged"]) for it in logs] == [("warning", 6)]
