@@ -88,12 +88,12 @@ def _document(title: str, organisation: ObjectId, scope: Scope, key: str, secret
 
 
 def _row(client: Mapping[str, Any]) -> dict[str, str]:
-    scopes = client.get("scopes")
+    scopes, api = client.get("scopes"), client.get("api")
     return {
         "client": str(client["_id"]),
         "title": str(client.get("title", "")),
         "organisation": str(rendered(client.get("organisation", ""))),
         "scopes": " ".join(map(str, scopes)) if isinstance(scopes, list) else "",
-        "key": str(client.get("api", {}).get("basic_key", "")),
+        "key": str(api.get("basic_key") or "") if isinstance(api, dict) else "",
         "state": "trusted" if client.get("isTrusted") is True else "revoked",
     }
