@@ -104,6 +104,19 @@ async def test_what_a_producer_gave_up_is_not_sent_later(hasty: Settings, broker
     assert found[-1] == b"after"
 
 
+async def test_r2_what_comes_too_late_to_be_sent_is_not_sent(settings: Settings) -> None:
+    """The lease is over, so another relay may publish it: also a connection that has room at once takes nothing."""
+    await create_topics(settings)
+    async with open_producer(settings) as producer:
+        await produced(producer, settings, b"before")
+        with pytest.raises(BrokerUnavailable, match="no time was left"):
+            await producer.produce(
+                settings.statements_topic, [Message(b"late", b"key")], asyncio.get_running_loop().time()
+            )
+        await produced(producer, settings, b"after")
+    assert await values(settings) == [b"before", b"after"]
+
+
 async def test_r2_what_was_cancelled_is_not_sent_later(settings: Settings, broker: ServerProcess) -> None:
     """Its events may be another relay's by then, and their next ones be out."""
     await create_topics(settings)
