@@ -179,6 +179,12 @@ class Settings(BaseSettings):
     http_cors_origins: str = Field(
         "", description="Origins, separated by commas, that browsers may call the interfaces from; none by default."
     )
+    http_trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Addresses or networks, separated by commas, whose `X-Forwarded-For` tells who calls; failed "
+        "logins are limited by that.",
+        examples=["10.0.0.0/8"],
+    )
     liveness_deadline: Seconds = Field(
         480.0, description="Seconds without progress after which `/health/live` fails: longer than the slowest batch."
     )

@@ -1,6 +1,7 @@
 """What is wrong with settings together: each by itself may be right (`settings.py`)."""
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,22 @@ def _addresses(settings: "Settings") -> Iterator[str]:
         yield "KAFKA_BOOTSTRAP_SERVERS must be host:port, several separated by commas"
     if not settings.mongo_url.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
         yield "MONGO_URL must begin with mongodb:// or mongodb+srv://"
+    # Uvicorn takes anything else, too: a `*`, by which every caller chooses its address, or a name that never matches.
+    if not all(map(_is_network, listed(settings.http_trusted_proxies))):
+        yield "HTTP_TRUSTED_PROXIES must be addresses or networks (10.0.0.0/8), several separated by commas"
+
+
+def listed(value: str) -> list[str]:
+    """Return what stands between the commas of a setting."""
+    return [part for it in value.split(",") if (part := it.strip())]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_address(text: str) -> bool:

@@ -17,7 +17,7 @@ from processor.errors import InvalidInput, NotFound
 router = APIRouter(prefix="/api/v2", tags=["REST"], responses=PROBLEMS, dependencies=[Depends(once)])
 
 LIST_BYTES = 64_000_000
-"""What a list may take as stored, or as selected; nothing could say that one was cut, so it is refused."""
+"""What a list may take as stored, or as selected; it is refused, not cut: who sets a limit wants that many."""
 
 Asked = Annotated[FindParameters, Query()]
 Select = Annotated[str | None, Query(description="Names of fields, or JSON; with a minus: all but these.")]

@@ -20,6 +20,7 @@ from processor.policies import folding_policy, ingest_policy
 from processor.probes import no_address
 from processor.services.authoring import Authoring
 from processor.settings import PREFIX, Settings
+from processor.settings_together import listed
 
 BACKLOG = 128
 """Connections that may wait for the loop: it takes all of them at once, also what is hung up on then."""
@@ -38,6 +39,7 @@ def outside(settings: Settings) -> Outside:
                 log_config=None,
                 access_log=False,  # the frame writes a better line
                 server_header=False,
+                forwarded_allow_ips=listed(settings.http_trusted_proxies),
                 lifespan="off",
                 timeout_graceful_shutdown=int(settings.shutdown_deadline),
             )
@@ -64,7 +66,6 @@ class _Server(uvicorn.Server):
 
 def application_of(settings: Settings, interfaces: Interfaces) -> Application:
     """Make the application as the settings say."""
-    origins = [origin.strip() for origin in settings.http_cors_origins.split(",") if origin.strip()]
     rates = Rates(settings.http_rate_limit)
     compiling = asyncio.Semaphore(COMPILING)
     within = Within(
@@ -83,7 +84,7 @@ def application_of(settings: Settings, interfaces: Interfaces) -> Application:
         body_limit=settings.http_body_limit,
         compiling=compiling,
     )
-    return create_application(within, origins)
+    return create_application(within, listed(settings.http_cors_origins))
 
 
 @contextmanager

@@ -208,6 +208,24 @@ async def test_an_error_that_nobody_foresaw_is_500_with_its_id_and_nothing_else(
     assert failed["errorId"] == request["errorId"] == answer.json()["errorId"]
 
 
+@pytest.mark.parametrize(("proxies", "statuses"), [("127.0.0.0/8", [401, 401]), ("::1, 10.0.0.1", [401, 429])])
+async def test_failed_logins_are_those_of_who_stands_behind_a_trusted_proxy(
+    api: Api, monkeypatch: pytest.MonkeyPatch, proxies: str, statuses: list[int]
+) -> None:
+    """What a stranger says of where it comes from is not believed, or each would have a new budget each time."""
+    monkeypatch.setattr("processor.api.rates.FAILURES", RateLimitItemPerMinute(1))
+    change = {"http_port": free_port(), "http_trusted_proxies": proxies, "http_rate_limit": 1_000}
+    async with (
+        outside(api.settings.model_copy(update=change))(api.interfaces),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{change['http_port']}", auth=("nobody", "x")) as http,
+    ):
+        answers = [
+            await http.get("/api/v2/journey", headers={"X-Forwarded-For": behind})
+            for behind in ("192.0.2.1", "192.0.2.2")
+        ]
+    assert [it.status_code for it in answers] == statuses
+
+
 async def test_a_client_that_hangs_up_while_it_sends_is_no_bug(api: Api) -> None:
     settings = api.settings.model_copy(update={"http_host": "127.0.0.1", "http_port": free_port()})
     secret = b64encode(f"mine:{SECRET}".encode()).decode()
