@@ -6,19 +6,16 @@ holds instants outside the years 0001 to 9999 (`DatetimeMS`): to us these are no
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from bson import ObjectId
 from bson.datetime_ms import DatetimeMS
 from msgspec import to_builtins
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchema
-
-Parsed = TypeVar("Parsed")
 
 SHORT = 40
 """Characters within which a timestamp is remembered."""
@@ -89,30 +86,18 @@ def usual_timestamps(texts: Collection[str]) -> list[datetime] | None:
     return None
 
 
-def parse_timestamps(texts: Collection[str]) -> dict[str, datetime | None]:
-    """Return by text the instant that it spells, None where that is none: `parse_timestamp` of many."""
+def parse_timestamps(texts: Sequence[str]) -> list[datetime]:
+    """Return the instants that several texts spell: `parse_timestamp` of each. Raises ValueError if one spells none."""
     usual = usual_timestamps(texts)
-    return _each(parse_timestamp, texts) if usual is None else dict(zip(texts, usual, strict=True))
+    return list(map(parse_timestamp, texts)) if usual is None else usual
 
 
-def parse_object_ids(texts: Collection[str]) -> dict[str, ObjectId | None]:
-    """Return by text the id that it spells, None where that is none: `parse_object_id` of many."""
-    try:
-        digits = bytes.fromhex("".join(texts))
-    except ValueError:
-        digits = b""
+def parse_object_ids(texts: Sequence[str]) -> list[ObjectId]:
+    """Return the ids that several texts spell: `parse_object_id` of each. Raises ValueError if one spells none."""
+    digits = bytes.fromhex("".join(texts))
     if len(digits) != 12 * len(texts) or not set(map(len, texts)) <= {24}:
-        return _each(parse_object_id, texts)
-    ids = map(ObjectId, (digits[start : start + 12] for start in range(0, len(digits), 12)))
-    return dict(zip(texts, ids, strict=True))
-
-
-def _each(parse: Callable[[str], Parsed], texts: Collection[str]) -> dict[str, Parsed | None]:
-    parsed: dict[str, Parsed | None] = dict.fromkeys(texts)
-    for text in texts:
-        with suppress(ValueError):
-            parsed[text] = parse(text)
-    return parsed
+        raise ValueError("one of them is not an id of 24 hex digits")
+    return [ObjectId(digits[start : start + 12]) for start in range(0, len(digits), 12)]
 
 
 def format_timestamp(value: datetime) -> str:

@@ -8,7 +8,6 @@ whatever is not plainly so is for the model to judge.
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress
-from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -78,19 +77,15 @@ def plain_documents(values: Sequence[bytes]) -> list[PlainDocument | None]:
 
 def _plain(read: Sequence[Document]) -> list[PlainDocument | None]:
     """What is asked of each is asked of all at once, so that most loops run in C."""
-    statements = list(map(_STATEMENT, read))
+    statements = [it.statement for it in read]
     written = [bytes(it.actor) for it in statements]
-    around = [bytes((it.context and it.context.contextActivities) or b"{}") for it in statements]
-    told = list(
-        zip(
-            _actors(written),
-            _verbs([bytes(it.verb) for it in statements]),
-            _activities([bytes(it.object) for it in statements]),
-            _are_around(around),
-            strict=True,
-        )
-    )
-    are_plain = [all(it) and not document.voided for it, document in zip(told, read, strict=True)]
+    actors, verbs = _actors(written), _verbs([bytes(it.verb) for it in statements])
+    activities = _activities([bytes(it.object) for it in statements])
+    around = _are_around([bytes((it.context and it.context.contextActivities) or b"{}") for it in statements])
+    are_plain = [not document.voided for document in read]
+    told: Sequence[Sequence[object]] = (are_plain, actors, verbs, activities, around)
+    if not all(map(all, told)):
+        are_plain = list(map(all, zip(*told, strict=True)))
     if not _all_hold(list(compress(statements, are_plain))):
         are_plain = [it and _all_hold([statement]) for it, statement in zip(are_plain, statements, strict=True)]
     return [
@@ -110,7 +105,9 @@ def _plain(read: Sequence[Document]) -> list[PlainDocument | None]:
         )
         if is_plain and actor and verb and activity
         else None
-        for is_plain, document, by, (actor, verb, activity, _) in zip(are_plain, read, written, told, strict=True)
+        for is_plain, document, by, actor, verb, activity in zip(
+            are_plain, read, written, actors, verbs, activities, strict=True
+        )
     ]
 
 
@@ -161,4 +158,3 @@ _verbs: Final = _remembered(Verb, lambda _, verb: verb.id)
 _activities: Final = _remembered(Activity, _told_activity)
 _actors: Final = _remembered(Agent, _told_actor)
 _are_around: Final = _remembered(Around, lambda *_: True)
-_STATEMENT: Final[Callable[[Document], RawStatement]] = attrgetter("statement")

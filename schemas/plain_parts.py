@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from operator import attrgetter
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from schemas.formats import USUAL, are_timestamps, is_iri, is_language_tag, is_mbox, is_uuid, is_version
+from schemas.formats import USUAL, are_timestamps, are_uuids, is_iri, is_language_tag, is_mbox, is_version
 from schemas.statement import VOIDED
 
 Text = Annotated[str, Meta(max_length=USUAL - 1)]
@@ -182,20 +181,16 @@ def all_hold(statements: Sequence[AnyStatement], contexts: Sequence[AnyContext])
 
     What is asked of each is asked of all at once, and once of what several say.
     """
-    results = [it.result for it in statements if it.result]
-    extensions = [it.extensions for it in results if it.extensions]
+    extensions = [it.result.extensions for it in statements if it.result and it.result.extensions]
     extensions += [it.extensions for it in contexts if it.extensions]
-    ids = {*map(_ID, statements), *map(_REGISTRATION, contexts)} - _NOTHING
-    times = {*map(_TIMESTAMP, statements), *map(_STORED, statements)} - _NOTHING
+    ids = [it.id for it in statements if it.id is not UNSET]
+    ids += [it.registration for it in contexts if it.registration is not UNSET]
+    times = [it.timestamp for it in statements if it.timestamp is not UNSET]
+    times += [it.stored for it in statements if it.stored is not UNSET]
     return (
-        all(map(is_uuid, ids))
+        are_uuids(ids)
         and are_timestamps(times)
-        and all(map(is_version, set(map(_VERSION, statements)) - _NOTHING))
-        and all(map(is_language_tag, set(map(_LANGUAGE, contexts)) - _NOTHING))
+        and all(map(is_version, {it.version for it in statements if it.version is not UNSET}))
+        and all(map(is_language_tag, {it.language for it in contexts if it.language is not UNSET}))
         and all(map(is_iri, set(chain.from_iterable(extensions))))  # with `&46;` for a dot, too
     )
-
-
-_NOTHING: Final = frozenset({UNSET})
-_ID, _TIMESTAMP, _STORED, _VERSION = map(attrgetter, ("id", "timestamp", "stored", "version"))
-_REGISTRATION, _LANGUAGE = map(attrgetter, ("registration", "language"))

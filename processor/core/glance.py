@@ -166,9 +166,9 @@ _ACCOUNT: Final = attrgetter("statement.actor.account")
 
 def _by_tenant(seen: Sequence[Any]) -> Iterable[tuple[tuple[Any, ...], Sequence[int]]]:
     """Yield the tenants, each with the positions of its statements; most batches are of one."""
-    tenants = set(map(_TENANT, seen))
-    if len(tenants) == 1:
-        return [(tenants.pop(), range(len(seen)))]
+    columns = [it.organisation for it in seen], [it.lrs_id for it in seen], [it.client for it in seen]
+    if seen and all(column.count(column[0]) == len(seen) for column in columns):
+        return [(_TENANT(seen[0]), range(len(seen)))]
     numbers: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for number, tenant in enumerate(map(_TENANT, seen)):
         numbers[tenant].append(number)

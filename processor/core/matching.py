@@ -54,8 +54,7 @@ def match(
     collected = _Collected(identification)
     for record in records:
         if isinstance(record, Sighting):
-            for found in record.matches:
-                _add(record, found, collected.whose_again(record, found.journey))
+            collected.add_sighted(record)
             matched.matches += len(record.matches)
             continue
         matches = index.matches(record)
@@ -66,7 +65,7 @@ def match(
             matched.rejected.append(rejected)
             continue
         matched.matches += len(matches)
-        counted = [_add(record, found, collected.whose(record, found.journey)) for found in matches]
+        counted = [collected.add(record, found) for found in matches]
         if record.is_bare and any(counted):
             matched.kept.append(record)
     matched.appends = [evidence.append(progress) for progress, evidence in collected.evidence.items()]
@@ -94,30 +93,41 @@ class _Evidence(Struct, eq=False):
 
 @dataclass(slots=True)
 class _Collected:
-    """The evidence of a batch by progress id; of actors that come again, written the same way, whose it is."""
+    """The evidence of a batch by progress id; of actors that come again, written the same way, where theirs goes."""
 
     identification: Identification
     evidence: dict[ObjectId, _Evidence] = field(default_factory=dict)
     uncounted: Counter[str] = field(default_factory=Counter)
-    known: dict[tuple[bytes, int], Sequence[_Evidence]] = field(default_factory=dict)
+    known: dict[tuple[bytes, int], Sequence[list[Item]]] = field(default_factory=dict)
 
-    def whose(self, record: StatementRecord | Sighting, journey: JourneyRules) -> Sequence[_Evidence]:
-        """Return the evidence of each owner; count why it is nobody's."""
+    def add(self, record: StatementRecord, found: Match) -> bool:
+        """Add one match to the evidence of each owner; say whether it is anybody's."""
+        places, item = self._places(record, found), Item(record.reference, record.timestamp)
+        for items in places:
+            items.append(item)
+        return bool(places)
+
+    def add_sighted(self, record: Sighting) -> None:
+        """Add what was sighted. In one loop, as this is done for each statement that matches."""
+        known, actor, item = self.known, record.written_actor, Item(record.reference, record.timestamp)
+        for found in record.matches:
+            key = actor, id(found)  # of one snapshot: and an ObjectId is hashed slowly
+            places = known.get(key)
+            if places is None:
+                places = self._places(record, found)
+                if found.journey.track_by == "actor":
+                    known[key] = places
+            for items in places:
+                items.append(item)
+
+    def _places(self, record: StatementRecord | Sighting, found: Match) -> Sequence[list[Item]]:
+        """Return where the items of each owner go; count why a match is nobody's."""
+        journey = found.journey
         owners = owners_of(record.document, journey.track_by, self.identification)
         if isinstance(owners, Uncounted):
             self.uncounted[owners] += 1
             return ()
-        return [self._of(journey, owner) for owner in owners]
-
-    def whose_again(self, record: Sighting, journey: JourneyRules) -> Sequence[_Evidence]:
-        """Return the same, at once where the actor was asked for before."""
-        if journey.track_by != "actor":
-            return self.whose(record, journey)
-        key = record.written_actor, id(journey)  # of one snapshot: and an ObjectId is hashed slowly
-        whose = self.known.get(key)
-        if whose is None:
-            whose = self.known[key] = self.whose(record, journey)
-        return whose
+        return [self._of(journey, owner).items.setdefault(found.waypoint.id, []) for owner in owners]
 
     def _of(self, journey: JourneyRules, owner: Owner) -> _Evidence:
         progress = progress_id(journey.organisation, journey.id, owner)
@@ -125,17 +135,6 @@ class _Collected:
         if known is None:
             known = self.evidence[progress] = _Evidence(journey, owner)
         return known
-
-
-def _add(record: StatementRecord | Sighting, found: Match, whose: Sequence[_Evidence]) -> bool:
-    """Add one match to the evidence of each owner; say whether it is anybody's."""
-    item, waypoint = Item(record.reference, record.timestamp), found.waypoint.id
-    for evidence in whose:
-        if waypoint in evidence.items:
-            evidence.items[waypoint].append(item)
-        else:
-            evidence.items[waypoint] = [item]
-    return bool(whose)
 
 
 def fault_of(record: StatementRecord) -> Rejected | None:

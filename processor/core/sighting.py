@@ -6,6 +6,7 @@ its time and its owner. No dict is made of the rest, which is most of what readi
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from bson import ObjectId
@@ -79,7 +80,7 @@ def _chunks(values: Sequence[bytes]) -> Iterator[slice]:
             yield from (slice(place, place + 1) for place in range(start, end))
 
 
-def _at_once(values: Sequence[bytes], glance: Glance) -> Iterator[Sighting | None]:
+def _at_once(values: Sequence[bytes], glance: Glance) -> list[Sighting | None]:
     values = _usual(values)
     if not all(map(bytes.isascii, values)):
         values = [value if _is_utf8(value) else b"" for value in values]
@@ -121,34 +122,41 @@ def _usual(values: Sequence[bytes]) -> Sequence[bytes]:
 
 def _sightings(
     documents: Sequence[PlainDocument | None], things: Sequence[Sequence[Match] | None]
-) -> Iterator[Sighting | None]:
-    """Yield what is sighted in each. What is asked of each is asked of all at once: so most loops run in C."""
+) -> list[Sighting | None]:
+    """Return what is sighted in each. What is asked of each is asked of all at once: so most loops run in C.
+
+    Where one has an id or a time that is none, each is looked at alone.
+    """
     plain = [it for it in documents if it]
-    ids = parse_object_ids({text for it in plain for text in (it.id, it.lrs_id, it.persona) if text is not None})
-    times = parse_timestamps({text for it in plain for text in (it.timestamp, it.stored)})
+    others = [it for it in {it.lrs_id for it in plain} | {it.persona for it in plain} if it is not None]
+    try:
+        references = iter(parse_object_ids([it.id for it in plain]))
+        timestamps = iter(parse_timestamps([it.timestamp for it in plain]))
+        parse_timestamps([it.stored for it in plain if it.stored != it.timestamp])
+        ids = dict(zip([*others, None], [*parse_object_ids(others), None], strict=True))
+    except ValueError:
+        if len(documents) == 1:
+            return [None]
+        alone = (_sightings([it], [those]) for it, those in zip(documents, things, strict=True))
+        return list(chain.from_iterable(alone))
     known: dict[tuple[Any, ...], list[Match] | None] = {}
+    sightings: list[Sighting | None] = []
     for document, those in zip(documents, things, strict=True):
         if document is None:
-            yield None
+            sightings.append(None)
             continue
-        reference, timestamp = ids[document.id], times[document.timestamp]
-        store = None if document.lrs_id is None else ids[document.lrs_id]
-        persona = None if document.persona is None else ids[document.persona]
-        if (
-            (reference is None or timestamp is None or times[document.stored] is None)
-            or (store is None and document.lrs_id is not None)
-            or (persona is None and document.persona is not None)
-        ):
-            yield None
-            continue
+        reference, timestamp = next(references), next(timestamps)
         key = id(those), document.verb, document.activity, document.activity_type, document.lrs_id
         if key not in known:
-            known[key] = _matches(document, store, those)
+            known[key] = _matches(document, ids[document.lrs_id], those)
         matches = known[key]
-        if matches is None:
-            yield None
-            continue
-        yield Sighting(persona, document.actor, document.written_actor, reference, timestamp, matches)
+        persona = ids[document.persona]
+        sightings.append(
+            None
+            if matches is None
+            else Sighting(persona, document.actor, document.written_actor, reference, timestamp, matches)
+        )
+    return sightings
 
 
 def _matches(document: PlainDocument, store: ObjectId | None, things: Sequence[Match] | None) -> list[Match] | None:

@@ -125,14 +125,15 @@ class Finished:
 
     def _leave_out(self, held: Sequence[Held[Match]], seen: Sequence[Any]) -> Sequence[Held[Match]]:
         """Return who may still change something. In one loop: most of what a statement costs of who is through."""
-        places = {id(things): things for _, things in held}  # nearly always one, of a single thing
-        owners = {place: self._owners_of(things) for place, things in places.items()}
-        if len(owners) == 1 and len(only := next(iter(owners.values()))) == 1:
+        first = held[0][1] if held else None
+        if all(things is first for _, things in held) and len(only := self._owners_of(first)) == 1:  # nearly always
             later = only[0].get
             left = [
                 it for it in held if (after := later(who_in(found := seen[it[0]]))) is None or found.timestamp <= after
             ]
         else:
+            places = {id(things): things for _, things in held}
+            owners = {place: self._owners_of(things) for place, things in places.items()}
             left = [it for it in held if not _is_over(owners[id(it[1])], seen[it[0]])]
         self.left_out += len(held) - len(left)
         return left
