@@ -165,6 +165,25 @@ def test_a_broken_part_among_others_only_leaves_itself_out(path: str, value: Any
     assert found[0] is not None is not found[2]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"_id": "x" * 24},
+        {"timestamp": "2026-02-30T10:00:00.000Z"},
+        {"stored": "2026-02-30T10:00:00.000Z"},
+        {"lrs_id": "x" * 24},
+        {"person": {"_id": "x" * 24}},
+    ],
+    ids=lambda it: next(iter(it)),
+)
+def test_a_broken_id_or_time_among_others_only_leaves_itself_out(change: dict[str, Any]) -> None:
+    values = [orjson.dumps(it, default=str) for it in (SEED, {**SEED, **change}, BARE_SEED)]
+    things = next(things for _, things in INDEXES[0].glance.unsettled(values[:1]))
+    found = sighted(values, [(place, things) for place in range(3)])
+    assert found[1] is None
+    assert found[0] is not None is not found[2]
+
+
 def test_sighted_at_once_is_what_a_glance_would_hold() -> None:
     """Also of a statement that matches nothing, which a glance settles, of another tenant's, and of what is no JSON."""
     other = {**SEED, "statement": {**FULL, "verb": {"id": "http://example.org/verbs/other"}, "object": {"id": "urn:x"}}}
