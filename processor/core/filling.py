@@ -1,7 +1,7 @@
 """What fills the holes of a mould (`core/mould.py`), and what of a sample has holes: as a document, and as text."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain
@@ -16,6 +16,7 @@ from schemas.ids import format_timestamp, format_timestamps
 from schemas.rendering import to_json
 
 STATEMENT: Final = attrgetter("statement")
+ID: Final = attrgetter("statement.binary")
 
 Holes = tuple[Any, ...]
 """The values of a filling, one by one, in the order of its fields: all statements, then all times."""
@@ -89,9 +90,14 @@ def _written(filling: Filling) -> list[str]:
         str(progress),
         str(ident) if isinstance(ident, ObjectId) else to_json(ident).decode(),
         *_shared(now, lock_key),
-        *map(str, map(STATEMENT, items)),
+        *_hex(items),
         *format_timestamps(list(map(TIMESTAMP, items))),
     ]
+
+
+def _hex(items: Sequence[Item]) -> Iterator[str]:
+    digits = b"".join(map(ID, items)).hex()
+    return (digits[place : place + 24] for place in range(0, len(digits), 24))
 
 
 @lru_cache(maxsize=8)

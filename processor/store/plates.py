@@ -9,7 +9,7 @@ F1: here nothing is decided; what is printed is what would have been inserted, t
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from struct import Struct
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ from bson.raw_bson import RawBSONDocument
 from processor.core.beginning import Beginning
 from processor.core.completions import TIMESTAMP
 from processor.core.evidence import ProgressEvent
+from processor.core.filling import ID
 from processor.core.mould import SEVERAL, Mould, Moulded
 from processor.core.relaying import is_handy
 from processor.ports.progress import RelayLease
@@ -36,7 +37,6 @@ _BINARY: Final = Struct("<ix")
 _TIME: Final = 8
 _ENDS: Final = b"\0\0"
 """Of an array, and of the document whose last value it is."""
-_ID: Final = attrgetter("statement.binary")
 
 
 class Plates:
@@ -113,7 +113,7 @@ class _Run:
                     progress.binary,
                     differs[6:-size],
                     *self._encoded,
-                    *map(_ID, items),
+                    *map(ID, items),
                     *[differs[place : place + _TIME] for place in places],
                     _BINARY.pack(len(data)) + data,
                     mark,
