@@ -25,7 +25,7 @@ MOSTLY: Final = 0.8
 """The part of a stride that has to match for the next ones to be sighted at once: with less, to glance is cheaper."""
 
 AT_ONCE: Final = 7
-"""Strides that are sighted at once before a sample is glanced at, which also tells whose statements change nothing."""
+"""Strides that are sighted at once before one is glanced at again, which also tells whose statements change nothing."""
 
 Found = tuple[int, Sighting | None]
 """The position of a record that has to be looked at, and what was sighted in it; None if it is to be read whole."""
@@ -37,15 +37,13 @@ _POSITION: Final = itemgetter(0)
 class ReadingPolicy:
     """What statements without a tenant belong to, how actors are told apart, and how much is read together.
 
-    `stride` is how many records are glanced at before those among them that may match are read; `sample` is how many
-    after strides that were sighted at once. `piece` is how many at most are read together: enough to make a round trip
-    cheap, few enough to be written while the next are read.
+    `stride` is how many records are glanced at before those among them that may match are read. `piece` is how many at
+    most are read together: enough to make a round trip cheap, few enough to be written while the next are read.
     """
 
     tenancy: Tenancy = field(default_factory=Tenancy)
     identification: Identification = field(default_factory=Identification)
     stride: int = 1_000
-    sample: int = 125
     piece: int = 500
 
 
@@ -74,21 +72,17 @@ class Reading:
         self._finished = finished
         self._around = surroundings
         self._left_at_once = 0
-        self._match_mostly = False
 
     def pieces(self, batch: Batch, index: JourneyIndex) -> Iterator[Read]:
         """Read a batch and match what it holds, a piece at a time: the first long before the last are looked at."""
-        start = 0
-        while start < len(batch.values):
-            is_sample = self._match_mostly and not self._left_at_once
-            values = batch.values[start : start + (self._policy.sample if is_sample else self._policy.stride)]
+        for start in range(0, len(batch.values), self._policy.stride):
+            values = batch.values[start : start + self._policy.stride]
             if self._left_at_once and index.glance.is_told_by_plain:
                 pieces = self._sighted_at_once(values, index)
             else:
                 pieces = self._glanced_at(values, index)
             for piece in pieces:
                 yield self._read(batch, start, piece, index)
-            start += len(values)
 
     def _glanced_at(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Found]]:
         held, matching = self._glance(values, index), 0
@@ -97,8 +91,7 @@ class Reading:
             sightings = sighted(values, some)
             matching += sum(1 for it in sightings if it and it.matches)
             yield [(position, sighting) for (position, _), sighting in zip(some, sightings, strict=True)]
-        self._match_mostly = matching >= MOSTLY * len(values)
-        self._left_at_once = AT_ONCE if self._match_mostly else 0
+        self._left_at_once = AT_ONCE if matching >= MOSTLY * len(values) else 0
 
     def _sighted_at_once(self, values: Sequence[bytes | None], index: JourneyIndex) -> Iterator[Sequence[Found]]:
         matching = 0
@@ -111,8 +104,7 @@ class Reading:
             others = [position for position, it in sightings if it is None]
             held = self._glance([values[it] for it in others], index) if others else ()
             yield sorted([*found, *((others[it], None) for it, _ in held)], key=_POSITION) if held else found
-        self._match_mostly = matching >= MOSTLY * len(values)
-        self._left_at_once = self._left_at_once - 1 if self._match_mostly else 0
+        self._left_at_once = self._left_at_once - 1 if matching >= MOSTLY * len(values) else 0
 
     def _glance(self, values: Sequence[bytes | None], index: JourneyIndex) -> Sequence[Held[Match]]:
         if self._finished is None:

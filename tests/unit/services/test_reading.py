@@ -31,7 +31,6 @@ from tests.builders import (
 from tests.unit.services.world import World
 
 STRIDE = 5
-SAMPLE = 3
 ELSE = {"id": "http://example.org/else"}
 INDEX = JourneyIndex([compile_journey(a_journey(_id=JOURNEY))])
 
@@ -50,8 +49,7 @@ def glanced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def a_reading(finished: Finished | None = None) -> Reading:
-    policy = ReadingPolicy(Tenancy(ORGANISATION), stride=STRIDE, sample=SAMPLE, piece=2)
-    return Reading(policy, finished, World().around)
+    return Reading(ReadingPolicy(Tenancy(ORGANISATION), stride=STRIDE, piece=2), finished, World().around)
 
 
 def read(values: list[Any], how: Reading | None = None) -> Read:
@@ -75,11 +73,9 @@ def documents(number: int) -> list[Any]:
 
 
 def test_where_all_match_most_strides_are_not_glanced_at(glanced: list[int]) -> None:
-    """But for the first, and then a sample."""
-    number = STRIDE * (1 + 2 * AT_ONCE) + 2 * SAMPLE
-    found = read(documents(number))
-    assert glanced == [STRIDE, SAMPLE, SAMPLE]
-    assert found.matched.matches == found.statements == number
+    found = read(documents(STRIDE * (2 * AT_ONCE + 3)))
+    assert glanced == [STRIDE] * 3
+    assert found.matched.matches == found.statements == STRIDE * (2 * AT_ONCE + 3)
 
 
 def test_where_little_matches_all_strides_are(glanced: list[int]) -> None:
@@ -142,7 +138,7 @@ def test_who_is_through_meanwhile_is_passed_over_after_some_strides(glanced: lis
     progress, actor = read(documents(1)).matched.appends[0].progress, a_statement()["actor"]
     finished.learn(INDEX.journeys[JOURNEY], progress, actor, Key(at(-9), 0, a_reference(0), WAYPOINTS[0]))
     glanced.clear()
-    found = read(documents(STRIDE * (AT_ONCE + 8) + SAMPLE), how)
+    found = read(documents(STRIDE * (AT_ONCE + 9)), how)
     assert found.matched.matches == STRIDE * (AT_ONCE - 1)
-    assert glanced == [SAMPLE] + [STRIDE] * 9
-    assert finished.left_out == SAMPLE + STRIDE * 9
+    assert glanced == [STRIDE] * 10
+    assert finished.left_out == STRIDE * 10
