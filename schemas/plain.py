@@ -58,7 +58,7 @@ def is_plain(statement: Mapping[str, Any]) -> bool:
         around = [it.contextActivities for it in contexts]
         parts: list[Judged | UnsetType] = [plain.actor, plain.verb, plain.object, plain.authority, *around]
         return all(part.holds() for part in parts if part is not UNSET) and all_hold((plain,), contexts)
-    except (MsgspecError, TypeError, ValueError):  # what BSON has besides JSON: code for a text, say
+    except (MsgspecError, TypeError, ValueError):  # what BSON has besides JSON
         return False
 
 

@@ -179,7 +179,7 @@ class RawStatement(AnyStatement, kw_only=True):
 def all_hold(statements: Sequence[AnyStatement], contexts: Sequence[AnyContext]) -> bool:
     """Tell whether the full model takes all of these, beyond the types and but for the parts that hold by themselves.
 
-    What is asked of each is asked of all at once, and once of what several say.
+    What is asked of each is asked of all at once, and once of a version, a language or an IRI that several say.
     """
     extensions = [it.result.extensions for it in statements if it.result and it.result.extensions]
     extensions += [it.extensions for it in contexts if it.extensions]
