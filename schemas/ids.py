@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
+from reprlib import Repr
 from typing import Annotated, Any
 
 from bson import ObjectId
@@ -20,6 +21,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer, WithJsonSchem
 SHORT = 40
 """Characters within which a timestamp is remembered."""
 
+_BEGINNING = Repr()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -47,7 +49,7 @@ def parse_object_id(value: Any) -> ObjectId:
             digits = b""
         if len(digits) == 12:  # fewer where there are spaces between the digits
             return ObjectId(digits)
-    raise ValueError(f"{value!r:.60} is not an id of 24 hex digits")
+    raise ValueError(f"{_shown(value)} is not an id of 24 hex digits")
 
 
 def parse_timestamp(value: Any) -> datetime:
@@ -70,7 +72,7 @@ def parse_timestamp(value: Any) -> datetime:
             return _truncated(inner)
         if isinstance(inner, int) and not isinstance(inner, bool):
             return _from_milliseconds(inner)
-    raise ValueError(f"{value!r:.60} is not a timestamp")
+    raise ValueError(f"{_shown(value)} is not a timestamp")
 
 
 def usual_timestamps(texts: Collection[str]) -> list[datetime] | None:
@@ -98,6 +100,11 @@ def parse_object_ids(texts: Sequence[str]) -> list[ObjectId]:
     if len(digits) != 12 * len(texts) or not set(map(len, texts)) <= {24}:
         raise ValueError("one of them is not an id of 24 hex digits")
     return [ObjectId(digits[start : start + 12]) for start in range(0, len(digits), 12)]
+
+
+def _shown(value: Any) -> str:
+    """Return how a value looks; of what is nested only how it begins, as the stack may not be deep enough for more."""
+    return f"{_BEGINNING.repr(value) if isinstance(value, dict | list) else repr(value):.60}"
 
 
 def format_timestamp(value: datetime) -> str:

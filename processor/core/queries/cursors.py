@@ -41,17 +41,28 @@ TYPES: Final = (
 def cursor_at(sort: Sort, values: Sequence[Any], model: Model) -> str:
     """Write the place of a document that has these values at the sort's paths.
 
-    Raises `InvalidInput` for a list, and for values so long that the cursor would not be taken.
+    Raises `InvalidInput` for a list, for what JSON does not hold (bytes, NaN), which would come back as another type,
+    and for values so long that the cursor would not be taken.
     """
     for (path, _), value in zip(sort, values, strict=True):
         if isinstance(value, list):
             raise InvalidInput(f"sort: {path} holds a list: there is no paging by it")
     place = {path: written(model.kind_at(path), value) for (path, _), value in zip(sort, values, strict=True)}
-    text = b64encode(orjson.dumps(place, default=str)).decode()
+    for path, value in place.items():
+        if not _is_json(value):
+            raise InvalidInput(f"sort: {path} holds what JSON cannot hold: page by another, such as _id")
+    text = b64encode(orjson.dumps(place)).decode()
     if len(text) > LENGTH_LIMIT:
-        longest = max(place, key=lambda path: len(orjson.dumps(place[path], default=str)))
+        longest = max(place, key=lambda path: len(orjson.dumps(place[path])))
         raise InvalidInput(f"sort: {longest} holds a value too long for a cursor: page by another, such as _id")
     return text
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return bool(orjson.loads(orjson.dumps(value)) == value)
+    except orjson.JSONEncodeError:
+        return False
 
 
 def place_from(text: str, sort: Sort, model: Model, parameter: str, named: Collection[str] = ()) -> Place:

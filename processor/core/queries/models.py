@@ -46,7 +46,7 @@ class Model:
 
     def kind_at(self, path: str) -> Kind | None:
         """Return what the field at the path holds, None for what is not known or may be anything."""
-        named = [part for part in path.split(".") if not part.isdecimal()]
+        named = [part for part in path.split(".") if not part.isdecimal() or len(part) == ID_LENGTH]
         return self.kinds.get(".".join(named)) or self.kinds.get(".".join(_without_keys(named)))
 
     def check_path(self, path: str, parameter: str) -> None:
@@ -63,6 +63,10 @@ class Model:
         """Raise `InvalidInput` for a path that leads to what no interface shows."""
         if path.partition(".")[0] in self.hidden or path.startswith(OWN):
             raise InvalidInput(f"{parameter}: {path!r:.60} is not a field of {self.name}")
+
+
+ID_LENGTH = 24
+"""Digits of a waypoint's id, all of which may be decimal: no position is as long."""
 
 
 def _without_keys(named: list[str]) -> list[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from processor.core.conditions import InvalidConditions
+from processor.core.conditions.dialect import check_extent
 from processor.core.queries.models import Model
 from processor.errors import InvalidInput
 
@@ -24,6 +26,10 @@ def sort_from(value: Any, model: Model, parameter: str = "sort") -> Sort:
     """Read `{"updatedAt": -1}`. Raises `InvalidInput`."""
     if not isinstance(value, Mapping):
         raise InvalidInput(f'{parameter}: a sort is a JSON object such as {{"updatedAt": -1}}')
+    try:
+        check_extent(value)
+    except InvalidConditions as error:
+        raise InvalidInput(f"{parameter}: {error}") from None
     for path, direction in value.items():
         model.check_path(path, parameter)
         if isinstance(direction, bool | Mapping | list) or direction not in DIRECTIONS:

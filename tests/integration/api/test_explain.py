@@ -177,6 +177,31 @@ async def test_a_statement_that_is_nested_too_deeply(api: Api, depth: int) -> No
     assert answer.json()["message"].startswith("statement: ")
 
 
+@pytest.mark.parametrize("depth", [50, 300, 900, 1_000])
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"journey": %s, "statement": {}}',
+        '{"journey": {"owner": %s}, "statement": {}}',
+        '{"journey": {"owner": {"a": %s}}, "statement": {}}',
+        '{"journey": {"sources": [%s]}, "statement": {}}',
+        '{"journey": {"createdAt": %s}, "statement": {}}',
+        '{"journey": {"waypoints": [{"_id": %s, "conditions": {}}]}, "statement": {}}',
+        '{"journey": {"waypoints": [{"conditions": %s}]}, "statement": {}}',
+        '{"journey": {"outcomes": [{"deactivatedAt": %s}]}, "statement": {}}',
+        '{"journey": {}, "statement": %s}',
+        '{"journey": {}, "statement": {"$oid": %s}}',
+    ],
+)
+async def test_what_is_nested_too_deeply(api: Api, written: str, depth: int) -> None:
+    """As deep as JSON is read, which is deeper than Python prints."""
+    content = (written % ("[" * depth + "]" * depth)).encode()
+    answer = await api.http.post(
+        PATH, content=content, headers={"Content-Type": "application/json"}, auth=("mine", SECRET)
+    )
+    assert answer.status_code == 400, answer.text
+
+
 def a_long_one(values: int, waypoints: int) -> dict[str, Any]:
     """A statement with a long array, and a journey with that many clauses on it."""
     context = {"extensions": {"http://example.org/long": list(range(values))}}

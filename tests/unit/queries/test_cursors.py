@@ -1,15 +1,18 @@
 """Places in a sorted set: written, read back, and what lies beyond them, judged by our own conditions."""
 
 from typing import Any
+from uuid import UUID
 
+import orjson
 import pytest
-from bson import ObjectId
+from bson import Decimal128, ObjectId, Regex
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.core.conditions import compile_conditions
 from processor.core.conditions.values import compare
 from processor.core.queries import JOURNEY, PROGRESS, beyond, cursor_at, place_from, reverse, sort_from, sort_from_text
+from processor.core.queries.models import Kind
 from processor.errors import InvalidInput
 from tests.builders import at
 
@@ -41,6 +44,29 @@ def test_what_lies_beyond_is_what_the_sort_puts_after(rows: list[tuple[Any, int]
 def _is_after(one: dict[str, Any], other: dict[str, Any], sort: Any) -> bool:
     orders = (compare(one[path], other[path]) * direction for path, direction in sort)
     return next((order for order in orders if order), 0) > 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("-inf"), b"x", Decimal128("1.5"), Regex("x"), UUID(int=1), {"a": [float("inf")]}, {"a": b""}],
+    ids=repr,
+)
+def test_there_is_no_paging_by_what_would_come_back_as_something_else(value: Any) -> None:
+    with pytest.raises(InvalidInput, match="sort: x holds what JSON cannot hold"):
+        cursor_at((("x", 1), ("_id", 1)), [value, ObjectId()], JOURNEY)
+
+
+@pytest.mark.parametrize("waypoint", ["59c237bebdf9ac67b2ab5eea", "0" * 23 + "1"])
+@pytest.mark.parametrize("place", ["", "0."])
+def test_a_waypoint_is_none_of_the_positions_whatever_its_digits(waypoint: str, place: str) -> None:
+    assert PROGRESS.kind_at(f"completions.{place}waypoints.{waypoint}.completedAt") is Kind.DATE
+    assert PROGRESS.kind_at(f"pendingProgress.{waypoint}.statements.{place}statement") is Kind.ID
+
+
+@pytest.mark.parametrize("depth", [50, 900, 1_000])
+def test_a_sort_that_is_nested_too_deeply(depth: int) -> None:
+    with pytest.raises(InvalidInput, match=r"sort: .*nested deeper"):
+        sort_from(orjson.loads('{"a":' + "[" * depth + "]" * depth + "}"), JOURNEY)
 
 
 @pytest.mark.parametrize(
